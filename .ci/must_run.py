@@ -1,0 +1,60 @@
+"""Fail when a test that must run was skipped, failed or is gone.
+
+Usage: must_run.py LIST JUNIT_XML... The list holds one pytest node-id prefix a line; `#` starts a comment. A prefix
+stands for a file, a class, a test, or all parameters of one.
+
+Exit codes: 0 all passed, 1 with a line for each that did not.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+def node_id(case: ElementTree.Element) -> str:
+    """A test case's pytest node id: JUnit joins folders, file and class by dots."""
+    parts = case.get("classname", "").split(".")
+    end = next((i for i, part in enumerate(parts) if part.startswith("test_")), len(parts) - 1)
+    return "::".join(["/".join(parts[: end + 1]) + ".py", *parts[end + 1 :], case.get("name", "")])
+
+
+def results(files: Sequence[str]) -> dict[str, str]:
+    """Outcome of every test: passed, skipped, failure or error. A test that passed in one of the files has passed."""
+    found: dict[str, str] = {}
+    for file in files:
+        for case in ElementTree.parse(file).iter("testcase"):
+            marks = [child.tag for child in case if child.tag in {"skipped", "failure", "error"}]
+            outcome = marks[0] if marks else "passed"
+            if found.get(node_id(case)) != "passed":
+                found[node_id(case)] = outcome
+    return found
+
+
+def covers(prefix: str, name: str) -> bool:
+    """Whether a node id lies at or below a prefix; `a.py::test_x` does not cover `a.py::test_xy`."""
+    return name == prefix or any(name.startswith(prefix + joint) for joint in ("::", "[", "/"))
+
+
+def faults(prefixes: Sequence[str], found: dict[str, str]) -> list[str]:
+    """One line for each prefix that no test has, and for each of its tests that did not pass."""
+    lines = []
+    for prefix in prefixes:
+        outcomes = {name: outcome for name, outcome in found.items() if covers(prefix.rstrip("/"), name)}
+        if not outcomes:
+            lines.append(f"must run, but is absent: {prefix}")
+        lines += [f"must run, but is {outcome}: {name}" for name, outcome in outcomes.items() if outcome != "passed"]
+    return lines
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare the list with what ran; returns the exit code of this module's docstring."""
+    wanted = [line.partition("#")[0].strip() for line in Path(argv[0]).read_text(encoding="utf-8").splitlines()]
+    prefixes = [line for line in wanted if line]
+    lines = faults(prefixes, results(argv[1:]))
+    print("\n".join(lines) or f"{len(prefixes)} entries of {argv[0]} ran and passed")
+    return int(bool(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+# Every command runs inside $(VENV), whose bin comes first on PATH: stage commands in dvc.yaml say plain `python`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+JOBS ?= 2
+# Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`.
+DVC_FLAGS ?=
+# More flags for pytest, e.g. `make test PYTEST_FLAGS="-k metrics"`.
+PYTEST_FLAGS ?=
+# Index to take torch from, to choose its CPU or CUDA build; empty: pip decides. Remembered with the environment.
+TORCH_INDEX ?= $(shell cat $(VENV)/.torch-index 2>/dev/null)
+
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+unexport PYTHONHOME PYTHONPATH
+
+.PHONY: help setup check reproduce test test-all lint format types notebook publish pull lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST))
+
+setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX= chooses torch's build)
+	@venv="$(VENV)"
+	wanted=$$({ cat requirements.lock; printf '%s\n' "$(TORCH_INDEX)"; } | sha256sum | cut -d ' ' -f 1)
+	# The stamp is written last: without it the environment was never finished, and is built anew.
+	have=$$(cat "$$venv/.stamp" 2>/dev/null || true)
+	if [ "$$have" = "$$wanted" ] && "$(BIN)/python" -c '' 2>/dev/null; then exit 0; fi
+	index=$$(cat "$$venv/.torch-index" 2>/dev/null || true)
+	if [ -z "$$have" ] || [ "$$index" != "$(TORCH_INDEX)" ] || ! "$(BIN)/python" -m pip --version >/dev/null 2>&1; then
+	  python=""
+	  for name in $(or $(PYTHON),python3.11 python3); do
+	    if [ "$$("$$name" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)" = "3 11" ]; then python=$$name; break; fi
+	  done
+	  if [ -z "$$python" ]; then
+	    echo "Python 3.11 is needed and $(or $(PYTHON),neither python3.11 nor python3) is not it: install it, or name it with 'make setup PYTHON=/path/to/python3.11'" >&2
+	    exit 2
+	  fi
+	  echo "setup: building $$venv with $$("$$python" --version)"
+	  rm -rf "$$venv"
+	  if ! "$$python" -m venv "$$venv"; then
+	    echo "setup: $$python cannot make environments: install its venv module (Debian: python3.11-venv)" >&2
+	    exit 2
+	  fi
+	fi
+	rm -f "$$venv/.stamp"
+	printf '%s\n' "$(TORCH_INDEX)" > "$$venv/.torch-index"
+	pip=("$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-input)
+	echo "setup: installing the packages of requirements.lock (a few minutes the first time)"
+	if [ -n "$(TORCH_INDEX)" ]; then "$${pip[@]}" --no-deps --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)"; fi
+	"$${pip[@]}" -r requirements.lock
+	printf '%s\n' "$$wanted" > "$$venv/.stamp"
+	echo "setup: $$venv is ready"
+
+check: setup ## check params.yaml and the profile (exit 2 with one line when a value makes no sense)
+	@python src/run.py check --params params.yaml --profiles profiles --out .work/checked
+
+reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
+	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
+
+test: setup ## run the fast tests
+	@python -m pytest -q -n $(JOBS) $(PYTEST_FLAGS)
+
+test-all: setup ## run all tests, slow ones too
+	@python -m pytest -q -n $(JOBS) -m '' $(PYTEST_FLAGS)
+
+lint: setup ## check style, format and spelling
+	@ruff check --quiet src tests .ci
+	ruff format --check --quiet src tests .ci || { echo "format differs: run 'make format'" >&2; exit 1; }
+	codespell
+
+format: setup ## format the code
+	@ruff check --quiet --select I --fix src tests .ci
+	ruff format --quiet src tests .ci
+
+types: setup ## check the type annotations
+	@mypy
+
+notebook: setup ## open the report's notebook in Jupyter, with the active profile's parameters
+	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
+	mkdir -p .work/notebook
+	papermill --prepare-only notebooks/report.ipynb .work/notebook/report.ipynb -p profile "$$profile" -p root "$(CURDIR)"
+	jupyter lab .work/notebook/report.ipynb
+
+publish: setup ## bring store/, the embedded DVC remote, in line with dvc.lock
+	@python src/publish.py
+
+pull: setup ## fetch the committed results of the active profile instead of computing them
+	@dvc pull
+
+lock: setup ## write requirements.lock from the environment
+	@{ sed -n '/^#/p' requirements.lock
+	  pip freeze | { grep -viE '^(pip|setuptools|wheel)==|^(nvidia-|cuda-|triton)|^-e |^clseave' || true; } \
+	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort -f
+	} > .requirements.lock.tmp
+	mv .requirements.lock.tmp requirements.lock
+
+clean: ## remove temporary files (logs, checkpoints, caches); keep the environment and all results
+	@rm -rf .work dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

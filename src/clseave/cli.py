@@ -1,0 +1,15 @@
+"""Arguments of a stage: paths, names and numbers, all required, described by the stage's own docstring."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parse(argv: Sequence[str] | None, doc: str | None, paths: Sequence[str], *, names: Sequence[str] = (),
+          numbers: Sequence[str] = ()) -> argparse.Namespace:
+    """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for group, kind in ((paths, Path), (names, str), (numbers, int)):
+        for name in group:
+            parser.add_argument(f"--{name}", type=kind, required=True, metavar=kind.__name__.upper())
+    return parser.parse_args(argv)

@@ -1,0 +1,39 @@
+"""Whatever turns a hypothesis into a vector, loaded from its folder: CLIP-VE's tower, a CLSEAVE or CLTEAVE student."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from clseave.autoencoder import Assembly, TokenStudent
+from clseave.batches import in_order
+from clseave.errors import UserError
+from clseave.student import Student
+from clseave.teacher import TextTower
+from clseave.text import encode, pad
+
+Encoder = TextTower | Student | TokenStudent
+
+
+def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
+    """The text encoder of a model folder, in evaluation mode; what it is shows in its files.
+
+    `teacher` is CLIP-VE's folder, whose final layers some of CLTEAVE's assemblies borrow.
+    """
+    if (folder / "student.json").exists():
+        return Student.load(folder)
+    if (folder / "autoencoder.json").exists():
+        return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
+    if (folder / "head.json").exists():
+        return TextTower.load(folder).eval()
+    raise UserError(f"{folder} holds no text encoder: run the stage that writes it (`dvc repro`)")
+
+
+@torch.no_grad()
+def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torch.Tensor:
+    """Sentence vectors, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
+    rows = encode(encoder.tokenizer, texts)
+    order = sorted(range(len(rows)), key=lambda row: (len(rows[row]), row))
+    vectors = [encoder(*pad([rows[order[n]] for n in part], encoder.tokenizer.pad_token_id))
+               for part in in_order(len(order), batch_size)]
+    return torch.cat(vectors)[torch.tensor(order).argsort()]

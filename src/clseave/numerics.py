@@ -1,0 +1,48 @@
+"""The numeric pins: one processor path, one thread, one hash seed, so that a number is the same on every machine.
+
+`pin` must run before numpy and torch load: their libraries read the environment once. Set through `os.environ`
+the values act exactly as if exported, and they override whatever the user's shell had exported. Child processes
+inherit them.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+PINS = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_CBWR": "COMPATIBLE",  # the only MKL branch that is the same on Intel and AMD
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "SOURCE_DATE_EPOCH": "315532800",
+}
+
+
+def pin() -> None:
+    """Set `PINS` in this process and its children. Raises RuntimeError when numpy or torch is loaded already."""
+    loaded = [name for name in ("numpy", "torch") if name in sys.modules]
+    if loaded and any(os.environ.get(name) != value for name, value in PINS.items()):
+        raise RuntimeError(f"{' and '.join(loaded)} loaded before the numeric pins: import clseave.numerics first")
+    os.environ.update(PINS)
+
+
+def seed_torch(seed: int) -> "torch.Generator":
+    """Seed torch, turn off what differs between processors, and return a generator for sampling.
+
+    oneDNN has no variable that turns it off, and its kernels differ by instruction set, so it is switched off here.
+    """
+    import torch  # noqa: PLC0415 - only the stages that compute with torch pay for loading it
+
+    torch.set_num_threads(1)
+    torch.backends.mkldnn.enabled = False
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,66 @@
+"""Aligned tokens: the word pairs of a sentence and its translation as token positions (thesis 3.2.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from clseave.errors import UserError
+from clseave.records import Alignment, Translation
+from clseave.text import encode, pad
+
+
+@dataclass(frozen=True)
+class TokenPairs:
+    """One sentence pair: token ids of both sides and the aligned positions, each word by its first sub-word."""
+
+    source: list[int]
+    target: list[int]
+    source_positions: list[int]
+    target_positions: list[int]
+
+
+def first_positions(tokenizer: PreTrainedTokenizerBase, text: str, words: Sequence[str]) -> list[int]:
+    """Position of the token that holds each word's first character. UserError when the words are not the text's.
+
+    A token may reach over a word's start where the text has no spaces: WordPiece splits Han characters, not kana.
+    """
+    offsets = tokenizer(text, return_offsets_mapping=True, truncation=True,
+                        max_length=tokenizer.model_max_length).offset_mapping
+    holder = {place: position for position, span in enumerate(offsets) for place in range(*span)}
+    positions, cursor = [], 0
+    for word in words:
+        start = text.find(word, cursor)
+        if start not in holder:
+            raise UserError(f"word {word!r} is not where it should be in {text!r}: align its words again")
+        positions.append(holder[start])
+        cursor = start + len(word)
+    return positions
+
+
+def token_pairs(translation: Translation, alignment: Alignment, source_tokenizer: PreTrainedTokenizerBase,
+                target_tokenizer: PreTrainedTokenizerBase) -> TokenPairs:
+    """Word pairs as token pairs: CLIP's tokenizer on the English side, mBERT's on the other."""
+    source = first_positions(source_tokenizer, translation.source, alignment.source_words)
+    target = first_positions(target_tokenizer, translation.text, alignment.target_words)
+    return TokenPairs(*encode(source_tokenizer, [translation.source]), *encode(target_tokenizer, [translation.text]),
+                      [source[i] for i, _ in alignment.pairs], [target[j] for _, j in alignment.pairs])
+
+
+def flatten(positions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and column indexes of all positions of a batch, two (P,) int64."""
+    rows = np.repeat(np.arange(len(positions)), [len(row) for row in positions])
+    columns = np.array([column for row in positions for column in row], dtype=np.int64)
+    return torch.from_numpy(rows), torch.from_numpy(columns)
+
+
+def gather(states: torch.Tensor, positions: Sequence[Sequence[int]]) -> torch.Tensor:
+    """States of the aligned tokens, (B, T, W) -> (P, W)."""
+    return states[flatten(positions)]
+
+
+def batch(rows: Sequence[list[int]], tokenizer: PreTrainedTokenizerBase) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask of one side, padded with that side's own padding id."""
+    return pad(rows, tokenizer.pad_token_id)

@@ -1,0 +1,139 @@
+"""The row types that stages exchange, and vectors by id. Rows are joined by id, never by line number."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from clseave.errors import UserError
+from clseave.labels import LABELS
+from clseave.storage import atomic, read_json, read_jsonl, write_json, write_jsonl
+
+SPLITS = ("train", "dev", "test")
+
+
+def hypothesis_id(english: str) -> str:
+    """First 16 hex digits of the SHA-256 of the NFC-normalised, stripped English text."""
+    return hashlib.sha256(unicodedata.normalize("NFC", english).strip().encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One premise (image), one English hypothesis, one label name. `kind` and `seen` may be unknown (None)."""
+
+    pair_id: str
+    image_id: str
+    hypothesis_id: str
+    hypothesis: str
+    label: str
+    split: str
+    kind: str | None
+    seen: bool | None
+
+    def __post_init__(self) -> None:
+        if self.label not in LABELS:
+            raise ValueError(f"label {self.label!r} is not one of {', '.join(LABELS)}")
+        if self.split not in SPLITS:
+            raise ValueError(f"split {self.split!r} is not one of {', '.join(SPLITS)}")
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One distinct hypothesis (`source` is its English text) in one target language, with what made it."""
+
+    hypothesis_id: str
+    source: str
+    target: str
+    text: str
+    backend: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Word pairs (0-based, sorted) between a hypothesis and its translation."""
+
+    hypothesis_id: str
+    source_words: list[str]
+    target_words: list[str]
+    pairs: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One evaluated example: gold label name and three logits in the order of `labels.LABELS`."""
+
+    pair_id: str
+    image_id: str
+    hypothesis_id: str
+    gold: str
+    logits: list[float]
+    kind: str | None
+    seen: bool | None
+
+
+Row = TypeVar("Row", Example, Translation, Alignment, Prediction)
+
+
+def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignment | Prediction]) -> None:
+    """Write rows as JSON Lines, fields in the order of their class."""
+    write_jsonl(path, (asdict(row) for row in rows))
+
+
+def read_rows(path: Path | str, kind: type[Row]) -> list[Row]:
+    """Read rows of one type. UserError names file, line and field when a row does not fit the type."""
+    names = {field.name for field in fields(kind)}
+    rows = []
+    for number, raw in enumerate(read_jsonl(path), start=1):
+        if raw.keys() != names:
+            odd = ", ".join(sorted(raw.keys() ^ names))
+            raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {odd}")
+        try:
+            rows.append(kind(**raw))
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {error}") from error
+    return rows
+
+
+def distinct_hypotheses(examples: Iterable[Example]) -> dict[str, str]:
+    """English text by hypothesis id, in order of first appearance."""
+    return {example.hypothesis_id: example.hypothesis for example in examples}
+
+
+def read_splits(folder: Path | str, splits: Iterable[str] = SPLITS) -> list[Example]:
+    """Examples of several splits, in the order of the splits."""
+    return [row for split in splits for row in read_rows(Path(folder) / f"{split}.jsonl", Example)]
+
+
+def write_vectors(folder: Path | str, ids: list[str], vectors: np.ndarray) -> None:
+    """Write `vectors.safetensors` (N, D) float32 and `ids.json`: row i belongs to ids[i]."""
+    if len(ids) != len(vectors) or len(set(ids)) != len(ids):
+        raise ValueError(f"{len(vectors)} vectors need as many distinct ids, got {len(ids)} ({len(set(ids))} distinct)")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / "vectors.safetensors") as temporary:
+        save_file({"vectors": np.ascontiguousarray(vectors, dtype=np.float32)}, temporary)
+    write_json(folder / "ids.json", ids)
+
+
+def read_vectors(folder: Path | str) -> tuple[dict[str, int], np.ndarray]:
+    """Row number by id, and the vectors (N, D). UserError when the two files disagree."""
+    folder = Path(folder)
+    ids: list[Any] = read_json(folder / "ids.json")
+    vectors = load_file(folder / "vectors.safetensors")["vectors"]
+    if len(ids) != len(vectors):
+        raise UserError(f"{folder}: {len(ids)} ids for {len(vectors)} vectors: delete the folder and run its stage again")
+    return {key: row for row, key in enumerate(ids)}, vectors
+
+
+def rows_of(ids: Iterable[str], index: dict[str, int], what: str) -> np.ndarray:
+    """Row numbers of ids, (N,) int64. UserError names the first id that is missing."""
+    try:
+        return np.array([index[key] for key in ids], dtype=np.int64)
+    except KeyError as error:
+        raise UserError(f"no {what} for id {error.args[0]}: run the stage that makes it again") from error

@@ -1,0 +1,63 @@
+"""The CLSEAVE student: mBERT, LayerNorm, the [SEP] state, a linear map to the teacher's width (thesis 3.3.1)."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import BertModel, PreTrainedTokenizerBase
+
+from clseave.checkpoints import load_model
+from clseave.pooling import Pooling, pool
+from clseave.storage import atomic, read_json, write_json
+from clseave.text import end_id, load_tokenizer
+
+LAYER_NORM_EPS = 1e-12  # mBERT's own value, kept by the thesis author's code
+
+
+class Student(nn.Module):
+    """mBERT without its pooler, LayerNorm on the last states, pooling, Linear without bias."""
+
+    def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, width: int, pooling: Pooling):
+        """`width` is the size of the teacher's vectors."""
+        super().__init__()
+        self.bert, self.tokenizer, self.pooling = bert, tokenizer, pooling
+        self.end = end_id(tokenizer)
+        self.norm = nn.LayerNorm(bert.config.hidden_size, eps=LAYER_NORM_EPS)
+        self.projection = nn.Linear(bert.config.hidden_size, width, bias=False)
+
+    @property
+    def width(self) -> int:
+        """Size of a sentence vector."""
+        return self.projection.out_features
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
+        states = self.norm(self.bert(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
+        return self.projection(pool(states, ids, mask, self.end, self.pooling))  # (B, W) -> (B, D)
+
+    def save(self, folder: Path | str) -> None:
+        """Write mBERT in Hugging Face layout, the two added layers and their settings beside it."""
+        folder = Path(folder)
+        self.bert.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        with atomic(folder / "projection.safetensors") as temporary:
+            save_file({"norm.weight": self.norm.weight.data, "norm.bias": self.norm.bias.data,
+                       "projection.weight": self.projection.weight.data}, temporary)
+        write_json(folder / "student.json", {"width": self.width, "pooling": self.pooling})
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Student":
+        """Read a saved student, in evaluation mode."""
+        folder = Path(folder)
+        student = cls(load_mbert(folder), load_tokenizer(folder), **read_json(folder / "student.json"))
+        missing, odd = student.load_state_dict(load_file(folder / "projection.safetensors"), strict=False)
+        if odd or any(not name.startswith("bert.") for name in missing):
+            raise ValueError(f"{folder}: projection.safetensors does not fit the student: {odd or missing}")
+        return student.eval()
+
+
+def load_mbert(folder: Path | str, dropout: float | None = None) -> BertModel:
+    """mBERT without its pooler, from a folder in Hugging Face layout; `dropout` overrides both of its rates."""
+    rates = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    return load_model(BertModel, folder, add_pooling_layer=False, **rates)

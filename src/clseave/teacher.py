@@ -1,0 +1,95 @@
+"""CLIP-VE: CLIP's text tower and the head; the image tower is frozen and enters as stored vectors (thesis 3.1)."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
+
+from clseave.checkpoints import load_model
+from clseave.fusion import Head
+from clseave.storage import atomic, read_json, write_json
+from clseave.text import end_id, load_tokenizer
+
+Inputs = Literal["clip_ve", "hypothesis_only", "image_only"]
+
+
+class TextTower(nn.Module):
+    """CLIP's text tower with its projection."""
+
+    def __init__(self, model: CLIPTextModelWithProjection, tokenizer: PreTrainedTokenizerBase):
+        """ValueError when model and tokenizer disagree on the end token: CLIP would pool the wrong position."""
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
+        if model.config.eos_token_id != end_id(tokenizer):
+            raise ValueError(f"the text tower pools at id {model.config.eos_token_id}, "
+                             f"the tokenizer ends sentences with {end_id(tokenizer)}")
+
+    @property
+    def width(self) -> int:
+        """Size of a sentence vector."""
+        return int(self.model.config.projection_dim)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
+        return self.model(input_ids=ids, attention_mask=mask).text_embeds
+
+    def final_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token states of the last layer, before the final norm and the projection: (B, T) -> (B, T, W)."""
+        return self.model.text_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+
+    def save(self, folder: Path | str) -> None:
+        """Write the tower in Hugging Face layout."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "TextTower":
+        """Read the tower from its own folder or from a whole CLIP's."""
+        return cls(load_model(CLIPTextModelWithProjection, folder), load_tokenizer(folder))
+
+
+class ClipVE(nn.Module):
+    """Text tower and head. `inputs` other than "clip_ve" is a blind control: the other vector is set to zero."""
+
+    def __init__(self, tower: TextTower, head: Head, inputs: Inputs):
+        super().__init__()
+        self.tower, self.head, self.inputs = tower, head, inputs
+
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hypothesis vectors, (B, T) -> (B, D); zeros, without running the tower, when the control sees none."""
+        if self.inputs == "image_only":
+            return torch.zeros(len(ids), self.tower.width)
+        return self.tower(ids, mask)
+
+    def judge(self, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
+        """Logits of hypothesis and premise vectors, two (B, D) -> (B, 3)."""
+        return judge(self.head, self.inputs, hypothesis, premise)
+
+
+def judge(head: Head, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
+    """Logits with the input a control must not see set to zero: two (B, D) -> (B, 3)."""
+    if inputs == "image_only":
+        hypothesis = torch.zeros_like(hypothesis)
+    if inputs == "hypothesis_only":
+        premise = torch.zeros_like(premise)
+    return head(hypothesis, premise)
+
+
+def save_head(folder: Path | str, head: Head, inputs: Inputs) -> None:
+    """Write `head.safetensors` and `head.json`."""
+    folder = Path(folder)
+    with atomic(folder / "head.safetensors") as temporary:
+        save_file(head.state_dict(), temporary)
+    write_json(folder / "head.json", {"inputs": inputs, **head.config})
+
+
+def load_head(folder: Path | str) -> tuple[Head, Inputs]:
+    """Read a head in evaluation mode, and which inputs it may see."""
+    config = read_json(Path(folder) / "head.json")
+    inputs = config.pop("inputs")
+    head = Head(**config)
+    head.load_state_dict(load_file(Path(folder) / "head.safetensors"), strict=True)
+    return head.eval(), inputs

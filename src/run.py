@@ -1,0 +1,49 @@
+"""The one entry: `python src/run.py STAGE ...` pins the numerics, then calls `clseave.stages.STAGE.main`.
+
+A script, not `python -m`: started by its path it imports the copy of the code it belongs to, also in the temporary
+trees of `dvc exp run --temp` and `--queue`.
+"""
+
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent
+sys.path.insert(0, str(SOURCE))
+
+from clseave import numerics  # noqa: E402
+from clseave.errors import UserError  # noqa: E402
+
+
+def stage_names() -> list[str]:
+    """Names of the stage modules."""
+    return sorted(path.stem for path in (SOURCE / "clseave" / "stages").glob("*.py") if path.stem != "__init__")
+
+
+def main(argv: list[str]) -> int:
+    """Run one stage; 2 for a user's own mistake (one line, no traceback), 0 when all is well."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("awesome_align", "papermill", "traitlets"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
+    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(f"{__doc__}\nstages: {', '.join(stage_names())}\n")
+        return 0 if argv else 2
+    name = argv[0].replace("-", "_")
+    if name not in stage_names():
+        sys.stderr.write(f"error: no stage {argv[0]!r}; stages: {', '.join(stage_names())}\n")
+        return 2
+    numerics.pin()
+    try:
+        importlib.import_module(f"clseave.stages.{name}").main(argv[1:])
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,426 @@
+"""The pipeline checked against the code: what DVC cannot see, above all that declared dependencies equal imports."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "clseave"
+PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+GENERATED = [name for name in PROFILES if name != "thesis"]  # profiles that need no data from outside
+
+# The nouns in reading order: each imports only nouns above it.
+ORDER = (
+    "cli", "errors", "checkpoints", "figures", "labels", "fusion", "lexicon", "metrics",
+    "notebook", "numerics", "params", "pooling", "scenes", "facts", "corpus", "grammar",
+    "gold", "storage", "images", "records", "miniature", "tables", "text", "batches",
+    "alignment", "pairs", "student", "teacher", "autoencoder", "encoders", "training", "pretraining",
+    "translation", "verdicts", "vocabulary",
+)  # fmt: skip
+
+STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40
+# What may be longer, and why: "path" or "path::function".
+LONGER: dict[str, str] = {}
+# First parts of paths: a command's argument below one of them must be declared.
+DECLARED_FOLDERS = {"data", "models", "reports", "profiles", "notebooks", "docs", "src"}
+
+needs_pipeline = pytest.mark.skipif(not (ROOT / "dvc.yaml").exists(), reason="dvc.yaml is not written yet")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One resolved stage of dvc.yaml."""
+
+    name: str
+    cmd: str
+    deps: frozenset[str]
+    outs: tuple[str, ...]
+    remotes: dict[str, str | None] = field(hash=False)  # of cached outs
+    params: dict[str, frozenset[str]] = field(hash=False)  # top-level keys by file
+
+    @property
+    def base(self) -> str:
+        """The name without its matrix values."""
+        return self.name.partition("@")[0]
+
+    @property
+    def module(self) -> str:
+        """The module that its command runs: two stages may share one, as `evaluate` and `evaluate_clseave` do."""
+        return self.cmd.split()[2]
+
+
+@cache
+def resolve(profile: str) -> tuple[Stage, ...]:
+    """The stages as DVC itself reads them with `profile` active, from a copy of the pipeline's files.
+
+    Building the graph also makes DVC check that outputs neither repeat nor overlap and that there is no cycle.
+    """
+    import tempfile
+
+    from dvc.repo import Repo
+
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        shutil.copytree(ROOT / "profiles", copy / "profiles")
+        shutil.copy(ROOT / "dvc.yaml", copy)
+        params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        params, count = re.subn(r"^profile: .*$", f"profile: {profile}", params, flags=re.MULTILINE)
+        assert count == 1
+        (copy / "params.yaml").write_text(params, encoding="utf-8")
+        subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+        with Repo.init(str(copy)) as repo:
+            assert repo.index.graph is not None
+            return tuple(read_stage(stage) for stage in repo.index.stages)
+
+
+def read_stage(stage) -> Stage:
+    """Our view of a DVC stage."""
+    from dvc.dependency import ParamsDependency
+
+    params = {
+        dep.def_path: frozenset(key.split(".")[0] for key in dep.params)
+        for dep in stage.deps
+        if isinstance(dep, ParamsDependency)
+    }
+    return Stage(
+        name=stage.name,  # `addressing` would hold the path from here to the copy
+        cmd=stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd),
+        deps=frozenset(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)),
+        outs=tuple(out.def_path for out in stage.outs),
+        remotes={out.def_path: out.remote for out in stage.outs if out.use_cache},
+        params=params,
+    )
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a module of ours; None for a package or a name inside a module."""
+    path = ROOT / "src" / Path(*name.split(".")).with_suffix(".py")
+    return path if path.is_file() else None
+
+
+def imported_files(code: ast.AST) -> set[Path]:
+    """Our files that a piece of code imports, at any depth of functions and blocks."""
+    names: set[str] = set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    ours = {name for name in names if name.split(".")[0] == "clseave"}
+    return {path for path in map(module_path, ours) if path}
+
+
+def closure(start: set[Path]) -> set[Path]:
+    """Files reached from `start` by imports: itself, and the packages' own files, included."""
+    found: set[Path] = set()
+    pending = list(start)
+    while pending:
+        path = pending.pop()
+        if path not in found:
+            found.add(path)
+            pending.extend(imported_files(tree(path)))
+            pending.extend(folder / "__init__.py" for folder in path.parents if PACKAGE in (folder, *folder.parents))
+    return found
+
+
+def notebook_imports(path: Path) -> set[Path]:
+    """Our files that the code cells of a notebook import."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    source = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lines = [line for line in "\n".join(source).splitlines() if not line.lstrip().startswith(("%", "!"))]
+    return imported_files(ast.parse("\n".join(lines)))
+
+
+def stage_file(stage: Stage) -> Path:
+    return PACKAGE / "stages" / f"{stage.module}.py"
+
+
+def one_of_each(profile: str = "mini") -> list[Stage]:
+    """The first stage of every matrix."""
+    return list({stage.base: stage for stage in reversed(resolve(profile))}.values())
+
+
+def keys_of(path: Path) -> set[str]:
+    """The constant KEYS of a stage module: the top-level keys that it reads."""
+    for node in tree(path).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KEYS":
+            return set(ast.literal_eval(node.value))
+    pytest.fail(f"{path.name}: no constant KEYS")
+
+
+def read_yaml(path: Path) -> dict:
+    return YAML(typ="safe", pure=True).load(path)
+
+
+def nouns() -> list[Path]:
+    return sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def stage_modules() -> list[Path]:
+    return sorted(path for path in (PACKAGE / "stages").glob("*.py") if path.stem != "__init__")
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def in_git(path: str) -> bool:
+    """Whether git tracks a path, or would on the next `git add`."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", path]
+    return bool(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+
+
+def touches(one: str, other: str) -> bool:
+    """Whether one path is, holds or lies in the other."""
+    first, second = Path(one), Path(other)
+    return first == second or first in second.parents or second in first.parents
+
+
+# (a) commands and modules
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_command_calls_the_module_of_its_stage(profile: str) -> None:
+    for stage in resolve(profile):
+        assert stage.cmd.split()[:2] == ["python", "src/run.py"], stage.name
+        assert stage.base == stage.module or stage.base.startswith(f"{stage.module}_"), stage.name
+        assert stage_file(stage).is_file(), f"{stage.name}: no {stage_file(stage).name}"
+        assert "main" in {node.name for node in tree(stage_file(stage)).body if isinstance(node, ast.FunctionDef)}
+        assert re.match(rf"{stage.base}@{profile}(-|$)", stage.name), f"{stage.name}: matrix without the profile"
+
+
+@needs_pipeline
+def test_each_stage_module_has_a_stage() -> None:
+    assert {stage.module for stage in resolve("mini")} == {path.stem for path in stage_modules()}
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_paths_in_commands_are_declared(profile: str) -> None:
+    for stage in resolve(profile):
+        declared = [*stage.deps, *stage.outs, *stage.params]
+        for word in stage.cmd.split()[2:]:
+            if "/" in word and Path(word).parts[0] in DECLARED_FOLDERS:
+                assert any(touches(word, path) for path in declared), f"{stage.name}: {word} is not declared"
+
+
+# (b) code dependencies
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_code_dependencies_equal_the_import_closure(profile: str) -> None:
+    faults = []
+    for stage in one_of_each(profile):
+        if "src" in stage.deps:  # all code, for the fingerprint in the report
+            continue
+        start = {ROOT / "src" / "run.py", stage_file(stage)}
+        for dep in stage.deps:
+            if dep.endswith(".ipynb"):
+                start |= notebook_imports(ROOT / dep)
+        reached = {path.relative_to(ROOT).as_posix() for path in closure(start)}
+        listed = {dep for dep in stage.deps if dep.startswith("src/")}
+        faults += [f"{stage.base}: add {path}" for path in sorted(reached - listed)]
+        faults += [f"{stage.base}: remove {path}" for path in sorted(listed - reached)]
+    assert not faults, "\n".join(faults)
+
+
+# (c) parameters
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_declared_parameter_exists_and_each_parameter_is_declared(profile: str) -> None:
+    declared: dict[str, set[str]] = {"params.yaml": set(), f"profiles/{profile}.yaml": set()}
+    for stage in resolve(profile):
+        for file, keys in stage.params.items():
+            assert file in declared, f"{stage.name}: parameters of {file}"
+            declared[file] |= keys
+    # What dvc.yaml itself interpolates, as its matrices do, need not be declared by a stage.
+    chooses = set(re.findall(r"\$\{(?!item\b)(\w+)", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
+    for file, keys in declared.items():
+        present = set(read_yaml(ROOT / file))
+        assert keys - present == set(), f"{file}: declared, but absent"
+        unused = present - keys - (chooses if file == "params.yaml" else set())
+        assert unused == set(), f"{file}: declared by no stage"
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_stage_declares_the_parameters_that_it_reads(profile: str) -> None:
+    for stage in one_of_each(profile):
+        declared = set().union(*stage.params.values()) if stage.params else set()
+        assert declared == keys_of(stage_file(stage)), stage.base
+
+
+def test_stages_read_no_other_parameters_than_their_keys() -> None:
+    for path in stage_modules():
+        code = tree(path)
+        loads = [
+            node for node in ast.walk(code) if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"
+        ]
+        assert all(ast.unparse(call.args[2]) == "KEYS" for call in loads), f"{path.name}: params.load(..., KEYS)"
+        attributes = {
+            node.attr
+            for file in closure({path})
+            if file.name != "params.py"
+            for node in ast.walk(tree(file))
+            if isinstance(node, ast.Attribute)
+        }
+        assert keys_of(path) <= attributes, f"{path.name}: keys that nothing reads"
+    for path in nouns():
+        assert "params.load(" not in path.read_text(encoding="utf-8"), f"{path.name}: only stages read parameters"
+
+
+# (d) files
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_output_has_one_producer(profile: str) -> None:
+    counts = Counter(out for stage in resolve(profile) for out in stage.outs)
+    assert [out for out, count in counts.items() if count > 1] == []
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", GENERATED)
+def test_each_dependency_is_produced_or_in_git(profile: str) -> None:
+    outs = {out for stage in resolve(profile) for out in stage.outs}
+    deps = {dep for stage in resolve(profile) for dep in stage.deps}
+    missing = [dep for dep in sorted(deps) if not any(touches(dep, out) for out in outs) and not in_git(dep)]
+    assert missing == []
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_stage_depends_on_the_check(profile: str) -> None:
+    stages = resolve(profile)
+    (stamp,) = next(stage for stage in stages if stage.base == "check").outs
+    producers = {out: stage for stage in stages for out in stage.outs}
+
+    def checked(stage: Stage) -> bool:
+        above = {producers[out] for dep in stage.deps for out in producers if touches(dep, out)}
+        return stamp in stage.deps or any(checked(other) for other in above)
+
+    assert [stage.name for stage in stages if stage.base != "check" and not checked(stage)] == []
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_cached_outputs_go_to_the_remote_of_their_profile(profile: str) -> None:
+    """Otherwise `dvc push` of another profile would fill the store that is committed in git."""
+    wrong = [f"{stage.name}: {out}" for stage in resolve(profile) for out, to in stage.remotes.items() if to != profile]
+    assert wrong == []
+    config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
+    assert f"['remote \"{profile}\"']" in config
+
+
+# (e) direction of imports
+
+
+def test_order_lists_every_noun() -> None:
+    found = [path.stem for path in nouns()]
+    assert (sorted(set(found) - set(ORDER)), sorted(set(ORDER) - set(found))) == ([], []), (
+        "missing in, left over in ORDER"
+    )
+
+
+def test_nouns_import_only_nouns_above_them() -> None:
+    faults = []
+    for path in nouns():
+        for other in imported_files(tree(path)):
+            above = ORDER[: ORDER.index(path.stem)] if path.stem in ORDER else ()
+            if other.parent != PACKAGE or other.stem not in above:
+                faults.append(f"{path.stem} imports {other.stem}")
+    assert faults == []
+
+
+def test_nothing_imports_a_stage() -> None:
+    for path in [*nouns(), *stage_modules()]:
+        assert not [other for other in imported_files(tree(path)) if other.parent.name == "stages"], path.name
+
+
+# (f) budgets
+
+
+def lengths() -> Iterator[tuple[str, int, int]]:
+    """Name, length and limit of every file and function."""
+    for path in [*nouns(), *stage_modules()]:
+        limit = STAGE_LINES if path.parent.name == "stages" else NOUN_LINES
+        yield path.relative_to(ROOT).as_posix(), len(path.read_text(encoding="utf-8").splitlines()), limit
+    for path in (ROOT / "src").rglob("*.py"):
+        for function in functions(path):
+            length = (function.end_lineno or function.lineno) - function.lineno + 1
+            yield f"{path.relative_to(ROOT).as_posix()}::{function.name}", length, FUNCTION_LINES
+
+
+def test_files_and_functions_keep_their_budget() -> None:
+    longer = {name: length for name, length, limit in lengths() if length > limit}
+    assert {name: length for name, length in longer.items() if name not in LONGER} == {}
+    assert set(LONGER) <= set(longer), "no longer needed in LONGER"
+
+
+# (g) docstrings
+
+
+def test_modules_and_public_names_have_docstrings() -> None:
+    bare = []
+    for path in (ROOT / "src").rglob("*.py"):
+        code = tree(path)
+        holders = [code, *(node for node in ast.walk(code) if isinstance(node, ast.ClassDef))]
+        named = [node for holder in holders for node in holder.body if hasattr(node, "name")]
+        for node in [code, *(node for node in named if not node.name.startswith("_"))]:
+            if not ast.get_docstring(node):
+                bare.append(f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}")
+    assert bare == []
+
+
+def test_stage_modules_say_what_they_read_write_and_cost() -> None:
+    for path in stage_modules():
+        text = ast.get_docstring(tree(path)) or ""
+        starts = [word for word in ("Reads:", "Writes:", "Thesis:", "Cost:") if not re.search(rf"^{word}", text, re.M)]
+        assert starts == [], path.name
+
+
+# (h) words that do not belong
+
+
+def test_no_absolute_path_and_no_unfinished_mark() -> None:
+    kinds = ("*.py", "*.yaml", "*.toml", "*.md", "*.cff", "Makefile", ".ci/*", ".dvc/config")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *kinds]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    unfinished = re.compile(r"\b(?:TO" + "DO|FIX" + r"ME)\b")
+    absolute = re.compile(r"(?<![\w./~}])/(?:home|root|Users|tmp|mnt|work|opt|var)/")
+    faults = []
+    for name in filter(None, listed.split("\0")):
+        if name.startswith("store/") or not (ROOT / name).is_file():
+            continue
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        # Tests may say which paths must not appear.
+        bad = [unfinished] if name.startswith("tests/") else [unfinished, absolute]
+        for number, line in enumerate(lines, 1):
+            if any(pattern.search(line) for pattern in bad):
+                faults.append(f"{name}:{number}: {line.strip()}")
+    assert faults == [], "\n".join(faults)
+
+
+def test_the_interpreter_is_the_pinned_one() -> None:
+    assert sys.version_info[:2] == (3, 11)

@@ -1,0 +1,328 @@
+"""The tools around the pipeline, each on a toy repository of its own."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DVC_YAML = """
+stages:
+  first:
+    matrix: {profile: ["${profile}"]}
+    cmd: python step.py first ${item.profile} out/${item.profile}/first
+    params: [seed]
+    outs:
+      - out/${item.profile}/first:
+          remote: ${item.profile}
+  middle:
+    matrix: {profile: ["${profile}"], lang: [de, ja, ko]}
+    cmd: python step.py middle-${item.lang} ${item.profile} out/${item.profile}/middle/${item.lang}
+    deps: [step.py, "out/${item.profile}/first"]
+    outs:
+      - out/${item.profile}/middle/${item.lang}:
+          remote: ${item.profile}
+  compare:
+    matrix: {profile: ["${profile}"]}
+    cmd: python step.py compare ${item.profile} reports/${item.profile}/results.md
+    deps: ["out/${item.profile}/middle"]
+    outs:
+      - reports/${item.profile}/results.md:
+          cache: false
+"""
+STEP = """
+import pathlib, sys, time
+name, profile, out = sys.argv[1:]
+with open("times.txt", "a") as log:
+    log.write(f"{name} start {time.time()}\\n")
+time.sleep(float(pathlib.Path("pause.txt").read_text()))
+if pathlib.Path(f"fail-{name}").exists():
+    sys.exit("no such luck")
+out = pathlib.Path(out)
+out.parent.mkdir(parents=True, exist_ok=True)
+if name == "first":
+    out.mkdir()
+    (out / "a.txt").write_text(profile)
+    (out / "b.txt").write_text("b")
+else:
+    out.write_text(f"| {name} |\\n")
+with open("times.txt", "a") as log:
+    log.write(f"{name} end {time.time()}\\n")
+"""
+CONFIG = """
+[core]
+    analytics = false
+    check_update = false
+    remote = mini
+['remote "mini"']
+    url = ../store
+['remote "thesis"']
+    url = stores/thesis
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A repository with five small stages and nothing done yet."""
+    root = tmp_path / "toy"
+    root.mkdir()
+    (root / "dvc.yaml").write_text(DVC_YAML)
+    (root / "step.py").write_text(STEP)
+    (root / "params.yaml").write_text("profile: mini\nseed: 1\n")
+    (root / "pause.txt").write_text("0")
+    run(root, "git", "init", "--quiet")
+    run(root, sys.executable, "-m", "dvc", "init", "--quiet")
+    (root / ".dvc" / "config").write_text(CONFIG)
+    return root
+
+
+def run(root: Path, *command: str, code: int = 0) -> str:
+    """Run in `root` and return all output; the exit code must be `code`."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = os.environ | {"PATH": path}
+    done = subprocess.run(
+        command, cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == code, output
+    return output
+
+
+def reproduce(toy: Path, repo_root: Path, *flags: str, code: int = 0) -> str:
+    return run(toy, sys.executable, str(repo_root / "src" / "reproduce.py"), *flags, code=code)
+
+
+def publish(toy: Path, repo_root: Path, *flags: str, code: int = 0) -> str:
+    return run(toy, sys.executable, str(repo_root / "src" / "publish.py"), *flags, code=code)
+
+
+def outcomes(toy: Path) -> dict[str, str]:
+    rows = json.loads((toy / ".work" / "logs" / "summary.json").read_text())
+    return {name: row["outcome"] for name, row in rows.items()}
+
+
+def load(path: Path) -> ModuleType:
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def spans(toy: Path) -> dict[str, tuple[float, float]]:
+    """Start and end of each stage's command."""
+    rows = [line.split() for line in (toy / "times.txt").read_text().splitlines()]
+    times = {(name, what): float(at) for name, what, at in rows}
+    return {name: (times[name, "start"], times[name, "end"]) for name, what in times if what == "start"}
+
+
+def test_reproduce_keeps_the_order_and_runs_two_at_a_time(toy: Path, repo_root: Path) -> None:
+    (toy / "pause.txt").write_text("1.5")
+    output = reproduce(toy, repo_root)
+    at = spans(toy)
+    middles = [at[f"middle-{code}"] for code in ("de", "ja", "ko")]
+    assert all(at["first"][1] <= start and end <= at["compare"][0] for start, end in middles)
+    together = [sum(start <= other < end for start, end in middles) for other, _ in middles]
+    assert max(together) == 2
+    assert set(outcomes(toy).values()) == {"ran"}
+    assert "| compare |" in output
+    assert run(toy, sys.executable, "-m", "dvc", "status").strip() == "Data and pipelines are up to date."
+
+
+def test_reproduce_with_nothing_to_do_starts_no_stage(toy: Path, repo_root: Path) -> None:
+    reproduce(toy, repo_root)
+    before = (toy / "times.txt").read_text()
+    output = reproduce(toy, repo_root)
+    assert "0 of 5 stages" in output
+    assert "| compare |" in output
+    assert (toy / "times.txt").read_text() == before
+    assert set(outcomes(toy).values()) == {"skipped"}
+
+
+def test_reproduce_uses_the_run_cache_unless_told_otherwise(toy: Path, repo_root: Path) -> None:
+    reproduce(toy, repo_root)
+    shutil.rmtree(toy / "out")
+    (toy / "dvc.lock").unlink()
+    reproduce(toy, repo_root)
+    assert outcomes(toy)["first@mini"] == "restored"
+    reproduce(toy, repo_root, "--force", "--no-run-cache")
+    assert set(outcomes(toy).values()) == {"ran"}
+
+
+def test_reproduce_stops_at_the_first_failure_and_names_it(toy: Path, repo_root: Path) -> None:
+    (toy / "fail-middle-ja").touch()
+    output = reproduce(toy, repo_root, code=1)
+    assert "stage middle@mini-ja failed" in output
+    assert "no such luck" in output
+    assert outcomes(toy)["middle@mini-ja"] == "failed"
+    assert outcomes(toy)["compare@mini"] == "not reached"
+    (toy / "fail-middle-ja").unlink()
+    reproduce(toy, repo_root)
+    assert outcomes(toy)["first@mini"] == "skipped"
+
+
+def test_reproduce_says_in_one_line_that_the_pipeline_does_not_parse(toy: Path, repo_root: Path) -> None:
+    (toy / "params.yaml").write_text("seed: 1\n")
+    output = reproduce(toy, repo_root, code=2)
+    assert output.startswith("cannot read the pipeline: ")
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_stages_too(toy: Path, repo_root: Path) -> None:
+    (toy / "pause.txt").write_text("60")
+    process = subprocess.Popen(
+        [sys.executable, str(repo_root / "src" / "reproduce.py")], cwd=toy, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not (toy / "times.txt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in output
+    assert f"step.py first mini out/mini/first {toy}" not in all_commands(toy)
+
+
+def all_commands(folder: Path) -> str:
+    """Command line and working folder of every process that works in `folder`."""
+    rows = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            here = os.readlink(entry / "cwd")
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if here == str(folder):
+            rows.append(f"{words.strip()} {here}")
+    return "\n".join(rows)
+
+
+def test_the_longest_chain_goes_first(repo_root: Path) -> None:
+    module = load(repo_root / "src" / "reproduce.py")
+    needs = {"end": {"b", "c"}, "a": set(), "b": {"a"}, "c": set()}
+    order = module.sort_stages(needs)
+    assert order == ["a", "b", "c", "end"]
+    assert module.chain_lengths(order, needs) == {"a": 3, "b": 2, "c": 2, "end": 1}
+
+
+def store_files(toy: Path) -> list[Path]:
+    return sorted(path for path in (toy / "store").rglob("*") if path.is_file())
+
+
+def test_publish_holds_what_the_lock_names_and_removes_the_rest(toy: Path, repo_root: Path) -> None:
+    reproduce(toy, repo_root)
+    stale = toy / "store" / "files" / "md5" / "00" / "stale"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    assert "1 removed" in publish(toy, repo_root)
+    files = store_files(toy)
+    assert len(files) == 6  # a folder, its two files, three single files
+    assert not stale.parent.exists()
+    assert "0 new, 0 removed" in publish(toy, repo_root)
+    publish(toy, repo_root, "--check")
+    shutil.rmtree(toy / ".dvc" / "cache")
+    shutil.rmtree(toy / "out")
+    run(toy, sys.executable, "-m", "dvc", "pull")
+    assert (toy / "out" / "mini" / "first" / "a.txt").read_text() == "mini"
+
+
+def test_publish_check_finds_a_stale_and_a_missing_object(toy: Path, repo_root: Path) -> None:
+    reproduce(toy, repo_root)
+    assert "missing" in publish(toy, repo_root, "--check", code=1)
+    publish(toy, repo_root)
+    (toy / "store" / "more").write_text("")
+    assert "not referenced" in publish(toy, repo_root, "--check", code=1)
+
+
+def test_publish_refuses_another_profile(toy: Path, repo_root: Path) -> None:
+    (toy / "params.yaml").write_text("profile: thesis\nseed: 1\n")
+    reproduce(toy, repo_root)
+    assert "is not of profile mini" in publish(toy, repo_root, code=2)
+    assert not store_files(toy)
+
+
+def test_a_push_of_another_profile_does_not_reach_the_store(toy: Path, repo_root: Path) -> None:
+    (toy / "params.yaml").write_text("profile: thesis\nseed: 1\n")
+    reproduce(toy, repo_root)
+    for flags in ((), ("-r", "mini")):
+        run(toy, sys.executable, "-m", "dvc", "push", *flags)
+    assert not store_files(toy)
+    assert (toy / ".dvc" / "stores" / "thesis").is_dir()
+
+
+def test_publish_refuses_what_is_not_reproduced(toy: Path, repo_root: Path) -> None:
+    assert "run make reproduce" in publish(toy, repo_root, code=2)
+
+
+@pytest.mark.parametrize(("damage", "word"), [("remove", "missing"), ("change", "corrupt")])
+def test_publish_refuses_a_damaged_cache(toy: Path, repo_root: Path, damage: str, word: str) -> None:
+    reproduce(toy, repo_root)
+    victim = next(
+        path for path in (toy / ".dvc/cache/files/md5").rglob("*") if path.is_file() and path.suffix != ".dir"
+    )
+    if damage == "remove":
+        victim.unlink()
+    else:
+        victim.chmod(0o644)
+        victim.write_text("changed")
+    assert word in publish(toy, repo_root, code=2)
+    assert not store_files(toy)
+
+
+def test_publish_refuses_more_than_git_should_hold(
+    tmp_path: Path, repo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load(repo_root / "src" / "publish.py")
+    path = module.object_path(tmp_path, "5d41402abc4b2a76b9719d911017c592")
+    path.parent.mkdir(parents=True)
+    path.write_text("hello")
+    assert module.collect(["5d41402abc4b2a76b9719d911017c592"], tmp_path) == ["5d41402abc4b2a76b9719d911017c592"]
+    monkeypatch.setattr(module, "LIMIT", 4)
+    with pytest.raises(module.RefusedError, match="the store may hold"):
+        module.collect(["5d41402abc4b2a76b9719d911017c592"], tmp_path)
+
+
+def test_the_store_is_in_line_with_the_lock(repo_root: Path) -> None:
+    if not (repo_root / "dvc.lock").exists():
+        pytest.skip("nothing is reproduced yet")
+    if not (repo_root / "params.yaml").read_text().count("profile: mini"):
+        pytest.skip("the active profile is not the one that is published")
+    publish(repo_root, repo_root, "--check")
+
+
+def test_make_without_a_target_lists_all_of_them(repo_root: Path) -> None:
+    output = run(repo_root, "make")
+    phony = re.search(r"^\.PHONY: (.*)$", (repo_root / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None
+    listed = re.findall(r"^  make ([a-z-]+) ", output, re.MULTILINE)
+    assert listed == phony[1].split()
+
+
+def test_setup_without_python_says_so(repo_root: Path, tmp_path: Path) -> None:
+    output = run(repo_root, "make", "setup", f"VENV={tmp_path / 'venv'}", "PYTHON=no-such-python", code=2)
+    assert "Python 3.11 is needed" in output
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "code"),
+    [("", 0), ("<skipped/>", 1), ("<failure/>", 1), (None, 1)],
+    ids=["passed", "skipped", "failed", "absent"],
+)
+def test_must_run_wants_each_listed_test_to_pass(tmp_path: Path, repo_root: Path, case: str | None, code: int) -> None:
+    cases = "" if case is None else f'<testcase classname="tests.unit.test_x" name="test_y[1]">{case}</testcase>'
+    (tmp_path / "junit.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    (tmp_path / "list.txt").write_text("# why\ntests/unit/test_x.py::test_y\n")
+    script = repo_root / ".ci" / "must_run.py"
+    output = run(tmp_path, sys.executable, str(script), "list.txt", "junit.xml", code=code)
+    assert ("tests/unit/test_x.py::test_y" in output) == bool(code)

@@ -1,0 +1,89 @@
+"""Small reports, as `evaluate`, `align_words` and the training stages leave them, for the tests of what reads them."""
+
+import json
+from pathlib import Path
+
+from clseave import metrics
+from clseave.labels import LABELS
+from clseave.params import read_yaml
+from clseave.storage import write_csv, write_json, write_jsonl
+
+IMAGES, ROWS = 12, 6  # rows an image
+# How many of ten rows each evaluation judges rightly; None: it always answers neutral.
+RIGHT = {"en": 9, "de": 8, "ko": 7, "clteave_de": None, "image_only": 3}
+LANGUAGES = ["de", "ko"]
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+def write_params(path: Path, seeds: tuple[int, ...]) -> None:
+    """The committed `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
+    values = read_yaml(PARAMS)
+    evaluations = [entry for entry in values["evaluations"] if entry["name"] in RIGHT]
+    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations}
+    path.write_text(json.dumps(values | changes), encoding="utf-8")
+
+
+def judge(name: str, number: int, gold: int) -> int:
+    """What an evaluation answers to row `number`."""
+    right = RIGHT[name]
+    return 1 if right is None else gold if number % 10 < right else (gold + 1) % 3
+
+
+def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
+    """Predictions and metrics of one evaluation."""
+    rows = []
+    for number in range(IMAGES * ROWS):
+        gold = number % 3
+        answer = judge(name, number + seed, gold)
+        rows.append({"pair_id": f"p{number}", "image_id": f"i{number // ROWS}", "hypothesis_id": f"{number % 20:016x}",
+                     "gold": LABELS[gold], "logits": [2.0 if label == answer else 0.5 for label in range(3)],
+                     "kind": ("count", "object_at")[number // 3 % 2] if known else None,
+                     "seen": number % 4 > 0 if known else None})
+    write_jsonl(folder / f"predictions/seed{seed}/{name}.jsonl", rows)
+    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    write_json(folder / f"metrics/seed{seed}/{name}.json", metrics.summary(
+        columns["gold"], columns["logits"], columns["kind"], columns["seen"], columns["image_id"],
+        name=name, seed=seed))
+
+
+def write_curves(folder: Path, languages: list[str], seed: int) -> None:
+    """Training curves of three epochs."""
+    epochs = (1, 2, 3)
+    write_csv(folder / f"clip_ve-seed{seed}.csv", [
+        {"epoch": epoch, "train_loss": 1 / epoch, "train_accuracy": 0.3 + epoch / 10, "dev_loss": 1.1 / epoch,
+         "dev_accuracy": 0.3 + epoch / 12, "learning_rate": 0.001} for epoch in epochs])
+    for language in languages:
+        write_csv(folder / f"clseave-{language}-seed{seed}.csv", [
+            {"epoch": epoch, "train_mse": 0.01 / epoch, "dev_mse": 0.02 / epoch, "dev_mae": 0.1 / epoch,
+             "dev_cosine": 0.9, "learning_rate": 0.001} for epoch in epochs])
+
+
+def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Path:
+    """Everything that `compare` and `report` read, below `root`; returns the reports of profile mini.
+
+    `known` tells kinds of statement and seen flags; without it they are null, as in a corpus that has none.
+    """
+    reports = root / "reports" / "mini"
+    for seed in seeds:
+        for name in RIGHT:
+            write_evaluation(reports, name, seed, known)
+        write_curves(reports / "curves", LANGUAGES, seed)
+    for number, language in enumerate(LANGUAGES):
+        write_json(reports / f"metrics/align/{language}.json",
+                   {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30})
+    write_json(reports / "training/seed0/clseave-de.json", {"seed": 0, "lr": 0.001, "epoch": 3})
+    write_json(root / "data/mini/counts.json", {
+        split: {"rows": 72, "images": 12, "hypotheses": 20, "labels": dict.fromkeys(LABELS, 24), "unseen_rows": 18}
+        for split in ("train", "dev", "test")})
+    write_params(root / "params.yaml", seeds)
+    return reports
+
+
+def compare_arguments(root: Path, expected: Path, profile: str = "mini") -> list[str]:
+    """The command line of `compare`, with paths below `root`."""
+    reports = root / "reports" / "mini"
+    paths = {"params": root / "params.yaml", "metrics": reports / "metrics", "predictions": reports / "predictions",
+             "alignment": reports / "metrics" / "align", "curves": reports / "curves", "expected": expected,
+             "out-metrics": reports / "metrics.json", "out-tables": reports / "tables",
+             "out-results": reports / "results.md"}
+    return ["--profile-name", profile, *(str(part) for name, path in paths.items() for part in (f"--{name}", path))]

@@ -1,0 +1,99 @@
+"""Outcomes beside English and beside the thesis."""
+
+import numpy as np
+import pytest
+
+from clseave import verdicts
+from clseave.errors import UserError
+from clseave.labels import LABELS
+from clseave.params import read_yaml
+from clseave.records import Prediction
+from clseave.verdicts import Expected
+
+ENTRY = Expected("de", "accuracy", 73.19, "percent", 1.5, "Table 4.1", "a reason")
+
+
+def predictions(hits, *, seen=None, first=0):
+    """One row a hit; gold is neutral, a miss predicts entailment; two rows an image."""
+    return [Prediction(f"p{first + row}", f"i{(first + row) // 2}", "h", "neutral", [0.0, 1.0, 0.0 if hit else 2.0],
+                       "count", None if seen is None else seen[row]) for row, hit in enumerate(hits)]
+
+
+def outcome(hits, name="de", **options):
+    scores = {"rows": len(hits), "accuracy": float(np.mean(hits)), "accuracy_seen": None, "accuracy_unseen": None,
+              "macro_f1": 0.5, "loss": 0.7, "rows_seen": 0, "rows_unseen": 0}
+    return verdicts.outcome(name, name.upper(), [scores], [predictions(hits, **options)])
+
+
+@pytest.mark.parametrize(("measured", "verdict"), [
+    (73.19, "OK"), (74.69, "OK"), (71.69, "OK"), (74.70, "near"), (76.19, "near"), (76.20, "off"), (60.0, "off"),
+    (None, "not run")])
+def test_judge(measured, verdict):
+    assert verdicts.judge(ENTRY, measured, comparable=True) == verdict
+
+
+@pytest.mark.parametrize("measured", [73.19, 10.0, None])
+def test_another_corpus_is_never_judged(measured):
+    assert verdicts.judge(ENTRY, measured, comparable=False) == "other corpus"
+
+
+def test_join_turns_shares_into_percent_and_reads_epochs():
+    curve = Expected("de", "dev_mse", 0.0154, "MSE per element", 0.0015, "Table A.2", "a reason", epoch=9)
+    measured = {("de", "accuracy", None): 0.7319, ("de", "dev_mse", 9): 0.02}
+    rows = verdicts.join([ENTRY, curve], measured, comparable=True)
+    assert [(row["ours"], row["verdict"]) for row in rows] == [(73.19, "OK"), (0.02, "off")]
+    assert verdicts.join([curve], {("de", "dev_mse", 8): 0.02}, comparable=True)[0]["verdict"] == "not run"
+
+
+def test_parse_names_a_wrong_entry():
+    with pytest.raises(UserError, match="need `profile`, and `values` with evaluation, metric"):
+        verdicts.parse({"profile": "thesis", "values": [{"evaluation": "en"}]})
+
+
+def test_the_committed_values_parse_and_carry_their_reasons(repo_root):
+    profile, values = verdicts.parse(read_yaml(repo_root / "reports" / "expected.yaml"))
+    assert profile == "thesis"
+    keys = [(entry.evaluation, entry.metric, entry.epoch) for entry in values]
+    assert len(set(keys)) == len(keys)
+    assert all(entry.source and entry.why and entry.tolerance > 0 for entry in values)
+    table = {entry.evaluation: entry.value for entry in values if entry.metric == "accuracy"}
+    assert [table[name] for name in ("en", "de", "nl", "ja", "zh", "ko")] == [73.17, 73.19, 71.35, 70.82, 69.94, 68.75]
+    # Tables A.2 and A.3 are sums over 512 elements.
+    per_element = {entry.evaluation: entry.value for entry in values if entry.metric == "dev_mse"}
+    assert per_element == pytest.approx({"nl": 7.619 / 512, "de": 7.91 / 512, "ja": 8.04 / 512, "zh": 8.18 / 512,
+                                         "ko": 8.335 / 512}, abs=5e-7)
+
+
+def test_difference_joins_by_pair_and_keeps_to_shared_rows():
+    english = outcome([1, 1, 0, 1], "en")
+    german = outcome([0, 1, 1, 0], first=2, seen=[True, False, False, None])  # pairs p2 to p5; shared: p2, p3
+    assert verdicts.difference(german, english, unseen=False) == {"rows": 2, "points": 0.0, "low": 0.0, "high": 0.0}
+    assert verdicts.difference(german, english, unseen=True)["rows"] == 1  # p3: both right
+    elsewhere = outcome([1, 1], first=40)
+    assert verdicts.difference(elsewhere, english, unseen=False)["points"] is None
+
+
+def test_difference_in_points_by_hand():
+    gap = verdicts.difference(outcome([0, 1, 1, 1]), outcome([1, 1, 1, 1], "en"), unseen=False)
+    assert gap["points"] == -25.0
+    assert (gap["low"], gap["high"]) == (-50.0, 0.0)  # two images, differences of -50 and 0
+
+
+def test_seeds_are_averaged_row_by_row():
+    scores = [{"rows": 2, "accuracy": 1.0}, {"rows": 2, "accuracy": 0.5}]
+    both = verdicts.outcome("de", "DE", scores, [predictions([1, 1]), predictions([1, 0])])
+    assert both.hits.tolist() == [1.0, 0.5]
+    assert both.mean("accuracy") == 0.75
+    assert both.table[LABELS.index("neutral")].tolist() == [0, 3, 1]
+
+
+@pytest.mark.parametrize("other", [predictions([1]), predictions([1, 1], first=7)])
+def test_metrics_and_predictions_must_agree(other):
+    with pytest.raises(UserError, match="de: metrics count 2 rows"):
+        verdicts.outcome("de", "DE", [{"rows": 2}] * 2, [predictions([1, 1]), other])
+
+
+def test_class_rows_show_a_collapse():
+    rows = verdicts.class_rows(outcome([1, 1, 1, 0]))
+    assert [(row["class"], row["gold"], row["predicted"]) for row in rows] == [
+        ("contradiction", 0.0, 0.0), ("neutral", 1.0, 0.75), ("entailment", 0.0, 0.25)]
