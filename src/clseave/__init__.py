@@ -1,3 +1,1 @@
 """Cross-lingual visual entailment: English CLIP-VE, taught to other languages sentence by sentence."""
-
-__version__ = "0.1.0"

@@ -35,32 +35,47 @@ class WordAligner:
                 raise ValueError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
             self.tokenizer = BertTokenizer.from_pretrained(folder)
             self.model, loading = modeling.BertForMaskedLM.from_pretrained(
-                folder, config=config, output_loading_info=True)
+                folder, config=config, output_loading_info=True
+            )
         # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
         missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
         if missing:
             raise ValueError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
         # Module-level ids of the package; its guide layer masks by them.
         modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = (
-            self.tokenizer.pad_token_id, self.tokenizer.cls_token_id, self.tokenizer.sep_token_id)
+            self.tokenizer.pad_token_id,
+            self.tokenizer.cls_token_id,
+            self.tokenizer.sep_token_id,
+        )
         self.model.eval()
 
     def align(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> list[Pairs]:
         """Sorted 0-based word pairs of each sentence pair. ValueError names a sentence without a word."""
-        encoded = [(self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)]
+        encoded = [
+            (self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)
+        ]
         found: list[Pairs] = []
         for rows in in_order(len(encoded), self.batch_size):
             left, right = zip(*(encoded[row] for row in rows), strict=True)
             pairs = self.model.get_aligned_word(
-                self._pad(left), self._pad(right), [words for _, words in left], [words for _, words in right],
-                "cpu", 0, 0, align_layer=self.layer, softmax_threshold=self.threshold, test=True)
+                self._pad(left),
+                self._pad(right),
+                [words for _, words in left],
+                [words for _, words in right],
+                "cpu",
+                0,
+                0,
+                align_layer=self.layer,
+                softmax_threshold=self.threshold,
+                test=True,
+            )
             found += [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
         return found
 
     def _encode(self, words: list[str]) -> tuple[list[int], list[int]]:
         """Token ids with special tokens, and the word that each inner token belongs to."""
         pieces = [(token, number) for number, word in enumerate(words) for token in self.tokenizer.tokenize(word)]
-        pieces = pieces[:self.tokenizer.max_len - 2]
+        pieces = pieces[: self.tokenizer.max_len - 2]
         if not pieces:
             raise ValueError(f"no word to align in {words!r}")
         ids = self.tokenizer.convert_tokens_to_ids([token for token, _ in pieces])
@@ -68,8 +83,9 @@ class WordAligner:
 
     def _pad(self, side: Iterable[tuple[list[int], list[int]]]) -> torch.Tensor:
         """Ids, (B, T)."""
-        return torch.nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids, _ in side], batch_first=True,
-                                               padding_value=self.tokenizer.pad_token_id)
+        return torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(ids) for ids, _ in side], batch_first=True, padding_value=self.tokenizer.pad_token_id
+        )
 
 
 def _export(mbert: Path, folder: Path) -> None:
@@ -79,7 +95,8 @@ def _export(mbert: Path, folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     # The package lower-cases unless told not to, and reads the length from `max_len`.
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": False, "max_len": min(tokenizer.model_max_length, 512)}))
+        json.dumps({"do_lower_case": False, "max_len": min(tokenizer.model_max_length, 512)})
+    )
     (folder / "config.json").write_text((mbert / "config.json").read_text())
     torch.save(load_file(mbert / "model.safetensors"), folder / "pytorch_model.bin")
 
@@ -93,12 +110,18 @@ def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
 
 
 def alignment_scores(found: Iterable[Pairs], gold: Iterable[Pairs]) -> dict[str, float]:
-    """AER, precision and recall over a corpus (Och and Ney 2003), all gold pairs sure: AER = 1 - 2|A & S| / (|A| + |S|)."""
+    """AER, precision and recall over a corpus (Och and Ney 2003), all gold pairs sure:
+
+    AER = 1 - 2 |A and S| / (|A| + |S|).
+    """
     hits = made = sure = 0
     for ours, theirs in zip(found, gold, strict=True):
         left, right = {tuple(pair) for pair in ours}, {tuple(pair) for pair in theirs}
         hits, made, sure = hits + len(left & right), made + len(left), sure + len(right)
     if not sure:
         raise ValueError("no gold pair: an alignment error rate needs some")
-    return {"aer": round(1 - 2 * hits / (made + sure), 6), "precision": round(hits / max(1, made), 6),
-            "recall": round(hits / sure, 6)}
+    return {
+        "aer": round(1 - 2 * hits / (made + sure), 6),
+        "precision": round(hits / max(1, made), 6),
+        "recall": round(hits / sure, 6),
+    }

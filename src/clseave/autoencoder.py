@@ -37,8 +37,10 @@ class Autoencoder(nn.Module):
         """Write the weights and the two widths."""
         with atomic(Path(folder) / "autoencoder.safetensors") as temporary:
             save_file(self.state_dict(), temporary)
-        write_json(Path(folder) / "autoencoder.json", {"wide": self.encoder[0].in_features,
-                                                       "narrow": self.encoder[0].out_features})
+        write_json(
+            Path(folder) / "autoencoder.json",
+            {"wide": self.encoder[0].in_features, "narrow": self.encoder[0].out_features},
+        )
 
     @classmethod
     def load(cls, folder: Path | str) -> "Autoencoder":

@@ -1,17 +1,22 @@
 """Which rows make a batch: seeded, and by length, so that padding is small."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from clseave.schema import Sampler
 from clseave.text import PAD_MULTIPLE
 
-Sampler = Literal["bucket", "random"]
 
-
-def draw_batches(lengths: np.ndarray, size: int, sampler: Sampler, seed: Sequence[int], *,
-                 groups: np.ndarray | None = None, rows_per_group: int = 1) -> list[np.ndarray]:
+def draw_batches(
+    lengths: np.ndarray,
+    size: int,
+    sampler: Sampler,
+    seed: Sequence[int],
+    *,
+    groups: np.ndarray | None = None,
+    rows_per_group: int = 1,
+) -> list[np.ndarray]:
     """Every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
 
     `lengths` (N,) are token counts. "bucket" sorts by padded length before cutting and then shuffles the batches.

@@ -13,8 +13,9 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
     """A model in evaluation mode. UserError when the folder holds none, or lacks a weight that would stay random."""
     try:
-        model, report = kind.from_pretrained(folder, attn_implementation="eager", local_files_only=True,
-                                             output_loading_info=True, **settings)
+        model, report = kind.from_pretrained(
+            folder, attn_implementation="eager", local_files_only=True, output_loading_info=True, **settings
+        )
     except OSError as error:
         raise UserError(f"{folder} holds no {kind.__name__}: run the stage that writes it (`dvc repro`)") from error
     if missing := sorted(report["missing_keys"]):

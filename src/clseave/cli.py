@@ -5,8 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse(argv: Sequence[str] | None, doc: str | None, paths: Sequence[str], *, names: Sequence[str] = (),
-          numbers: Sequence[str] = ()) -> argparse.Namespace:
+def parse(
+    argv: Sequence[str] | None,
+    doc: str | None,
+    paths: Sequence[str],
+    *,
+    names: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+) -> argparse.Namespace:
     """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):

@@ -27,8 +27,9 @@ class Draw:
     label: int
 
 
-def scenes_of_split(split: str, count: int, shares: dict[str, float], rng: np.random.Generator,
-                    *, empty: float, two_panels: float) -> np.ndarray:
+def scenes_of_split(
+    split: str, count: int, shares: dict[str, float], rng: np.random.Generator, *, empty: float, two_panels: float
+) -> np.ndarray:
     """Draw `count` scenes, (count, 4), whose content belongs to `split`."""
     kept: list[np.ndarray] = []
     while len(kept) < count:
@@ -44,7 +45,7 @@ def split_facts(facts: list[Fact], shares: dict[str, float], rng: np.random.Gene
         members = rng.permutation([row for row, fact in enumerate(facts) if fact.kind == kind])
         dev = max(1, round(shares["dev"] * len(members)))
         test = max(1, round(shares["test"] * len(members)))
-        owner[members[:dev]], owner[members[dev:dev + test]], owner[members[dev + test:]] = "dev", "test", "train"
+        owner[members[:dev]], owner[members[dev : dev + test]], owner[members[dev + test :]] = "dev", "test", "train"
     return {split: owner == split for split in shares}
 
 
@@ -80,8 +81,15 @@ class Drawer:
             self.usage[draw.fact, draw.label] += 1
         return draws
 
-    def draw(self, *, common: np.ndarray, held_out: np.ndarray, held_out_rows: float, kinds_per_image: int,
-             hard_relations: float) -> Iterator[Draw]:
+    def draw(
+        self,
+        *,
+        common: np.ndarray,
+        held_out: np.ndarray,
+        held_out_rows: float,
+        kinds_per_image: int,
+        hard_relations: float,
+    ) -> Iterator[Draw]:
         """All examples: kinds in turn, so that each has the same number of images where it can."""
         turn = {kind: 0 for kind in KINDS}
         for scene in range(len(self.truth)):
@@ -90,7 +98,9 @@ class Drawer:
             for kind in order:
                 pools = (held_out, common) if self.rng.random() < held_out_rows else (common, held_out)
                 hard = self.rng.random() < hard_relations
-                tries = (self.triple(scene, kind, pool, level) for pool in pools if pool.any() for level in {hard, False})
+                tries = (
+                    self.triple(scene, kind, pool, level) for pool in pools if pool.any() for level in {hard, False}
+                )
                 triple = next((found for found in tries if found), None)
                 if triple:
                     yield from triple

@@ -34,6 +34,8 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torc
     """Sentence vectors, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
     rows = encode(encoder.tokenizer, texts)
     order = sorted(range(len(rows)), key=lambda row: (len(rows[row]), row))
-    vectors = [encoder(*pad([rows[order[n]] for n in part], encoder.tokenizer.pad_token_id))
-               for part in in_order(len(order), batch_size)]
+    vectors = [
+        encoder(*pad([rows[order[n]] for n in part], encoder.tokenizer.pad_token_id))
+        for part in in_order(len(order), batch_size)
+    ]
     return torch.cat(vectors)[torch.tensor(order).argsort()]

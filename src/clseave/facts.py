@@ -14,10 +14,18 @@ from clseave.labels import CONTRADICTION, ENTAILMENT, NEUTRAL
 from clseave.scenes import COLOURS, EMPTY, HALVES, HIDDEN, OBJECTS, PLACES, SHAPES
 
 KINDS = ("object_at", "attribute_at", "emptiness", "exists_in_half", "relation", "count")
-DIRECTIONS = {"left_of": ("left", "right"), "right_of": ("right", "left"), "above": ("top", "bottom"),
-              "below": ("bottom", "top")}
-QUANTIFIERS = {"at_least_two": (2, None), "at_least_three": (3, None), "at_most_one": (None, 1),
-               "at_most_two": (None, 2)}
+DIRECTIONS = {
+    "left_of": ("left", "right"),
+    "right_of": ("right", "left"),
+    "above": ("top", "bottom"),
+    "below": ("bottom", "top"),
+}
+QUANTIFIERS = {
+    "at_least_two": (2, None),
+    "at_least_three": (3, None),
+    "at_most_one": (None, 1),
+    "at_most_two": (None, 2),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -45,11 +53,15 @@ def all_facts() -> list[Fact]:
     facts += [Fact("emptiness", (state, where)) for state in ("empty", "filled") for where in (*PLACES, *HALVES)]
     facts += [Fact("exists_in_half", (thing, half)) for thing in attributes + objects for half in HALVES]
     for group in (COLOURS, SHAPES, objects):
-        facts += [Fact("relation", (one, direction, other))
-                  for one in group for direction in DIRECTIONS for other in group if one != other]
+        facts += [
+            Fact("relation", (one, direction, other))
+            for one in group
+            for direction in DIRECTIONS
+            for other in group
+            if one != other
+        ]
     facts += [Fact("count", (quantifier, thing)) for thing in attributes for quantifier in QUANTIFIERS]
-    facts += [Fact("count", (quantifier, thing)) for thing in objects
-              for quantifier in ("at_least_two", "at_most_one")]
+    facts += [Fact("count", (quantifier, thing)) for thing in objects for quantifier in ("at_least_two", "at_most_one")]
     return facts
 
 
@@ -98,6 +110,6 @@ def label_scenes(fact: Fact, scenes: np.ndarray) -> np.ndarray:
 
 
 def both_visible(fact: Fact, scenes: np.ndarray) -> np.ndarray:
-    """Whether both things that a relation names are visible somewhere, (N,) bool: presence alone then decides nothing."""
+    """Whether both things that a relation names are visible somewhere, (N,) bool: presence then decides nothing."""
     one, _, other = fact.arguments
-    return _matches(scenes, one).any(1) & _matches(scenes, other).any(1)
+    return np.logical_and(_matches(scenes, one).any(1), _matches(scenes, other).any(1))

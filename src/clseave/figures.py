@@ -23,11 +23,25 @@ INK, GREY = "#333333", "#8a8a8a"
 DASHES = (0, (2, 2))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11.5, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.titlepad": 10, "axes.labelcolor": INK, "axes.edgecolor": "#bbbbbb",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "text.color": INK,
-    "xtick.color": INK, "ytick.color": INK, "grid.color": "#e8e8e8", "lines.linewidth": 1.8,
-    "legend.frameon": False, "figure.dpi": 144, "svg.hashsalt": "clseave",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#bbbbbb",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": "#e8e8e8",
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "figure.dpi": 144,
+    "svg.hashsalt": "clseave",
 }
 
 
@@ -67,8 +81,7 @@ def _percent_axis(axes: Axes, low: float, high: float = 101) -> None:
 
 def _chance_line(axes: Axes, top: float) -> None:
     axes.axvline(CHANCE, color=GREY, linestyle=DASHES, linewidth=1.2)
-    axes.annotate("chance", (CHANCE, top), xytext=(4, -2), textcoords="offset points", va="top", color="#666",
-                  size=9)
+    axes.annotate("chance", (CHANCE, top), xytext=(4, -2), textcoords="offset points", va="top", color="#666", size=9)
 
 
 def accuracy(results: pd.DataFrame) -> Figure:
@@ -85,8 +98,16 @@ def accuracy(results: pd.DataFrame) -> Figure:
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     axes.set_yticks(range(len(results)), results["label"])
     axes.set_ylim(len(results) - 0.4, -0.9)
-    axes.annotate("English", (english, -0.9), xytext=(-4, -2), textcoords="offset points", va="top", ha="right",
-                  color="#a05a00", size=9)
+    axes.annotate(
+        "English",
+        (english, -0.9),
+        xytext=(-4, -2),
+        textcoords="offset points",
+        va="top",
+        ha="right",
+        color="#a05a00",
+        size=9,
+    )
     _percent_axis(axes, min(25.0, 100 * results["accuracy_low"].min() - 2), 108)
     axes.set_xticks(range(30, 101, 10))
     axes.set(title="Test accuracy with 95 % interval over images", xlabel=f"accuracy, percent; {count(results)}")
@@ -118,13 +139,28 @@ def kinds(table: pd.DataFrame) -> Figure:
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
     rows = table.groupby("kind")["rows"].max()
-    figure, (axes,) = canvas(6.6, 1.5 + 0.36 * len(grid))
-    sns.heatmap(grid, ax=axes, annot=True, fmt=".0f", cmap="cividis", vmin=CHANCE, vmax=100, linewidths=1.5,
-                annot_kws={"size": 9}, cbar_kws={"label": "accuracy, percent", "shrink": 0.9, "pad": 0.02})
+    figure, (axes,) = canvas(6.8, 1.4 + 0.34 * len(grid))
+    sns.heatmap(
+        grid,
+        ax=axes,
+        annot=True,
+        fmt=".0f",
+        cmap="cividis",
+        vmin=CHANCE,
+        vmax=100,
+        linewidths=1.5,
+        annot_kws={"size": 9},
+        cbar=False,
+    )
+    for text, value in zip(axes.texts, grid.to_numpy().ravel(), strict=True):
+        text.set_color("black" if value > 65 else "white")  # the more legible on cividis
     names = [kind.replace("_", " ", 1).replace("_", "\n") for kind in order]
-    axes.set_xticks([place + 0.5 for place in range(len(order))],
-                    [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)], rotation=0,
-                    size=9)
+    axes.set_xticks(
+        [place + 0.5 for place in range(len(order))],
+        [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)],
+        rotation=0,
+        size=9,
+    )
     axes.set(title="Accuracy by kind of statement, percent", xlabel="", ylabel="")
     axes.tick_params(length=0)
     return figure
@@ -138,10 +174,21 @@ def clip_ve_curves(curve: pd.DataFrame, rows: int, name: str = "CLIP-VE") -> Fig
     lines = (("train", "training", BLUE, "o"), ("dev", f"validation (n = {rows:,} rows)", ORANGE, "D"))
     for axes, measure, unit, scale in zip(panels, ("loss", "accuracy"), ("nats", "percent"), (1, 100), strict=True):
         for split, label, colour, marker in lines:
-            axes.plot(curve["epoch"], scale * curve[f"{split}_{measure}"], marker=marker, markersize=4.5, color=colour,
-                      label=label if measure == "loss" else None)
-        axes.axvline(best, color=GREY, linestyle=DASHES, linewidth=1.2,
-                     label="lowest validation loss" if measure == "loss" else None)
+            axes.plot(
+                curve["epoch"],
+                scale * curve[f"{split}_{measure}"],
+                marker=marker,
+                markersize=4.5,
+                color=colour,
+                label=label if measure == "loss" else None,
+            )
+        axes.axvline(
+            best,
+            color=GREY,
+            linestyle=DASHES,
+            linewidth=1.2,
+            label="lowest validation loss" if measure == "loss" else None,
+        )
         axes.set(title=f"{name}: {measure}", xlabel="epoch", ylabel=f"{measure}, {unit}")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=8))
     figure.legend(loc="outside lower center", ncols=3)
@@ -155,15 +202,25 @@ def student_curves(curves: Mapping[str, pd.DataFrame], sentences: int) -> Figure
     figure, (axes,) = canvas(6.6, 3.8)
     for number, (label, curve) in enumerate(curves.items()):
         need(curve, "epoch", "dev_mse")
-        axes.plot(curve["epoch"], curve["dev_mse"], color=COLOURS[number % len(COLOURS)], label=label,
-                  marker=MARKERS[number % len(MARKERS)], markersize=4.5, markevery=max(1, len(curve) // 12))
+        axes.plot(
+            curve["epoch"],
+            curve["dev_mse"],
+            color=COLOURS[number % len(COLOURS)],
+            label=label,
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4.5,
+            markevery=max(1, len(curve) // 12),
+        )
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=12))
-    axes.set(title="CLSEAVE: distance of student and teacher vectors", ylabel="validation MSE per element, log scale",
-             xlabel=f"epoch; n = {sentences:,} validation sentences a language")
+    axes.set(
+        title="CLSEAVE: distance of student and teacher vectors",
+        ylabel="validation MSE per element, log scale",
+        xlabel=f"epoch; n = {sentences:,} validation sentences a language",
+    )
     axes.legend(loc="upper right", ncols=2)
     return figure
 
@@ -177,8 +234,16 @@ def predicted_classes(table: pd.DataFrame, evaluations: Sequence[str]) -> Figure
     for number, (label, part) in enumerate((label, frame[frame["label"] == label]) for label in models):
         shares = 100 * part.set_index("class")["predicted"].loc[classes]
         places = [place + (number - (len(models) - 1) / 2) * width for place in range(len(classes))]
-        bars = axes.bar(places, shares, width * 0.94, color=COLOURS[number], label=label,
-                        hatch=("", "//", "..")[number % 3], edgecolor="white", linewidth=0)
+        bars = axes.bar(
+            places,
+            shares,
+            width * 0.94,
+            color=COLOURS[number],
+            label=label,
+            hatch=("", "//", "..")[number % 3],
+            edgecolor="white",
+            linewidth=0,
+        )
         axes.bar_label(bars, labels=[f"{share:.0f}" for share in shares], padding=2, size=9)
     gold = 100 * frame.groupby("class")["gold"].first().loc[classes]
     left, right = ([place + side for place in range(len(classes))] for side in (-0.45, 0.45))
@@ -195,27 +260,40 @@ def alignment(table: pd.DataFrame) -> Figure:
     """Alignment error rate of the word aligner by language, beside that of the diagonal; lower is better."""
     need(table, "label", "aer", "aer_diagonal", "sentences")
     figure, (axes,) = canvas(6.6, 3.2)
-    for shift, column, label, colour, hatch in ((-0.2, "aer", "mBERT states (awesome-align's rule)", BLUE, ""),
-                                                (0.2, "aer_diagonal", "diagonal", ORANGE, "//")):
-        bars = axes.bar([place + shift for place in range(len(table))], 100 * table[column], 0.37, color=colour,
-                        label=label, hatch=hatch, edgecolor="white", linewidth=0)
+    for shift, column, label, colour, hatch in (
+        (-0.2, "aer", "mBERT states (awesome-align's rule)", BLUE, ""),
+        (0.2, "aer_diagonal", "diagonal", ORANGE, "//"),
+    ):
+        bars = axes.bar(
+            [place + shift for place in range(len(table))],
+            100 * table[column],
+            0.37,
+            color=colour,
+            label=label,
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0,
+        )
         axes.bar_label(bars, labels=[f"{100 * value:.1f}" for value in table[column]], padding=2, size=9)
     axes.set_xticks(range(len(table)), table["label"])
     axes.grid(axis="x", visible=False)
     axes.set_ylim(0, 1.12 * 100 * float(table[["aer", "aer_diagonal"]].to_numpy().max()) + 1)
-    axes.set(title=f"Word alignment error (n = {table['sentences'].max():,} sentences a language)", xlabel="",
-             ylabel="AER, percent (lower is better)")
+    axes.set(
+        title=f"Word alignment error (n = {table['sentences'].max():,} sentences a language)",
+        xlabel="",
+        ylabel="AER, percent (lower is better)",
+    )
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 def backbone_curves(clip: pd.DataFrame, mbert: pd.DataFrame) -> Figure:
-    """Training loss of the two backbones by step."""
+    """Training loss of the two backbones; an epoch is a fixed number of steps here."""
     figure, panels = canvas(6.6, 2.9, panels=2)
     names = ("CLIP: contrastive loss", "multilingual BERT: masked words")
     for axes, curve, name in zip(panels, (clip, mbert), names, strict=True):
-        need(curve, "step", "loss")
-        axes.plot(curve["step"], curve["loss"], color=BLUE)
-        axes.set(title=name, xlabel="step", ylabel="training loss, nats")
+        need(curve, "epoch", "train_loss")
+        axes.plot(curve["epoch"], curve["train_loss"], color=BLUE)
+        axes.set(title=name, xlabel="epoch", ylabel="training loss, nats")
         axes.set_ylim(bottom=0)
     return figure

@@ -24,10 +24,14 @@ class Head(nn.Module):
         self.config = {"width": width, "hidden": hidden, "dropout": dropout}
         self.input_dropout = nn.Dropout(dropout)
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(4 * width), nn.Dropout(dropout),
-            nn.Linear(4 * width, hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.ReLU(),
-            nn.BatchNorm1d(hidden), nn.Dropout(dropout),
+            nn.BatchNorm1d(4 * width),
+            nn.Dropout(dropout),
+            nn.Linear(4 * width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.BatchNorm1d(hidden),
+            nn.Dropout(dropout),
             nn.Linear(hidden, len(LABELS)),
         )
 

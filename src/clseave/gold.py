@@ -12,8 +12,9 @@ VERSION = "1"  # of the grammar; part of every gold translation
 @cache
 def sayings() -> dict[str, tuple[Fact, int]]:
     """What each English sentence of the miniature says: fact and phrasing."""
-    return {express(fact, "en", phrasing).text: (fact, phrasing)
-            for fact in all_facts() for phrasing in range(PHRASINGS)}
+    return {
+        express(fact, "en", phrasing).text: (fact, phrasing) for fact in all_facts() for phrasing in range(PHRASINGS)
+    }
 
 
 def sentence(english: str, language: str) -> Sentence:

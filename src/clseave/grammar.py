@@ -18,8 +18,15 @@ PHRASINGS = 3
 
 _UNSPACED = ("ja", "zh")
 _THINGS = descriptions()[0] + descriptions()[1]
-_ALLOWED = {"np0": _THINGS, "np1": _THINGS, "place": PLACES, "half": tuple(HALVES), "direction": tuple(DIRECTIONS),
-            "state": lexicon.ORDER["state"], "quantifier": tuple(QUANTIFIERS)}
+_ALLOWED = {
+    "np0": _THINGS,
+    "np1": _THINGS,
+    "place": PLACES,
+    "half": tuple(HALVES),
+    "direction": tuple(DIRECTIONS),
+    "state": lexicon.ORDER["state"],
+    "quantifier": tuple(QUANTIFIERS),
+}
 _HANGUL_FIRST, _HANGUL_LAST, _HANGUL_FINALS = 0xAC00, 0xD7A3, 28
 
 
@@ -64,13 +71,16 @@ def align(source: Sentence, target: Sentence) -> list[tuple[int, int]]:
 
 
 def caption(scene: Sequence[int]) -> str:
-    """English list of a scene's four cells in reading order; ValueError unless these are four cell codes."""
+    """English list of a scene's four cells in reading order, bare nouns; ValueError unless these are four cell codes.
+
+    Without articles and commas: they tell nothing and are two fifths of the tokens that CLIP's pre-training reads.
+    """
     codes = [int(code) for code in scene]
     if len(codes) != len(PLACES) or not all(0 <= code <= HIDDEN for code in codes):
         raise ValueError(f"a scene is {len(PLACES)} cell codes from 0 to {HIDDEN}, not {codes}")
-    special = {EMPTY: "an empty cell", HIDDEN: "a hidden cell"}
-    cells = [special.get(code) or f"a {COLOURS[code // len(SHAPES)]} {SHAPES[code % len(SHAPES)]}" for code in codes]
-    text = ", ".join(cells)
+    special = {EMPTY: "empty cell", HIDDEN: "hidden cell"}
+    cells = [special.get(code) or f"{COLOURS[code // len(SHAPES)]} {SHAPES[code % len(SHAPES)]}" for code in codes]
+    text = " ".join(cells)
     return text[0].upper() + text[1:]
 
 
@@ -164,8 +174,10 @@ def _slot(slot: str, form: str, language: str, arguments: dict[str, str]) -> lis
         return _number(form, language, arguments)
     pattern = lexicon.ENTRIES[language][slot][form][lexicon.ORDER[slot].index(arguments[slot])]
     entry = f"{slot}:{arguments[slot]}"
-    return [word if word.entry else replace(word, entry=entry, context=form)
-            for word in _expand(pattern, language, arguments)]
+    return [
+        word if word.entry else replace(word, entry=entry, context=form)
+        for word in _expand(pattern, language, arguments)
+    ]
 
 
 def _noun_phrase(description: str, index: int, form: str, language: str) -> list[_Word]:
@@ -175,8 +187,11 @@ def _noun_phrase(description: str, index: int, form: str, language: str) -> list
     context = " ".join(filter(None, [form, lexicon.GENDERS.get(language, {}).get(head)]))
     surfaces = _NOUN_PHRASES[language](colour, head, form)
     entries = ("", f"colour:{colour}", f"shape:{head}")
-    return [_Word(surface, frozenset({f"{concept}:{index}"}), entry, context if entry else "")
-            for surface, concept, entry in zip(surfaces, ("det", "colour", "shape"), entries, strict=True) if surface]
+    return [
+        _Word(surface, frozenset({f"{concept}:{index}"}), entry, context if entry else "")
+        for surface, concept, entry in zip(surfaces, ("det", "colour", "shape"), entries, strict=True)
+        if surface
+    ]
 
 
 def _amount(arguments: dict[str, str]) -> int:
@@ -202,8 +217,12 @@ def _glue(word: _Word, suffix: _Word) -> _Word:
     """The word with a suffix and its concepts; of "first|second" the first follows a final consonant."""
     first, _, second = suffix.surface.partition("|")
     chosen = second if second and not _ends_in_consonant(word.surface) else first
-    return replace(word, surface=word.surface + chosen, concepts=word.concepts | suffix.concepts,
-                   context=f"{word.context} +{chosen}" if word.entry else "")
+    return replace(
+        word,
+        surface=word.surface + chosen,
+        concepts=word.concepts | suffix.concepts,
+        context=f"{word.context} +{chosen}" if word.entry else "",
+    )
 
 
 def _ends_in_consonant(word: str) -> bool:
@@ -266,4 +285,10 @@ def _chinese(colour: str, head: str, form: str) -> tuple[str, str, str]:
 
 
 _NOUN_PHRASES: dict[str, Callable[[str, str, str], tuple[str, str, str]]] = {
-    "en": _english, "de": _german, "nl": _dutch, "ja": _japanese, "ko": _korean, "zh": _chinese}
+    "en": _english,
+    "de": _german,
+    "nl": _dutch,
+    "ja": _japanese,
+    "ko": _korean,
+    "zh": _chinese,
+}

@@ -107,8 +107,15 @@ def interval(values: np.ndarray, images: Sequence[str], *, draws: int = DRAWS, s
 
 
 def summary(
-    gold: Sequence[str], logits: Logits, kinds: Sequence[str | None], seen: Sequence[bool | None],
-    images: Sequence[str], *, name: str, seed: int, draws: int = DRAWS,
+    gold: Sequence[str],
+    logits: Logits,
+    kinds: Sequence[str | None],
+    seen: Sequence[bool | None],
+    images: Sequence[str],
+    *,
+    name: str,
+    seed: int,
+    draws: int = DRAWS,
 ) -> dict[str, Any]:
     """The metrics of one evaluation: N gold label names, (N, 3) logits, and each row's kind, seen flag and image id.
 

@@ -8,26 +8,33 @@ from clseave.corpus import Drawer, facts_and_split, scenes_of_split
 from clseave.facts import Fact
 from clseave.grammar import LANGUAGES, PHRASINGS, caption, express
 from clseave.labels import LABELS
-from clseave.params import Scenes
 from clseave.records import SPLITS, Example, hypothesis_id
 from clseave.scenes import render, sample_scenes, split_of
+from clseave.schema import Scenes
 
 Saying = tuple[Fact, int]  # a fact and the phrasing that says it
 
 
-def build_split(split: str, source: Scenes, trained: set[str] | None) -> tuple[list[Example], dict[str, Saying], np.ndarray]:
+def build_split(
+    split: str, source: Scenes, trained: set[str] | None
+) -> tuple[list[Example], dict[str, Saying], np.ndarray]:
     """Examples of one split, what each hypothesis says, and the scenes, (N, 4).
 
     `trained` are the hypothesis ids of the training split (None while building it): they decide `seen`.
     """
     facts, owner = facts_and_split(source.fact_shares, source.seed)
     rng = np.random.default_rng([source.seed, 2, SPLITS.index(split)])
-    scenes = scenes_of_split(split, source.images[split], source.content_shares, rng,
-                             empty=source.empty, two_panels=source.two_panels)
+    scenes = scenes_of_split(
+        split, source.images[split], source.content_shares, rng, empty=source.empty, two_panels=source.two_panels
+    )
     held_out = owner[split] if split != "train" else np.zeros(len(facts), dtype=bool)
     draws = Drawer(scenes, facts, PHRASINGS, rng).draw(
-        common=owner["train"], held_out=held_out, held_out_rows=source.held_out_rows,
-        kinds_per_image=source.kinds_per_image, hard_relations=source.hard_relations)
+        common=owner["train"],
+        held_out=held_out,
+        held_out_rows=source.held_out_rows,
+        kinds_per_image=source.kinds_per_image,
+        hard_relations=source.hard_relations,
+    )
     examples: list[Example] = []
     said: dict[str, Saying] = {}
     for row, draw in enumerate(draws):
@@ -35,8 +42,11 @@ def build_split(split: str, source: Scenes, trained: set[str] | None) -> tuple[l
         text = express(fact, "en", draw.phrasing).text
         key, image_id = hypothesis_id(text), f"{split}-{draw.scene:05d}"
         said[key] = (fact, draw.phrasing)
-        examples.append(Example(f"{split}-{row:06d}", image_id, key, text, label, split, fact.kind,
-                                trained is None or key in trained))
+        examples.append(
+            Example(
+                f"{split}-{row:06d}", image_id, key, text, label, split, fact.kind, trained is None or key in trained
+            )
+        )
     return examples, said, scenes
 
 

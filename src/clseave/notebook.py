@@ -31,8 +31,11 @@ _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link".*?</a></h2>', re.DOTALL)
 _ANCHOR = re.compile(r'<a class="anchor-link".*?</a>', re.DOTALL)
 _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
-_EXTERNAL = re.compile(r"""(?:src|href|srcset|data)\s*=\s*["']?\s*(?:https?:)?//[^\s"'>]*|url\(\s*["']?(?:https?:)?//"""
-                       r"|@import|<script|<link", re.IGNORECASE)
+_EXTERNAL = re.compile(
+    r"""(?:src|href|srcset|data)\s*=\s*["']?\s*(?:https?:)?//[^\s"'>]*|url\(\s*["']?(?:https?:)?//"""
+    r"|@import|<script|<link",
+    re.IGNORECASE,
+)
 
 
 def fingerprint(folder: Path) -> str:
@@ -49,9 +52,11 @@ def own_kernel(source: Path) -> Iterator[None]:
     """For the block, make this interpreter the only kernel, `source` on its path, none of the user's settings."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-        specification = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
-                                  "--log-level=CRITICAL"],
-                         "display_name": "Python 3", "language": "python"}
+        specification = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"],
+            "display_name": "Python 3",
+            "language": "python",
+        }
         kernel = Path(folder, "kernels", KERNEL)
         kernel.mkdir(parents=True)
         (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
@@ -70,8 +75,15 @@ def run(notebook: Path, parameters: Mapping[str, Any], source: Path) -> Notebook
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces temporary paths
     with own_kernel(source), tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         raw = Path(folder, "raw.ipynb")
-        papermill.execute_notebook(notebook, raw, parameters=dict(parameters), kernel_name=KERNEL, progress_bar=False,
-                                   request_save_on_cell_execute=False, start_timeout=START_SECONDS)
+        papermill.execute_notebook(
+            notebook,
+            raw,
+            parameters=dict(parameters),
+            kernel_name=KERNEL,
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            start_timeout=START_SECONDS,
+        )
         return nbformat.read(raw, as_version=4)
 
 
@@ -89,10 +101,12 @@ def _clean(output: NotebookNode) -> NotebookNode:
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """The notebook without what differs between two runs of the same code on the same data; changed in place."""
-    notebook.metadata = nbformat.from_dict({
-        "kernelspec": {"name": KERNEL, "display_name": "Python 3", "language": "python"},
-        "language_info": {"name": "python"},
-    })
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"name": KERNEL, "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell["metadata"] = NotebookNode({key: cell["metadata"][key] for key in KEPT if key in cell["metadata"]})

@@ -39,10 +39,10 @@ def seed_torch(seed: int) -> "torch.Generator":
 
     oneDNN has no variable that turns it off, and its kernels differ by instruction set, so it is switched off here.
     """
-    import torch  # noqa: PLC0415 - only the stages that compute with torch pay for loading it
+    import torch  # only the stages that compute with torch pay for loading it
 
     torch.set_num_threads(1)
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)

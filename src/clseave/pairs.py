@@ -27,8 +27,9 @@ def first_positions(tokenizer: PreTrainedTokenizerBase, text: str, words: Sequen
 
     A token may reach over a word's start where the text has no spaces: WordPiece splits Han characters, not kana.
     """
-    offsets = tokenizer(text, return_offsets_mapping=True, truncation=True,
-                        max_length=tokenizer.model_max_length).offset_mapping
+    offsets = tokenizer(
+        text, return_offsets_mapping=True, truncation=True, max_length=tokenizer.model_max_length
+    ).offset_mapping
     holder = {place: position for position, span in enumerate(offsets) for place in range(*span)}
     positions, cursor = [], 0
     for word in words:
@@ -40,13 +41,21 @@ def first_positions(tokenizer: PreTrainedTokenizerBase, text: str, words: Sequen
     return positions
 
 
-def token_pairs(translation: Translation, alignment: Alignment, source_tokenizer: PreTrainedTokenizerBase,
-                target_tokenizer: PreTrainedTokenizerBase) -> TokenPairs:
+def token_pairs(
+    translation: Translation,
+    alignment: Alignment,
+    source_tokenizer: PreTrainedTokenizerBase,
+    target_tokenizer: PreTrainedTokenizerBase,
+) -> TokenPairs:
     """Word pairs as token pairs: CLIP's tokenizer on the English side, mBERT's on the other."""
     source = first_positions(source_tokenizer, translation.source, alignment.source_words)
     target = first_positions(target_tokenizer, translation.text, alignment.target_words)
-    return TokenPairs(*encode(source_tokenizer, [translation.source]), *encode(target_tokenizer, [translation.text]),
-                      [source[i] for i, _ in alignment.pairs], [target[j] for _, j in alignment.pairs])
+    return TokenPairs(
+        encode(source_tokenizer, [translation.source])[0],
+        encode(target_tokenizer, [translation.text])[0],
+        [source[i] for i, _ in alignment.pairs],
+        [target[j] for _, j in alignment.pairs],
+    )
 
 
 def flatten(positions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

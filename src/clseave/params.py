@@ -1,191 +1,18 @@
-"""Every value the pipeline takes, its type and its bounds: `params.yaml` and one profile.
+"""Reading and checking the values the pipeline takes: `params.yaml` and one profile.
 
 YAML is read by the 1.2 rules, so that `4e-05`, which `dvc exp run -S lr=4e-5` writes, is a number.
 """
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from clseave.errors import UserError
-
-Positive = Annotated[int, Field(gt=0)]
-Natural = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-TargetLanguage = Literal["de", "nl", "ja", "ko", "zh"]
-
-
-class Section(BaseModel):
-    """A group of values: unknown keys, missing keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Evaluation(Section):
-    """One entry of `evaluations`: which text encoder and head judge which hypotheses."""
-
-    name: Name
-    text_encoder: Literal["clip_ve", "hypothesis_only", "image_only", "clteave/de", "clseave/de", "clseave/nl",
-                          "clseave/ja", "clseave/ko", "clseave/zh"]
-    head: Literal["clip_ve", "hypothesis_only", "image_only"]
-    hypotheses: Literal["en", "de", "nl", "ja", "ko", "zh"]
-    examples: Literal["dev", "test"]
-    assembly: Literal["direct", "padded", "decoder"]  # how CLTEAVE makes a sentence vector
-
-
-class Scenes(Section):
-    """The miniature's corpus: how many scenes a split has and what is said about them."""
-
-    kind: Literal["scenes"]
-    seed: Natural
-    images: dict[Literal["train", "dev", "test"], Positive]
-    content_shares: dict[Literal["train", "dev", "test"], Share]  # of all scene contents
-    kinds_per_image: Annotated[int, Field(ge=1, le=6)]
-    fact_shares: dict[Literal["train", "dev", "test"], Share]  # of each kind's statements
-    held_out_rows: Share  # share of dev and test rows that say a statement held out from training
-    hard_relations: Share  # share of contradicted relations whose two things are both visible
-    empty: Share
-    two_panels: Share
-    noise: Annotated[int, Field(ge=0, le=60)]
-    text_lines: Positive  # per language, for masked language modelling
-
-
-class Tower(Section):
-    """Shape of one small transformer."""
-
-    layers: Positive
-    width: Positive
-    heads: Positive
-
-
-class ClipBackbone(Section):
-    """Contrastive pre-training of the small CLIP."""
-
-    text: Tower
-    vision: Tower
-    patch: Positive
-    projection: Positive
-    vocabulary: Positive
-    max_tokens: Positive
-    steps: Positive
-    batch_size: Positive
-    lr: Rate
-    weight_decay: Share
-    warmup: Share
-
-
-class MbertBackbone(Section):
-    """Masked language modelling of the small multilingual BERT."""
-
-    tower: Tower
-    vocabulary: Positive
-    max_tokens: Positive
-    steps: Positive
-    batch_size: Positive
-    lr: Rate
-    weight_decay: Share
-    warmup: Share
-    mask: Rate
-
-
-class Backbones(Section):
-    """The pre-trained models: trained here from the corpus."""
-
-    kind: Literal["train"]
-    seed: Natural
-    clip: ClipBackbone
-    mbert: MbertBackbone
-
-
-class ClipVe(Section):
-    """Fine-tuning of CLIP's text tower and the head (thesis 3.1, Table A.1)."""
-
-    text_lr: Rate
-    head_lr: Rate
-    weight_decay: Share
-    schedule: Literal["constant", "linear"]
-    warmup: Share
-    batch_size: Positive
-    rows_per_hypothesis: Positive
-    epochs: Positive
-    patience: Positive
-    dropout: Share
-    hidden: Positive
-
-
-class AutoencoderParams(Section):
-    """The multilingual autoencoder (thesis 3.2, Table A.1)."""
-
-    lr: Rate
-    weight_decay: Share
-    batch_size: Positive
-    epochs: Positive
-
-
-class Clteave(Section):
-    """Word-level transfer (thesis 3.2)."""
-
-    lr: Rate
-    weight_decay: Share
-    batch_size: Positive
-    epochs: Positive
-
-
-class Clseave(Section):
-    """Sentence-level transfer (thesis 3.3); its learning rate is `lr` times `lr_scale`."""
-
-    lr_scale: Annotated[float, Field(gt=0)]
-    loss: Literal["raw", "normalised"]
-    pooling: Literal["sep", "cls", "mean"]
-    weight_decay: Share
-    dropout: Share
-    schedule: Literal["constant", "linear"]
-    warmup: Share
-    batch_size: Positive
-    epochs: Positive
-    patience: Positive
-
-
-class AlignWords(Section):
-    """awesome-align's settings (thesis 3.2.1)."""
-
-    layer: Positive
-    threshold: Rate
-    batch_size: Positive
-
-
-class Params(Section):
-    """`params.yaml`."""
-
-    profile: Name
-    lr: Rate
-    languages: Annotated[list[TargetLanguage], Field(min_length=1)]
-    seeds: Annotated[list[Natural], Field(min_length=1)]
-    ve_models: Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], Field(min_length=1)]
-    token_languages: list[Literal["de", "nl", "ja", "ko", "zh"]]
-    evaluations: Annotated[list[Evaluation], Field(min_length=1)]
-
-
-class Profile(Section):
-    """`profiles/<name>.yaml`."""
-
-    device: Literal["cpu"]
-    sampler: Literal["bucket", "random"]
-    source: Scenes
-    backbones: Backbones
-    encode_batch: Positive
-    translate: Literal["gold"]
-    align_words: AlignWords
-    clip_ve: ClipVe
-    autoencoder: AutoencoderParams
-    clteave: Clteave
-    clseave: Clseave
+from clseave.schema import Params, Profile, Section
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
@@ -251,7 +78,7 @@ def _check_references(path: Path | str, values: Params) -> None:
                 raise UserError(f"{path}: {key}: found {entry!r} twice, allowed: each value once")
     made = {*values.ve_models, *(f"clteave/{code}" for code in values.token_languages)}
     made |= {f"clseave/{code}" for code in values.languages}
-    names = list(values.languages)
+    names: list[str] = list(values.languages)
     for number, entry in enumerate(values.evaluations):
         where = f"{path}: evaluations[{number}]"
         if entry.name in names:
@@ -261,7 +88,9 @@ def _check_references(path: Path | str, values: Params) -> None:
             if getattr(entry, key) not in made:
                 raise UserError(f"{where}.{key}: found {getattr(entry, key)!r}, allowed: {', '.join(sorted(made))}")
         if entry.hypotheses not in {"en", *values.languages}:
-            raise UserError(f"{where}.hypotheses: found {entry.hypotheses!r}, allowed: en, {', '.join(values.languages)}")
+            raise UserError(
+                f"{where}.hypotheses: found {entry.hypotheses!r}, allowed: en, {', '.join(values.languages)}"
+            )
     for code in values.token_languages:
         if code not in values.languages:
             raise UserError(f"{path}: token_languages: found {code!r}, allowed: {', '.join(values.languages)}")
@@ -283,7 +112,7 @@ def _validate(path: Path | str, model: type[Section], key: str, content: dict[st
         raise UserError(f"{path}: {key}: missing; allowed keys: {', '.join(model.model_fields)}")
     field = model.model_fields[key]
     try:
-        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         return TypeAdapter(annotation).validate_python(content[key], strict=True)
     except ValidationError as error:
         raise UserError(_one_line(path, model, error, (key,))) from error

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from clseave.images import prepare
-from clseave.params import ClipBackbone, MbertBackbone, Tower
+from clseave.schema import ClipBackbone, MbertBackbone, Tower
 from clseave.text import encode, pad
 from clseave.training import Task
 
@@ -28,42 +28,60 @@ IGNORED = -100  # the label that transformers' masked language model leaves out 
 
 
 def _shape(tower: Tower) -> dict[str, int]:
-    """transformers' names for a tower's shape; the inner layer is four times as wide, as in CLIP and BERT."""
-    return {"hidden_size": tower.width, "intermediate_size": 4 * tower.width, "num_hidden_layers": tower.layers,
-            "num_attention_heads": tower.heads}
+    """A tower's shape by transformers' names; the inner layer is four times as wide, as in CLIP and BERT."""
+    return {
+        "hidden_size": tower.width,
+        "intermediate_size": 4 * tower.width,
+        "num_hidden_layers": tower.layers,
+        "num_attention_heads": tower.heads,
+    }
 
 
 def build_clip(settings: ClipBackbone, tokenizer: CLIPTokenizer, image_size: int) -> CLIPModel:
     """A CLIP with random weights whose special ids are the tokenizer's."""
-    text = CLIPTextConfig(vocab_size=len(tokenizer), max_position_embeddings=settings.max_tokens,
-                          bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-                          pad_token_id=tokenizer.pad_token_id, projection_dim=settings.projection,
-                          **_shape(settings.text))
-    vision = CLIPVisionConfig(image_size=image_size, patch_size=settings.patch, projection_dim=settings.projection,
-                              **_shape(settings.vision))
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=settings.max_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        projection_dim=settings.projection,
+        **_shape(settings.text),
+    )
+    vision = CLIPVisionConfig(
+        image_size=image_size, patch_size=settings.patch, projection_dim=settings.projection, **_shape(settings.vision)
+    )
     return CLIPModel._from_config(
         CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=settings.projection),
-        attn_implementation="eager")
+        attn_implementation="eager",
+    )
 
 
 def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMaskedLM:
     """A BERT with random weights and a masked-language-model head."""
     return BertForMaskedLM._from_config(
-        BertConfig(vocab_size=len(tokenizer), max_position_embeddings=settings.max_tokens,
-                   pad_token_id=tokenizer.pad_token_id, **_shape(settings.tower)),
-        attn_implementation="eager")
+        BertConfig(
+            vocab_size=len(tokenizer),
+            max_position_embeddings=settings.max_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            **_shape(settings.tower),
+        ),
+        attn_implementation="eager",
+    )
 
 
-def contrastive_task(model: CLIPModel, tokenizer: CLIPTokenizer,
-                     pairs: Iterator[tuple[list[str], np.ndarray]], batch_size: int) -> Task:
+def contrastive_task(
+    model: CLIPModel, tokenizer: CLIPTokenizer, pairs: Iterator[tuple[list[str], np.ndarray]], batch_size: int
+) -> Task:
     """CLIP's symmetric contrastive loss; the other images of the batch are the negatives (Radford et al. 2021)."""
     right: list[float] = []
 
     def step(_: np.ndarray) -> torch.Tensor:
         captions, images = next(pairs)
         ids, mask = pad(encode(tokenizer, captions), tokenizer.pad_token_id)
-        output = model(input_ids=ids, attention_mask=mask, pixel_values=prepare(images, images.shape[1]),
-                       return_loss=True)
+        output = model(
+            input_ids=ids, attention_mask=mask, pixel_values=prepare(images, images.shape[1]), return_loss=True
+        )
         right.append(float((output.logits_per_image.argmax(dim=1) == torch.arange(len(captions))).float().mean()))
         return output.loss
 
@@ -72,13 +90,15 @@ def contrastive_task(model: CLIPModel, tokenizer: CLIPTokenizer,
         right.clear()
         return {"train_accuracy": accuracy}
 
-    return Task("CLIP", model, lambda epoch: [np.arange(batch_size)] * STEPS_PER_LINE, step, clip=1.0,
-                train_figures=figures)
+    return Task(
+        "CLIP", model, lambda epoch: [np.arange(batch_size)] * STEPS_PER_LINE, step, clip=1.0, train_figures=figures
+    )
 
 
-def masked_language_task(model: BertForMaskedLM, tokenizer: BertTokenizer, texts: Sequence[str],
-                         settings: MbertBackbone, seed: int) -> Task:
-    """BERT's masked language modelling: of the chosen tokens 80 % masked, 10 % random, 10 % kept (Devlin et al. 2019)."""
+def masked_language_task(
+    model: BertForMaskedLM, tokenizer: BertTokenizer, texts: Sequence[str], settings: MbertBackbone, seed: int
+) -> Task:
+    """Masked language modelling (Devlin et al. 2019): of the chosen tokens 80 % masked, 10 % random, 10 % kept."""
     rows = encode(tokenizer, texts)
     rng = np.random.default_rng([seed, 6])
 
@@ -91,8 +111,9 @@ def masked_language_task(model: BertForMaskedLM, tokenizer: BertTokenizer, texts
     return Task("mBERT", model, lambda epoch: [np.arange(settings.batch_size)] * STEPS_PER_LINE, step, clip=1.0)
 
 
-def mask_tokens(ids: torch.Tensor, tokenizer: BertTokenizer, share: float,
-                rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def mask_tokens(
+    ids: torch.Tensor, tokenizer: BertTokenizer, share: float, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Masked inputs and labels, both (B, T); labels are `IGNORED` where nothing is to be guessed."""
     special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
     draw, fate = (torch.from_numpy(rng.random(ids.shape)) for _ in range(2))

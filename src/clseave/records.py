@@ -127,7 +127,9 @@ def read_vectors(folder: Path | str) -> tuple[dict[str, int], np.ndarray]:
     ids: list[Any] = read_json(folder / "ids.json")
     vectors = load_file(folder / "vectors.safetensors")["vectors"]
     if len(ids) != len(vectors):
-        raise UserError(f"{folder}: {len(ids)} ids for {len(vectors)} vectors: delete the folder and run its stage again")
+        raise UserError(
+            f"{folder}: {len(ids)} ids for {len(vectors)} vectors: delete the folder and run its stage again"
+        )
     return {key: row for row, key in enumerate(ids)}, vectors
 
 

@@ -61,12 +61,14 @@ def render(scenes: np.ndarray, rng: np.random.Generator, *, noise: int) -> np.nd
     right = x[None, None, None, :] - rng.integers(-1, 2, size=(count, 4, 1, 1))  # (N, 4, 1, 16)
     down = x[None, None, :, None] - rng.integers(-1, 2, size=(count, 4, 1, 1))  # (N, 4, 16, 1)
     radius = rng.integers(11, 14, size=(count, 4, 1, 1)) / 2  # 5.5 to 6.5 pixels
-    masks = np.stack([
-        right**2 + down**2 <= radius**2,
-        np.maximum(abs(right), abs(down)) <= radius - 1,
-        (abs(right) * 2 <= down + radius) & (down <= radius - 0.5),
-        abs(right) + abs(down) <= radius + 0.5,
-    ])  # (4 shapes, N, 4, 16, 16)
+    masks = np.stack(
+        [
+            right**2 + down**2 <= radius**2,
+            np.maximum(abs(right), abs(down)) <= radius - 1,
+            (abs(right) * 2 <= down + radius) & (down <= radius - 0.5),
+            abs(right) + abs(down) <= radius + 0.5,
+        ]
+    )  # (4 shapes, N, 4, 16, 16)
     codes = np.minimum(scenes, OBJECTS - 1)
     mask = masks[codes % len(SHAPES), np.arange(count)[:, None], np.arange(4)[None, :]]
     mask &= (scenes < OBJECTS)[:, :, None, None]

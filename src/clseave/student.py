@@ -42,8 +42,14 @@ class Student(nn.Module):
         self.bert.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         with atomic(folder / "projection.safetensors") as temporary:
-            save_file({"norm.weight": self.norm.weight.data, "norm.bias": self.norm.bias.data,
-                       "projection.weight": self.projection.weight.data}, temporary)
+            save_file(
+                {
+                    "norm.weight": self.norm.weight.data,
+                    "norm.bias": self.norm.bias.data,
+                    "projection.weight": self.projection.weight.data,
+                },
+                temporary,
+            )
         write_json(folder / "student.json", {"width": self.width, "pooling": self.pooling})
 
     @classmethod
@@ -58,6 +64,6 @@ class Student(nn.Module):
 
 
 def load_mbert(folder: Path | str, dropout: float | None = None) -> BertModel:
-    """mBERT without its pooler, from a folder in Hugging Face layout; `dropout` overrides both of its rates."""
+    """Load mBERT without its pooler, from a folder in Hugging Face layout; `dropout` overrides both of its rates."""
     rates = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     return load_model(BertModel, folder, add_pooling_layer=False, **rates)

@@ -39,9 +39,13 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, Text], left: int = 1) ->
     cells = [list(columns), *([text(row) for text in columns.values()] for row in rows)]
     widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(columns))]
     rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    padded = [[cell.ljust(width) if column < left else cell.rjust(width)
-               for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
-              for line in (cells[0], rule, *cells[1:])]
+    padded = [
+        [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in (cells[0], rule, *cells[1:])
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in padded)
 
 
@@ -96,58 +100,75 @@ def kinds(rows: Sequence[Row]) -> str:
 
 def classes(rows: Sequence[Row]) -> str:
     """Gold and predicted shares, precision and recall of each class."""
-    return markdown(rows, {
-        "Text": lambda row: row["label"],
-        "Class": lambda row: row["class"],
-        "Gold": lambda row: percent(row["gold"]),
-        "Predicted": lambda row: percent(row["predicted"]),
-        "Precision": lambda row: percent(row["precision"]),
-        "Recall": lambda row: percent(row["recall"]),
-    }, left=2)
+    return markdown(
+        rows,
+        {
+            "Text": lambda row: row["label"],
+            "Class": lambda row: row["class"],
+            "Gold": lambda row: percent(row["gold"]),
+            "Predicted": lambda row: percent(row["predicted"]),
+            "Precision": lambda row: percent(row["precision"]),
+            "Recall": lambda row: percent(row["recall"]),
+        },
+        left=2,
+    )
 
 
 def alignment(rows: Sequence[Row]) -> str:
     """Alignment error rates beside the diagonal's."""
-    return markdown(rows, {
-        "Language": lambda row: row["label"],
-        "AER": lambda row: percent(row["aer"]),
-        "AER of the diagonal": lambda row: percent(row["aer_diagonal"]),
-        "Precision": lambda row: percent(row["precision"]),
-        "Recall": lambda row: percent(row["recall"]),
-        "Sentences": lambda row: f"{row['sentences']:,}",
-    })
+    return markdown(
+        rows,
+        {
+            "Language": lambda row: row["label"],
+            "AER": lambda row: percent(row["aer"]),
+            "AER of the diagonal": lambda row: percent(row["aer_diagonal"]),
+            "Precision": lambda row: percent(row["precision"]),
+            "Recall": lambda row: percent(row["recall"]),
+            "Sentences": lambda row: f"{row['sentences']:,}",
+        },
+    )
 
 
 def thesis(rows: Sequence[Row]) -> str:
     """The thesis's values beside ours, with the verdict."""
-    return markdown(rows, {
-        "Evaluation": lambda row: row["evaluation"],
-        "Measure": lambda row: row["metric"].replace("_", " ") + (f", epoch {row['epoch']}" if row["epoch"] else ""),
-        "Source": lambda row: row["source"],
-        "Unit": lambda row: row["unit"],
-        "Thesis": lambda row: number(row["thesis"]),
-        "Ours": lambda row: number(row["ours"]),
-        "Tolerance": lambda row: number(row["tolerance"]),
-        "Verdict": lambda row: row["verdict"],
-    }, left=4)
+    return markdown(
+        rows,
+        {
+            "Evaluation": lambda row: row["evaluation"],
+            "Measure": lambda row: (
+                row["metric"].replace("_", " ") + (f", epoch {row['epoch']}" if row["epoch"] else "")
+            ),
+            "Source": lambda row: row["source"],
+            "Unit": lambda row: row["unit"],
+            "Thesis": lambda row: number(row["thesis"]),
+            "Ours": lambda row: number(row["ours"]),
+            "Tolerance": lambda row: number(row["tolerance"]),
+            "Verdict": lambda row: row["verdict"],
+        },
+        left=4,
+    )
 
 
 def counts(splits: Mapping[str, Row]) -> str:
     """Rows, images, distinct sentences and labels of every split, of `counts.json`."""
-    return markdown([{"split": name, **splits[name]} for name in SPLITS if name in splits], {
-        "Split": lambda row: row["split"],
-        "Rows": lambda row: f"{row['rows']:,}",
-        "Images": lambda row: f"{row['images']:,}",
-        "Sentences": lambda row: f"{row['hypotheses']:,}",
-        "Rows, unseen sentence": lambda row: f"{row['unseen_rows']:,}",
-        "Contradiction": lambda row: f"{row['labels'].get(LABELS[0], 0):,}",
-        "Neutral": lambda row: f"{row['labels'].get(LABELS[1], 0):,}",
-        "Entailment": lambda row: f"{row['labels'].get(LABELS[2], 0):,}",
-    })
+    return markdown(
+        [{"split": name, **splits[name]} for name in SPLITS if name in splits],
+        {
+            "Split": lambda row: row["split"],
+            "Rows": lambda row: f"{row['rows']:,}",
+            "Images": lambda row: f"{row['images']:,}",
+            "Sentences": lambda row: f"{row['hypotheses']:,}",
+            "Rows, unseen sentence": lambda row: f"{row['unseen_rows']:,}",
+            "Contradiction": lambda row: f"{row['labels'].get(LABELS[0], 0):,}",
+            "Neutral": lambda row: f"{row['labels'].get(LABELS[1], 0):,}",
+            "Entailment": lambda row: f"{row['labels'].get(LABELS[2], 0):,}",
+        },
+    )
 
 
 def settings(stages: Mapping[str, Row]) -> str:
     """What each training stage resolved: numbers and names only, "key: value" in a cell."""
+
     def text(row: Row) -> str:
         plain = {key: value for key, value in row.items() if isinstance(value, (int, float, str))}
         return " · ".join(f"{key.replace('_', ' ')}: {value}" for key, value in sorted(plain.items()))
@@ -157,4 +178,9 @@ def settings(stages: Mapping[str, Row]) -> str:
 
 
 RENDER: dict[str, Callable[[Sequence[Row]], str]] = {
-    "results": results, "kinds": kinds, "classes": classes, "alignment": alignment, "thesis": thesis}
+    "results": results,
+    "kinds": kinds,
+    "classes": classes,
+    "alignment": alignment,
+    "thesis": thesis,
+}

@@ -24,8 +24,10 @@ class TextTower(nn.Module):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         if model.config.eos_token_id != end_id(tokenizer):
-            raise ValueError(f"the text tower pools at id {model.config.eos_token_id}, "
-                             f"the tokenizer ends sentences with {end_id(tokenizer)}")
+            raise ValueError(
+                f"the text tower pools at id {model.config.eos_token_id}, "
+                f"the tokenizer ends sentences with {end_id(tokenizer)}"
+            )
 
     @property
     def width(self) -> int:

@@ -43,6 +43,6 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch
     ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for number, row in enumerate(rows):
-        ids[number, :len(row)] = torch.tensor(row)
-        mask[number, :len(row)] = 1
+        ids[number, : len(row)] = torch.tensor(row)
+        mask[number, : len(row)] = 1
     return ids, mask

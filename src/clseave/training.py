@@ -27,8 +27,9 @@ def schedule_factor(step: int, total: int, warmup: float, schedule: Schedule) ->
     return 1.0 if schedule == "constant" else (total - step) / max(1, total - warm)
 
 
-def make_optimiser(groups: Iterable[dict[str, Any]], weight_decay: float, total: int, warmup: float,
-                   schedule: Schedule) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+def make_optimiser(
+    groups: Iterable[dict[str, Any]], weight_decay: float, total: int, warmup: float, schedule: Schedule
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """Fused AdamW (the unfused one calls an approximate square root) and its schedule over `total` steps.
 
     With `weight_decay` 0 it equals Adam.
@@ -56,8 +57,13 @@ class Task:
     curve: Curve = field(default_factory=list)
 
 
-def train(task: Task, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, epochs: int,
-          patience: int | None = None) -> int:
+def train(
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    epochs: int,
+    patience: int | None = None,
+) -> int:
     """Train, append a row an epoch to `task.curve`, and leave the best epoch's weights in the module.
 
     The best epoch has the lowest first figure of `validate`; training stops after `patience` epochs without a
@@ -72,7 +78,10 @@ def train(task: Task, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr
         figures = _validate(task) if task.validate else {}
         row |= figures | {"learning_rate": float(f"{rate:.6g}")}
         task.curve.append(row)
-        log.info("%s", "  ".join([f"{task.name} {epoch}/{epochs}", *(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")]))
+        log.info(
+            "%s",
+            "  ".join([f"{task.name} {epoch}/{epochs}", *(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")]),
+        )
         score = next(iter(figures.values()), -float(epoch))
         if score < best:
             best, kept = score, epoch
@@ -85,8 +94,9 @@ def train(task: Task, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr
     return kept
 
 
-def _train_epoch(task: Task, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR,
-                 epoch: int, epochs: int) -> tuple[float, float]:
+def _train_epoch(
+    task: Task, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, epoch: int, epochs: int
+) -> tuple[float, float]:
     """One pass over the batches: the mean loss per row, and the last step's learning rate."""
     task.module.train()
     total, rows_seen, rate = 0.0, 0, 0.0
@@ -97,7 +107,7 @@ def _train_epoch(task: Task, optimiser: torch.optim.Optimizer, schedule: torch.o
         if task.clip is not None:
             nn.utils.clip_grad_norm_(task.module.parameters(), task.clip)
         optimiser.step()
-        rate = schedule.get_last_lr()[0]
+        rate = float(schedule.get_last_lr()[0])
         schedule.step()
         total, rows_seen = total + loss.item() * len(rows), rows_seen + len(rows)
     if not np.isfinite(total):

@@ -48,6 +48,10 @@ def translate_hypotheses(hypotheses: Mapping[str, str], language: str, translato
         raise UserError(f"{translator.name} gave {len(texts)} answers for {len(hypotheses)} sentences")
     blank = [source for source, text in zip(hypotheses.values(), texts, strict=True) if not text.strip()]
     if blank:
-        raise UserError(f"{translator.name}: {len(blank)} translations into {language} are blank, first of {blank[0]!r}")
-    return [Translation(key, source, language, text, translator.name, translator.version)
-            for (key, source), text in zip(hypotheses.items(), texts, strict=True)]
+        raise UserError(
+            f"{translator.name}: {len(blank)} translations into {language} are blank, first of {blank[0]!r}"
+        )
+    return [
+        Translation(key, source, language, text, translator.name, translator.version)
+        for (key, source), text in zip(hypotheses.items(), texts, strict=True)
+    ]

@@ -51,8 +51,10 @@ def outcome(name: str, label: str, scores: list[dict[str, Any]], predictions: li
     hits, table = np.zeros(len(rows)), np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
     for score, seed_rows in zip(scores, predictions, strict=True):
         if score["rows"] != len(seed_rows) or [row.pair_id for row in seed_rows] != ids:
-            raise UserError(f"{name}: metrics count {score['rows']} rows, predictions hold {len(seed_rows)}, and every "
-                            f"seed must judge the same pairs: run `dvc repro` for its `evaluate` stages again")
+            raise UserError(
+                f"{name}: metrics count {score['rows']} rows, predictions hold {len(seed_rows)}, and every "
+                f"seed must judge the same pairs: run `dvc repro` for its `evaluate` stages again"
+            )
         gold = metrics.gold_ids([row.gold for row in seed_rows])
         predicted = metrics.check_logits(np.array([row.logits for row in seed_rows]), len(rows)).argmax(1)
         hits += (predicted == gold) / len(scores)
@@ -63,26 +65,39 @@ def outcome(name: str, label: str, scores: list[dict[str, Any]], predictions: li
 def difference(one: Outcome, other: Outcome, *, unseen: bool) -> dict[str, float | int | None]:
     """`one` minus `other` in points on the rows that both judge (unseen sentences only, if asked), with interval."""
     position = {row.pair_id: number for number, row in enumerate(other.rows)}
-    shared = [number for number, row in enumerate(one.rows)
-              if row.pair_id in position and not (unseen and row.seen is not False)]
+    shared = [
+        number
+        for number, row in enumerate(one.rows)
+        if row.pair_id in position and not (unseen and row.seen is not False)
+    ]
     if not shared:
         return {"rows": 0, "points": None, "low": None, "high": None}
     matches = [position[one.rows[number].pair_id] for number in shared]
     points = 100 * (one.hits[shared] - other.hits[matches])
     low, high = metrics.interval(points, [one.rows[number].image_id for number in shared])
-    return {"rows": len(shared), "points": metrics.rounded(metrics.mean(points)),
-            "low": metrics.rounded(low), "high": metrics.rounded(high)}
+    return {
+        "rows": len(shared),
+        "points": metrics.rounded(metrics.mean(points)),
+        "low": metrics.rounded(low),
+        "high": metrics.rounded(high),
+    }
 
 
 def result_row(one: Outcome, english: Outcome, thesis: Mapping[str, Any] | None) -> dict[str, Any]:
     """One row of the results table: shares of 1, differences in points, loss in nats."""
     low, high = metrics.interval(one.hits, [row.image_id for row in one.rows])
     accuracies = np.array([score["accuracy"] for score in one.scores])
-    row = {"evaluation": one.name, "label": one.label, "rows": len(one.rows), "seeds": len(one.scores),
-           "images": len({row.image_id for row in one.rows}),
-           "accuracy": one.mean("accuracy"),
-           "accuracy_low": metrics.rounded(low), "accuracy_high": metrics.rounded(high),
-           "accuracy_sd": metrics.rounded(float(accuracies.std(ddof=1))) if len(accuracies) > 1 else None}
+    row = {
+        "evaluation": one.name,
+        "label": one.label,
+        "rows": len(one.rows),
+        "seeds": len(one.scores),
+        "images": len({row.image_id for row in one.rows}),
+        "accuracy": one.mean("accuracy"),
+        "accuracy_low": metrics.rounded(low),
+        "accuracy_high": metrics.rounded(high),
+        "accuracy_sd": metrics.rounded(float(accuracies.std(ddof=1))) if len(accuracies) > 1 else None,
+    }
     row |= {key: one.mean(key) for key in ("accuracy_seen", "accuracy_unseen", "macro_f1", "loss")}
     row |= {key: one.scores[0][key] for key in ("rows_seen", "rows_unseen")}
     for suffix, unseen in (("", False), ("_unseen", True)):
@@ -95,18 +110,27 @@ def result_row(one: Outcome, english: Outcome, thesis: Mapping[str, Any] | None)
 def kind_rows(one: Outcome) -> list[dict[str, Any]]:
     """Accuracy (share of 1) by kind of statement; no row where the corpus has no kinds."""
     scores = metrics.by_group(one.hits, [row.kind for row in one.rows])
-    return [{"evaluation": one.name, "label": one.label, "kind": kind, "rows": count,
-             "accuracy": metrics.rounded(score)} for kind, (score, count) in scores.items()]
+    return [
+        {"evaluation": one.name, "label": one.label, "kind": kind, "rows": count, "accuracy": metrics.rounded(score)}
+        for kind, (score, count) in scores.items()
+    ]
 
 
 def class_rows(one: Outcome) -> list[dict[str, Any]]:
     """Share of gold and of predicted labels, precision, recall and F1 of each class, over all seeds."""
     scores, total = metrics.class_scores(one.table), one.table.sum()
-    return [{"evaluation": one.name, "label": one.label, "class": name, "rows": len(one.rows),
-             "gold": metrics.rounded(one.table[number].sum() / total),
-             "predicted": metrics.rounded(one.table[:, number].sum() / total),
-             **{key: metrics.rounded(values[number]) for key, values in scores.items()}}
-            for number, name in enumerate(LABELS)]
+    return [
+        {
+            "evaluation": one.name,
+            "label": one.label,
+            "class": name,
+            "rows": len(one.rows),
+            "gold": metrics.rounded(one.table[number].sum() / total),
+            "predicted": metrics.rounded(one.table[:, number].sum() / total),
+            **{key: metrics.rounded(values[number]) for key, values in scores.items()},
+        }
+        for number, name in enumerate(LABELS)
+    ]
 
 
 def parse(content: Mapping[str, Any]) -> tuple[str, list[Expected]]:
@@ -131,15 +155,27 @@ def judge(expected: Expected, measured: float | None, *, comparable: bool) -> st
     return "OK" if distance <= expected.tolerance else "near" if distance <= 2 * expected.tolerance else "off"
 
 
-def join(values: Sequence[Expected], measured: Mapping[tuple[str, str, int | None], float | None], *,
-         comparable: bool) -> list[dict[str, Any]]:
+def join(
+    values: Sequence[Expected], measured: Mapping[tuple[str, str, int | None], float | None], *, comparable: bool
+) -> list[dict[str, Any]]:
     """Thesis values beside ours; `measured` is keyed by (evaluation, metric, epoch), accuracies as shares of 1."""
     rows = []
     for entry in values:
         ours = measured.get((entry.evaluation, entry.metric, entry.epoch))
         if ours is not None and entry.unit == "percent":
             ours = 100 * ours
-        rows.append({"evaluation": entry.evaluation, "metric": entry.metric, "epoch": entry.epoch, "unit": entry.unit,
-                     "thesis": entry.value, "ours": metrics.rounded(ours), "tolerance": entry.tolerance,
-                     "verdict": judge(entry, ours, comparable=comparable), "source": entry.source, "why": entry.why})
+        rows.append(
+            {
+                "evaluation": entry.evaluation,
+                "metric": entry.metric,
+                "epoch": entry.epoch,
+                "unit": entry.unit,
+                "thesis": entry.value,
+                "ours": metrics.rounded(ours),
+                "tolerance": entry.tolerance,
+                "verdict": judge(entry, ours, comparable=comparable),
+                "source": entry.source,
+                "why": entry.why,
+            }
+        )
     return rows

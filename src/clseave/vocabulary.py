@@ -6,6 +6,7 @@ pairs are merged by count, ties by spelling; the result is handed to the ordinar
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import BertTokenizer, CLIPTokenizer
@@ -25,7 +26,7 @@ def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[t
     while len(merges) < count:
         pairs: Counter[tuple[str, str]] = Counter()
         for pieces, frequency in words.items():
-            for pair in zip(pieces, pieces[1:], strict=False):
+            for pair in pairwise(pieces):
                 pairs[pair] += frequency
         if not pairs:
             break
@@ -42,7 +43,7 @@ def _merge(pieces: Pieces, pair: tuple[str, str], joiner: str) -> Pieces:
     """Replace each occurrence of a pair, from left to right."""
     joined, position = [], 0
     while position < len(pieces):
-        if pieces[position:position + 2] == pair:
+        if pieces[position : position + 2] == pair:
             joined.append(pair[0] + pair[1].removeprefix(joiner))
             position += 2
         else:
@@ -78,8 +79,13 @@ def bert_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> BertToke
             words[(word[0], *(f"##{character}" for character in word[1:]))] += 1
     characters = sorted({piece for pieces in words for piece in pieces})
     # Every character both opens and continues a word, so that no new combination of known characters is unknown.
-    base = sorted({*characters, *(piece.removeprefix("##") for piece in characters),
-                   *(f"##{piece.removeprefix('##')}" for piece in characters)})
+    base = sorted(
+        {
+            *characters,
+            *(piece.removeprefix("##") for piece in characters),
+            *(f"##{piece.removeprefix('##')}" for piece in characters),
+        }
+    )
     room = size - len(base) - len(BERT_SPECIALS)
     if room < 0:
         raise ValueError(f"a WordPiece vocabulary of this text needs {size - room} entries, got {size}")

@@ -35,27 +35,65 @@ def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
     for number in range(IMAGES * ROWS):
         gold = number % 3
         answer = judge(name, number + seed, gold)
-        rows.append({"pair_id": f"p{number}", "image_id": f"i{number // ROWS}", "hypothesis_id": f"{number % 20:016x}",
-                     "gold": LABELS[gold], "logits": [2.0 if label == answer else 0.5 for label in range(3)],
-                     "kind": ("count", "object_at")[number // 3 % 2] if known else None,
-                     "seen": number % 4 > 0 if known else None})
+        rows.append(
+            {
+                "pair_id": f"p{number}",
+                "image_id": f"i{number // ROWS}",
+                "hypothesis_id": f"{number % 20:016x}",
+                "gold": LABELS[gold],
+                "logits": [2.0 if label == answer else 0.5 for label in range(3)],
+                "kind": ("count", "object_at")[number // 3 % 2] if known else None,
+                "seen": number % 4 > 0 if known else None,
+            }
+        )
     write_jsonl(folder / f"predictions/seed{seed}/{name}.jsonl", rows)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
-    write_json(folder / f"metrics/seed{seed}/{name}.json", metrics.summary(
-        columns["gold"], columns["logits"], columns["kind"], columns["seen"], columns["image_id"],
-        name=name, seed=seed))
+    write_json(
+        folder / f"metrics/seed{seed}/{name}.json",
+        metrics.summary(
+            columns["gold"],
+            columns["logits"],
+            columns["kind"],
+            columns["seen"],
+            columns["image_id"],
+            name=name,
+            seed=seed,
+        ),
+    )
 
 
 def write_curves(folder: Path, languages: list[str], seed: int) -> None:
     """Training curves of three epochs."""
     epochs = (1, 2, 3)
-    write_csv(folder / f"clip_ve-seed{seed}.csv", [
-        {"epoch": epoch, "train_loss": 1 / epoch, "train_accuracy": 0.3 + epoch / 10, "dev_loss": 1.1 / epoch,
-         "dev_accuracy": 0.3 + epoch / 12, "learning_rate": 0.001} for epoch in epochs])
+    write_csv(
+        folder / f"clip_ve-seed{seed}.csv",
+        [
+            {
+                "epoch": epoch,
+                "train_loss": 1 / epoch,
+                "train_accuracy": 0.3 + epoch / 10,
+                "dev_loss": 1.1 / epoch,
+                "dev_accuracy": 0.3 + epoch / 12,
+                "learning_rate": 0.001,
+            }
+            for epoch in epochs
+        ],
+    )
     for language in languages:
-        write_csv(folder / f"clseave-{language}-seed{seed}.csv", [
-            {"epoch": epoch, "train_mse": 0.01 / epoch, "dev_mse": 0.02 / epoch, "dev_mae": 0.1 / epoch,
-             "dev_cosine": 0.9, "learning_rate": 0.001} for epoch in epochs])
+        write_csv(
+            folder / f"clseave-{language}-seed{seed}.csv",
+            [
+                {
+                    "epoch": epoch,
+                    "train_mse": 0.01 / epoch,
+                    "dev_mse": 0.02 / epoch,
+                    "dev_mae": 0.1 / epoch,
+                    "dev_cosine": 0.9,
+                    "learning_rate": 0.001,
+                }
+                for epoch in epochs
+            ],
+        )
 
 
 def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Path:
@@ -69,12 +107,18 @@ def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Pa
             write_evaluation(reports, name, seed, known)
         write_curves(reports / "curves", LANGUAGES, seed)
     for number, language in enumerate(LANGUAGES):
-        write_json(reports / f"metrics/align/{language}.json",
-                   {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30})
+        write_json(
+            reports / f"metrics/align/{language}.json",
+            {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30},
+        )
     write_json(reports / "training/seed0/clseave-de.json", {"seed": 0, "lr": 0.001, "epoch": 3})
-    write_json(root / "data/mini/counts.json", {
-        split: {"rows": 72, "images": 12, "hypotheses": 20, "labels": dict.fromkeys(LABELS, 24), "unseen_rows": 18}
-        for split in ("train", "dev", "test")})
+    write_json(
+        root / "data/mini/counts.json",
+        {
+            split: {"rows": 72, "images": 12, "hypotheses": 20, "labels": dict.fromkeys(LABELS, 24), "unseen_rows": 18}
+            for split in ("train", "dev", "test")
+        },
+    )
     write_params(root / "params.yaml", seeds)
     return reports
 
@@ -82,8 +126,15 @@ def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Pa
 def compare_arguments(root: Path, expected: Path, profile: str = "mini") -> list[str]:
     """The command line of `compare`, with paths below `root`."""
     reports = root / "reports" / "mini"
-    paths = {"params": root / "params.yaml", "metrics": reports / "metrics", "predictions": reports / "predictions",
-             "alignment": reports / "metrics" / "align", "curves": reports / "curves", "expected": expected,
-             "out-metrics": reports / "metrics.json", "out-tables": reports / "tables",
-             "out-results": reports / "results.md"}
+    paths = {
+        "params": root / "params.yaml",
+        "metrics": reports / "metrics",
+        "predictions": reports / "predictions",
+        "alignment": reports / "metrics" / "align",
+        "curves": reports / "curves",
+        "expected": expected,
+        "out-metrics": reports / "metrics.json",
+        "out-tables": reports / "tables",
+        "out-results": reports / "results.md",
+    }
     return ["--profile-name", profile, *(str(part) for name, path in paths.items() for part in (f"--{name}", path))]

@@ -36,7 +36,9 @@ def test_tables_of_one_seed(tmp_path, expected):
         assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
     metrics = json.loads((reports / "metrics/seed0/de.json").read_text())
     assert [float(rows["de"][key]) for key in ("accuracy_low", "accuracy_high")] == [
-        metrics["accuracy_low"], metrics["accuracy_high"]]
+        metrics["accuracy_low"],
+        metrics["accuracy_high"],
+    ]
     assert rows["clteave_de"]["label"] == "German (CLTEAVE)"
     shares = {row["class"]: row["predicted"] for row in table(reports, "classes") if row["evaluation"] == "clteave_de"}
     assert shares == {"contradiction": "0.0", "neutral": "1.0", "entailment": "0.0"}
@@ -91,8 +93,9 @@ def test_a_corpus_without_kinds_or_seen_flags(tmp_path, expected):
     assert json.loads((reports / "metrics.json").read_text())["accuracy_unseen"] == {}
 
 
-@pytest.mark.parametrize("stale", ["metrics/seed0/nl.json", "metrics/seed1/en.json", "predictions/seed0/nl.jsonl",
-                                   "metrics/align/nl.json"])
+@pytest.mark.parametrize(
+    "stale", ["metrics/seed0/nl.json", "metrics/seed1/en.json", "predictions/seed0/nl.jsonl", "metrics/align/nl.json"]
+)
 def test_a_stale_file_stops_the_comparison(tmp_path, expected, stale):
     reports = make(tmp_path)
     path = reports / stale
@@ -121,13 +124,27 @@ def test_twice_gives_the_same_bytes(tmp_path, expected):
     for name in ("one", "two"):
         make(tmp_path / name)
         compare.main(compare_arguments(tmp_path / name, expected))
-    first, second = ({path.relative_to(tmp_path / name).as_posix(): path.read_bytes()
-                      for path in (tmp_path / name).rglob("*") if path.is_file()} for name in ("one", "two"))
+    first, second = (
+        {
+            path.relative_to(tmp_path / name).as_posix(): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("one", "two")
+    )
     assert first == second
 
 
-@pytest.mark.parametrize(("name", "label"), [
-    ("en", "English (CLIP-VE)"), ("ja", "Japanese (CLSEAVE)"), ("clteave_de", "German (CLTEAVE)"),
-    ("clteave_de_padded", "German (CLTEAVE, padded)"), ("hypothesis_only", "hypothesis only"), ("clteave", "clteave")])
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("en", "English (CLIP-VE)"),
+        ("ja", "Japanese (CLSEAVE)"),
+        ("clteave_de", "German (CLTEAVE)"),
+        ("clteave_de_padded", "German (CLTEAVE, padded)"),
+        ("hypothesis_only", "hypothesis only"),
+        ("clteave", "clteave"),
+    ],
+)
 def test_labels(name, label):
     assert compare.label_of(name) == label

@@ -380,9 +380,9 @@ def test_every_kind_language_and_table_entry_is_used():
 
 def test_captions_list_the_cells_in_reading_order():
     scene = np.array([object_code("red", "circle"), EMPTY, HIDDEN, object_code("blue", "square")], dtype=np.int8)
-    assert caption(scene) == "A red circle, an empty cell, a hidden cell, a blue square"
+    assert caption(scene) == "Red circle empty cell hidden cell blue square"
     assert caption([EMPTY, HIDDEN, object_code("yellow", "diamond"), EMPTY]) == (
-        "An empty cell, a hidden cell, a yellow diamond, an empty cell")
+        "Empty cell hidden cell yellow diamond empty cell")
 
 
 @pytest.mark.parametrize("scene", [[0, 1, 2], [0, 1, 2, 3, 4], [0, 1, 2, HIDDEN + 1], [0, 1, 2, -1]])

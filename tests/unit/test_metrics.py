@@ -16,15 +16,26 @@ IMAGES = ["a", "a", "b", "b"]
 
 
 def summarise(**changes):
-    arguments = {"gold": GOLD, "logits": LOGITS, "kinds": ["count", "count", "relation", None],
-                 "seen": [True, False, True, None], "images": IMAGES, "name": "en", "seed": 3} | changes
+    arguments = {
+        "gold": GOLD,
+        "logits": LOGITS,
+        "kinds": ["count", "count", "relation", None],
+        "seen": [True, False, True, None],
+        "images": IMAGES,
+        "name": "en",
+        "seed": 3,
+    } | changes
     return metrics.summary(**arguments)
 
 
 def test_summary_by_hand():
     found = summarise()
     assert {key: found[key] for key in ("name", "seed", "rows", "accuracy")} == {
-        "name": "en", "seed": 3, "rows": 4, "accuracy": 0.5}
+        "name": "en",
+        "seed": 3,
+        "rows": 4,
+        "accuracy": 0.5,
+    }
     # Two rows with the gold logit at 2, two with it at 0.
     wanted = math.log(math.exp(2) + 2) - 1
     assert found["loss"] == pytest.approx(wanted, abs=5e-7)
@@ -51,8 +62,13 @@ def test_confusion_counts_gold_down_and_predicted_across():
 
 def test_a_constant_answer_scores_one_third_of_f1_and_shows_in_the_histogram():
     gold = ["contradiction", "neutral", "entailment"] * 4
-    found = summarise(gold=gold, logits=np.tile([0, 1.0, 0], (12, 1)), kinds=[None] * 12, seen=[None] * 12,
-                      images=[str(row) for row in range(12)])
+    found = summarise(
+        gold=gold,
+        logits=np.tile([0, 1.0, 0], (12, 1)),
+        kinds=[None] * 12,
+        seen=[None] * 12,
+        images=[str(row) for row in range(12)],
+    )
     assert found["predicted"] == {"contradiction": 0, "neutral": 12, "entailment": 0}
     assert found["accuracy"] == round(1 / 3, 6)
     assert found["macro_f1"] == round((2 * 4 / 16) / 3, 6)
@@ -61,8 +77,10 @@ def test_a_constant_answer_scores_one_third_of_f1_and_shows_in_the_histogram():
 def test_interval_of_three_images_matches_the_full_enumeration():
     values, images = np.array([1.0, 1, 0, 1, 0, 0]), ["a", "a", "a", "b", "b", "c"]
     sums, sizes = {"a": 2, "b": 1, "c": 0}, {"a": 3, "b": 2, "c": 1}
-    means = sorted(sum(sums[name] for name in draw) / sum(sizes[name] for name in draw)
-                   for draw in itertools.product("abc", repeat=3))  # 27 draws, equally likely
+    means = sorted(
+        sum(sums[name] for name in draw) / sum(sizes[name] for name in draw)
+        for draw in itertools.product("abc", repeat=3)
+    )  # 27 draws, equally likely
     low, high = metrics.interval(values, images, draws=20_000)
     assert low == pytest.approx(means[0])  # "ccc" alone has 1/27 = 3.7 % > 2.5 %
     assert high == pytest.approx(means[-1])
@@ -91,24 +109,31 @@ def test_interval_depends_on_the_seed_only():
 def test_row_order_does_not_matter():
     order = [3, 1, 0, 2]
     flags, kinds = [True, False, True, None], ["count", "count", "relation", None]
-    assert summarise() == summarise(gold=[GOLD[row] for row in order], logits=LOGITS[order],
-                                    kinds=[kinds[row] for row in order], seen=[flags[row] for row in order],
-                                    images=[IMAGES[row] for row in order])
+    assert summarise() == summarise(
+        gold=[GOLD[row] for row in order],
+        logits=LOGITS[order],
+        kinds=[kinds[row] for row in order],
+        seen=[flags[row] for row in order],
+        images=[IMAGES[row] for row in order],
+    )
 
 
 def test_lists_of_logits_are_fine():
     assert summarise(logits=LOGITS.tolist()) == summarise()
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"gold": ["contradiction", "maybe", "neutral", "entailment"]}, "label 'maybe' is not one of"),
-    ({"gold": []}, "no row to measure"),
-    ({"logits": LOGITS[:3]}, r"logits have the shape \(3, 3\), expected \(4, 3\)"),
-    ({"logits": np.where(np.eye(4, 3) == 1, np.nan, 0.0)}, "logits of row 0 are not finite"),
-    ({"images": ["a"]}, "1 image ids for 4 gold labels"),
-    ({"kinds": [None]}, "1 kinds for 4 gold labels"),
-    ({"seen": [None]}, "1 seen flags for 4 gold labels"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gold": ["contradiction", "maybe", "neutral", "entailment"]}, "label 'maybe' is not one of"),
+        ({"gold": []}, "no row to measure"),
+        ({"logits": LOGITS[:3]}, r"logits have the shape \(3, 3\), expected \(4, 3\)"),
+        ({"logits": np.where(np.eye(4, 3) == 1, np.nan, 0.0)}, "logits of row 0 are not finite"),
+        ({"images": ["a"]}, "1 image ids for 4 gold labels"),
+        ({"kinds": [None]}, "1 kinds for 4 gold labels"),
+        ({"seen": [None]}, "1 seen flags for 4 gold labels"),
+    ],
+)
 def test_bad_input_says_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
         summarise(**changes)

@@ -15,19 +15,47 @@ ENTRY = Expected("de", "accuracy", 73.19, "percent", 1.5, "Table 4.1", "a reason
 
 def predictions(hits, *, seen=None, first=0):
     """One row a hit; gold is neutral, a miss predicts entailment; two rows an image."""
-    return [Prediction(f"p{first + row}", f"i{(first + row) // 2}", "h", "neutral", [0.0, 1.0, 0.0 if hit else 2.0],
-                       "count", None if seen is None else seen[row]) for row, hit in enumerate(hits)]
+    return [
+        Prediction(
+            f"p{first + row}",
+            f"i{(first + row) // 2}",
+            "h",
+            "neutral",
+            [0.0, 1.0, 0.0 if hit else 2.0],
+            "count",
+            None if seen is None else seen[row],
+        )
+        for row, hit in enumerate(hits)
+    ]
 
 
 def outcome(hits, name="de", **options):
-    scores = {"rows": len(hits), "accuracy": float(np.mean(hits)), "accuracy_seen": None, "accuracy_unseen": None,
-              "macro_f1": 0.5, "loss": 0.7, "rows_seen": 0, "rows_unseen": 0}
+    scores = {
+        "rows": len(hits),
+        "accuracy": float(np.mean(hits)),
+        "accuracy_seen": None,
+        "accuracy_unseen": None,
+        "macro_f1": 0.5,
+        "loss": 0.7,
+        "rows_seen": 0,
+        "rows_unseen": 0,
+    }
     return verdicts.outcome(name, name.upper(), [scores], [predictions(hits, **options)])
 
 
-@pytest.mark.parametrize(("measured", "verdict"), [
-    (73.19, "OK"), (74.69, "OK"), (71.69, "OK"), (74.70, "near"), (76.19, "near"), (76.20, "off"), (60.0, "off"),
-    (None, "not run")])
+@pytest.mark.parametrize(
+    ("measured", "verdict"),
+    [
+        (73.19, "OK"),
+        (74.69, "OK"),
+        (71.69, "OK"),
+        (74.70, "near"),
+        (76.19, "near"),
+        (76.20, "off"),
+        (60.0, "off"),
+        (None, "not run"),
+    ],
+)
 def test_judge(measured, verdict):
     assert verdicts.judge(ENTRY, measured, comparable=True) == verdict
 
@@ -60,8 +88,9 @@ def test_the_committed_values_parse_and_carry_their_reasons(repo_root):
     assert [table[name] for name in ("en", "de", "nl", "ja", "zh", "ko")] == [73.17, 73.19, 71.35, 70.82, 69.94, 68.75]
     # Tables A.2 and A.3 are sums over 512 elements.
     per_element = {entry.evaluation: entry.value for entry in values if entry.metric == "dev_mse"}
-    assert per_element == pytest.approx({"nl": 7.619 / 512, "de": 7.91 / 512, "ja": 8.04 / 512, "zh": 8.18 / 512,
-                                         "ko": 8.335 / 512}, abs=5e-7)
+    assert per_element == pytest.approx(
+        {"nl": 7.619 / 512, "de": 7.91 / 512, "ja": 8.04 / 512, "zh": 8.18 / 512, "ko": 8.335 / 512}, abs=5e-7
+    )
 
 
 def test_difference_joins_by_pair_and_keeps_to_shared_rows():
@@ -96,4 +125,7 @@ def test_metrics_and_predictions_must_agree(other):
 def test_class_rows_show_a_collapse():
     rows = verdicts.class_rows(outcome([1, 1, 1, 0]))
     assert [(row["class"], row["gold"], row["predicted"]) for row in rows] == [
-        ("contradiction", 0.0, 0.0), ("neutral", 1.0, 0.75), ("entailment", 0.0, 0.25)]
+        ("contradiction", 0.0, 0.0),
+        ("neutral", 1.0, 0.75),
+        ("entailment", 0.0, 0.25),
+    ]

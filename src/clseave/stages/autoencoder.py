@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from clseave import cli, numerics, params
 from clseave.autoencoder import Autoencoder
@@ -35,7 +36,9 @@ def read_languages(folder: Path, languages: list[str]) -> list[Path]:
     return [folder / f"{language}.jsonl" for language in languages]
 
 
-def aligned_words(translations: Path, alignments: Path, wanted: set[str], tokenizer) -> list[tuple[list[int], list[int]]]:
+def aligned_words(
+    translations: Path, alignments: Path, wanted: set[str], tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[list[int], list[int]]]:
     """Token ids and the positions of aligned words of each wanted sentence of one language."""
     links = {row.hypothesis_id: row for row in read_rows(alignments, Alignment)}
     rows = [row for row in read_rows(translations, Translation) if row.hypothesis_id in wanted]
@@ -49,23 +52,31 @@ def aligned_words(translations: Path, alignments: Path, wanted: set[str], tokeni
 
 def main(argv: list[str] | None = None) -> None:
     """Train on token states computed batch by batch from the frozen mBERT."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip",
-                                     "out", "curve"], numbers=["seed"])
+    args = cli.parse(
+        argv,
+        __doc__,
+        ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip", "out", "curve"],
+        numbers=["seed"],
+    )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.autoencoder
     numerics.seed_torch(args.seed)
     mbert, tokenizer = load_mbert(args.mbert).eval(), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
-    files = zip(*(read_languages(folder, values.languages) for folder in (args.hypotheses, args.alignments)), strict=True)
-    rows = [row for pair in files for row in aligned_words(*pair, wanted, tokenizer)]
-    rows = [row for row in rows if row[1]]
+    files = zip(
+        *(read_languages(folder, values.languages) for folder in (args.hypotheses, args.alignments)), strict=True
+    )
+    found = (row for texts, links in files for row in aligned_words(texts, links, wanted, tokenizer))
+    rows = [row for row in found if row[1]]
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size)
     lengths = np.array([len(ids) for ids, _ in rows])
 
     def step(chosen: np.ndarray) -> torch.Tensor:
         ids, mask = batch([rows[row][0] for row in chosen], tokenizer)
         with torch.no_grad():
-            states = gather(mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [rows[row][1] for row in chosen])
+            states = gather(
+                mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [rows[row][1] for row in chosen]
+            )
         return functional.mse_loss(model(states), states)
 
     def batches(epoch: int) -> list[np.ndarray]:
@@ -73,8 +84,9 @@ def main(argv: list[str] | None = None) -> None:
 
     task = Task("autoencoder", model, batches, step)
     groups = [{"params": model.parameters(), "lr": settings.lr}]
-    optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.epochs * len(batches(1)), 0.0, "constant")
+    optimiser, schedule = make_optimiser(
+        groups, settings.weight_decay, settings.epochs * len(batches(1)), 0.0, "constant"
+    )
     train(task, optimiser, schedule, settings.epochs)
     model.save(args.out)
     write_csv(args.curve, task.curve)
-

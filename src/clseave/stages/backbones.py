@@ -8,7 +8,7 @@ Cost:   about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 
 from pathlib import Path
 
-from clseave import cli, numerics, params
+from clseave import cli, numerics, params, schema
 from clseave.grammar import LANGUAGES
 from clseave.images import processor
 from clseave.miniature import caption_batches
@@ -27,7 +27,7 @@ def read_texts(folder: Path, languages: tuple[str, ...]) -> list[str]:
     return [line for code in languages for line in (folder / f"{code}.txt").read_text(encoding="utf-8").splitlines()]
 
 
-def train_clip(source: params.Scenes, backbones: params.Backbones, text: Path, out: Path) -> Curve:
+def train_clip(source: schema.Scenes, backbones: schema.Backbones, text: Path, out: Path) -> Curve:
     """Contrastive pre-training; English sentences only widen the vocabulary."""
     settings = backbones.clip
     captions = [line for lines, _ in caption_batches(source, 20, settings.batch_size, backbones.seed) for line in lines]
@@ -36,8 +36,13 @@ def train_clip(source: params.Scenes, backbones: params.Backbones, text: Path, o
     model = build_clip(settings, tokenizer, IMAGE_SIZE)
     pairs = caption_batches(source, settings.steps, settings.batch_size, backbones.seed)
     task = contrastive_task(model, tokenizer, pairs, settings.batch_size)
-    optimiser, schedule = make_optimiser([{"params": model.parameters(), "lr": settings.lr}], settings.weight_decay,
-                                         settings.steps, settings.warmup, "linear")
+    optimiser, schedule = make_optimiser(
+        [{"params": model.parameters(), "lr": settings.lr}],
+        settings.weight_decay,
+        settings.steps,
+        settings.warmup,
+        "linear",
+    )
     train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -45,7 +50,7 @@ def train_clip(source: params.Scenes, backbones: params.Backbones, text: Path, o
     return task.curve
 
 
-def train_mbert(backbones: params.Backbones, text: Path, out: Path) -> Curve:
+def train_mbert(backbones: schema.Backbones, text: Path, out: Path) -> Curve:
     """Masked language modelling on the six texts together."""
     settings = backbones.mbert
     texts = read_texts(text, LANGUAGES)
@@ -53,8 +58,13 @@ def train_mbert(backbones: params.Backbones, text: Path, out: Path) -> Curve:
     numerics.seed_torch(backbones.seed)
     model = build_mbert(settings, tokenizer)
     task = masked_language_task(model, tokenizer, texts, settings, backbones.seed)
-    optimiser, schedule = make_optimiser([{"params": model.parameters(), "lr": settings.lr}], settings.weight_decay,
-                                         settings.steps, settings.warmup, "linear")
+    optimiser, schedule = make_optimiser(
+        [{"params": model.parameters(), "lr": settings.lr}],
+        settings.weight_decay,
+        settings.steps,
+        settings.warmup,
+        "linear",
+    )
     train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -72,5 +82,10 @@ def main(argv: list[str] | None = None) -> None:
             curve = train_mbert(settings.backbones, args.text, args.out)
         case other:
             raise ValueError(f"no backbone {other!r}: clip or mbert")
-    write_csv(args.curve, [{"step": row["epoch"] * STEPS_PER_LINE, "loss": row["train_loss"],
-                            "learning_rate": row["learning_rate"]} for row in curve])
+    write_csv(
+        args.curve,
+        [
+            {"step": row["epoch"] * STEPS_PER_LINE, "loss": row["train_loss"], "learning_rate": row["learning_rate"]}
+            for row in curve
+        ],
+    )

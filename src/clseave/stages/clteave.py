@@ -6,6 +6,8 @@ Thesis: 3.2.1, Figure 3.4 (both sides' last hidden states, first sub-word of eac
 Cost:   about a minute.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -24,30 +26,38 @@ from clseave.training import Task, make_optimiser, train
 KEYS = ("sampler", "clteave")
 
 
-def make_task(student: TokenStudent, tower: TextTower, rows: list[TokenPairs], settings: params.Clteave, sampler: str,
-              seed: int) -> Task:
+def make_task(
+    student: TokenStudent, tower: TextTower, rows: list[TokenPairs], values: SimpleNamespace, seed: int
+) -> Task:
     """Mean squared error between the encoded mBERT states and CLIP-VE's, over all aligned words of a batch."""
     lengths = np.array([max(len(row.source), len(row.target)) for row in rows])
 
     def step(chosen: np.ndarray) -> torch.Tensor:
         pairs = [rows[row] for row in chosen]
         with torch.no_grad():
-            teacher = gather(tower.final_states(*batch([row.source for row in pairs], tower.tokenizer)),
-                             [row.source_positions for row in pairs])
+            teacher = gather(
+                tower.final_states(*batch([row.source for row in pairs], tower.tokenizer)),
+                [row.source_positions for row in pairs],
+            )
         states = student.states(*batch([row.target for row in pairs], student.tokenizer))
-        return functional.mse_loss(student.autoencoder.encoder(gather(states, [row.target_positions for row in pairs])),
-                                   teacher)
+        return functional.mse_loss(
+            student.autoencoder.encoder(gather(states, [row.target_positions for row in pairs])), teacher
+        )
 
     def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(lengths, settings.batch_size, sampler, [seed, epoch])
+        return draw_batches(lengths, values.clteave.batch_size, values.sampler, [seed, epoch])
 
     return Task("CLTEAVE", student, batches, step)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train for a fixed number of epochs and save."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "examples", "translations", "alignments", "teacher", "mbert",
-                                     "autoencoder", "out", "curve"], numbers=["seed"])
+    args = cli.parse(
+        argv,
+        __doc__,
+        "params profile examples translations alignments teacher mbert autoencoder out curve".split(),
+        numbers=["seed"],
+    )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clteave
     numerics.seed_torch(args.seed)
@@ -55,9 +65,12 @@ def main(argv: list[str] | None = None) -> None:
     student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
     links = {row.hypothesis_id: row for row in read_rows(args.alignments, Alignment)}
-    rows = [token_pairs(row, links[row.hypothesis_id], tower.tokenizer, student.tokenizer)
-            for row in read_rows(args.translations, Translation) if row.hypothesis_id in wanted]
-    task = make_task(student, tower, [row for row in rows if row.source_positions], settings, values.sampler, args.seed)
+    rows = [
+        token_pairs(row, links[row.hypothesis_id], tower.tokenizer, student.tokenizer)
+        for row in read_rows(args.translations, Translation)
+        if row.hypothesis_id in wanted
+    ]
+    task = make_task(student, tower, [row for row in rows if row.source_positions], values, args.seed)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")

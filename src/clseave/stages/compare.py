@@ -75,9 +75,15 @@ def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Ou
     files = {name: [f"seed{seed}/{name}" for seed in values.seeds] for name in names}
     check_files(paths.metrics, [f"{file}.json" for group in files.values() for file in group], beside=paths.alignment)
     check_files(paths.predictions, [f"{file}.jsonl" for group in files.values() for file in group])
-    return [verdicts.outcome(name, label_of(name), [read_json(paths.metrics / f"{file}.json") for file in group],
-                             [read_rows(paths.predictions / f"{file}.jsonl", Prediction) for file in group])
-            for name, group in files.items()]
+    return [
+        verdicts.outcome(
+            name,
+            label_of(name),
+            [read_json(paths.metrics / f"{file}.json") for file in group],
+            [read_rows(paths.predictions / f"{file}.jsonl", Prediction) for file in group],
+        )
+        for name, group in files.items()
+    ]
 
 
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
@@ -88,8 +94,22 @@ def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare what `params.yaml` names; UserError on a missing or a stale file."""
-    paths = cli.parse(argv, __doc__, ["params", "metrics", "predictions", "alignment", "curves", "expected",
-                                      "out-metrics", "out-tables", "out-results"], names=["profile-name"])
+    paths = cli.parse(
+        argv,
+        __doc__,
+        [
+            "params",
+            "metrics",
+            "predictions",
+            "alignment",
+            "curves",
+            "expected",
+            "out-metrics",
+            "out-tables",
+            "out-results",
+        ],
+        names=["profile-name"],
+    )
     values = params.load(paths.params, paths.params, KEYS)
     outcomes, alignment = read_outcomes(paths, values), read_alignment(paths.alignment, values.languages)
     own_profile, expected = verdicts.parse(params.read_yaml(paths.expected))

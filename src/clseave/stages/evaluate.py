@@ -20,8 +20,13 @@ DECIMALS = 4  # of a logit
 
 def main(argv: list[str] | None = None) -> None:
     """Evaluate with everything in evaluation mode; metrics are computed from the rounded logits that are stored."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "examples", "hypotheses", "images", "encoder", "head",
-                                     "predictions", "metrics"], names=["name", "split", "assembly"], numbers=["seed"])
+    args = cli.parse(
+        argv,
+        __doc__,
+        ["params", "profile", "examples", "hypotheses", "images", "encoder", "head", "predictions", "metrics"],
+        names=["name", "split", "assembly"],
+        numbers=["seed"],
+    )
     settings = params.load(args.params, args.profile, KEYS)
     numerics.seed_torch(0)
     examples = read_splits(args.examples, [args.split])
@@ -36,10 +41,28 @@ def main(argv: list[str] | None = None) -> None:
     premise = torch.from_numpy(images[rows_of((row.image_id for row in examples), image_rows, "image vector")])
     with torch.no_grad():
         logits = judge(head, inputs, hypothesis, premise).numpy().round(DECIMALS)
-    rows = [Prediction(row.pair_id, row.image_id, row.hypothesis_id, row.label,
-                       [round(float(value), DECIMALS) for value in scores], row.kind, row.seen)
-            for row, scores in zip(examples, logits, strict=True)]
+    rows = [
+        Prediction(
+            row.pair_id,
+            row.image_id,
+            row.hypothesis_id,
+            row.label,
+            [round(float(value), DECIMALS) for value in scores],
+            row.kind,
+            row.seen,
+        )
+        for row, scores in zip(examples, logits, strict=True)
+    ]
     write_rows(args.predictions, rows)
-    write_json(args.metrics, metrics.summary(
-        [row.gold for row in rows], [row.logits for row in rows], [row.kind for row in rows],
-        [row.seen for row in rows], [row.image_id for row in rows], name=args.name, seed=args.seed))
+    write_json(
+        args.metrics,
+        metrics.summary(
+            [row.gold for row in rows],
+            [row.logits for row in rows],
+            [row.kind for row in rows],
+            [row.seen for row in rows],
+            [row.image_id for row in rows],
+            name=args.name,
+            seed=args.seed,
+        ),
+    )

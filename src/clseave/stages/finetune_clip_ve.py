@@ -6,9 +6,13 @@ Thesis: 3.1.2, Eq. 3.1-3.3; the head's details are those of its author's code.
 Cost:   about 3 minutes, 1 GiB.
 """
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from clseave import cli, numerics, params
 from clseave.batches import draw_batches, in_order
@@ -26,14 +30,18 @@ KEYS = ("sampler", "clip_ve", "encode_batch")
 class Split:
     """Examples of one split as arrays: hypothesis texts once each, rows pointing at them and at image vectors."""
 
-    def __init__(self, examples_folder, split: str, images_folder, tokenizer):
+    def __init__(self, examples_folder: Path, split: str, images_folder: Path, tokenizer: PreTrainedTokenizerBase):
         """Read and tokenise."""
         examples = read_splits(examples_folder, [split])
         texts = distinct_hypotheses(examples)
         image_rows, vectors = read_vectors(images_folder)
         self.tokens = encode(tokenizer, list(texts.values()))
-        self.hypothesis = rows_of((row.hypothesis_id for row in examples), {key: n for n, key in enumerate(texts)}, "text")
-        self.premise = torch.from_numpy(vectors[rows_of((row.image_id for row in examples), image_rows, "image vector")])
+        self.hypothesis = rows_of(
+            (row.hypothesis_id for row in examples), {key: n for n, key in enumerate(texts)}, "text"
+        )
+        self.premise = torch.from_numpy(
+            vectors[rows_of((row.image_id for row in examples), image_rows, "image vector")]
+        )
         self.labels = torch.tensor([label_id(row.label) for row in examples])
         self.lengths = np.array([len(self.tokens[row]) for row in self.hypothesis])
 
@@ -43,8 +51,7 @@ def embed(model: ClipVE, tokens: list[list[int]]) -> torch.Tensor:
     return model.encode(*pad(tokens, model.tower.tokenizer.pad_token_id))
 
 
-def make_task(model: ClipVE, data: Split, dev: Split, settings: params.ClipVe, sampler: str, seed: int,
-              encode_batch: int) -> Task:
+def make_task(model: ClipVE, data: Split, dev: Split, values: SimpleNamespace, seed: int) -> Task:
     """Cross-entropy; within a batch every distinct hypothesis is encoded once."""
 
     def step(rows: np.ndarray) -> torch.Tensor:
@@ -55,11 +62,14 @@ def make_task(model: ClipVE, data: Split, dev: Split, settings: params.ClipVe, s
         return functional.cross_entropy(logits, data.labels[rows])
 
     def validate() -> dict[str, float]:
-        vectors = torch.cat([embed(model, [dev.tokens[row] for row in rows])
-                             for rows in in_order(len(dev.tokens), encode_batch)])
+        vectors = torch.cat(
+            [embed(model, [dev.tokens[row] for row in rows]) for rows in in_order(len(dev.tokens), values.encode_batch)]
+        )
         logits = model.judge(vectors[torch.from_numpy(dev.hypothesis)], dev.premise)
-        return {"dev_loss": functional.cross_entropy(logits, dev.labels).item(),
-                "dev_accuracy": (logits.argmax(dim=1) == dev.labels).float().mean().item()}
+        return {
+            "dev_loss": functional.cross_entropy(logits, dev.labels).item(),
+            "dev_accuracy": (logits.argmax(dim=1) == dev.labels).float().mean().item(),
+        }
 
     def train_figures() -> dict[str, float]:
         accuracy = round(sum(right) / len(right), 6)
@@ -67,8 +77,10 @@ def make_task(model: ClipVE, data: Split, dev: Split, settings: params.ClipVe, s
         return {"train_accuracy": accuracy}
 
     def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(data.lengths, settings.batch_size, sampler, [seed, epoch], groups=data.hypothesis,
-                            rows_per_group=settings.rows_per_hypothesis)
+        size, together = values.clip_ve.batch_size, values.clip_ve.rows_per_hypothesis
+        return draw_batches(
+            data.lengths, size, values.sampler, [seed, epoch], groups=data.hypothesis, rows_per_group=together
+        )
 
     right: list[float] = []
     return Task(model.inputs, model, batches, step, validate, train_figures=train_figures)
@@ -76,17 +88,25 @@ def make_task(model: ClipVE, data: Split, dev: Split, settings: params.ClipVe, s
 
 def main(argv: list[str] | None = None) -> None:
     """Train, keep the epoch with the lowest validation loss, save."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "examples", "images", "clip", "out", "curve", "metrics"],
-                     names=["model"], numbers=["seed"])
+    args = cli.parse(
+        argv,
+        __doc__,
+        ["params", "profile", "examples", "images", "clip", "out", "curve", "metrics"],
+        names=["model"],
+        numbers=["seed"],
+    )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clip_ve
     numerics.seed_torch(args.seed)
     tower = TextTower.load(args.clip)
     model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), args.model)
     data, dev = (Split(args.examples, split, args.images, tower.tokenizer) for split in ("train", "dev"))
-    task = make_task(model, data, dev, settings, values.sampler, args.seed, values.encode_batch)
+    task = make_task(model, data, dev, values, args.seed)
     steps = settings.epochs * len(task.batches(1))
-    groups = [{"params": tower.parameters(), "lr": settings.text_lr}, {"params": model.head.parameters(), "lr": settings.head_lr}]
+    groups = [
+        {"params": tower.parameters(), "lr": settings.text_lr},
+        {"params": model.head.parameters(), "lr": settings.head_lr},
+    ]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
     kept = train(task, optimiser, schedule, settings.epochs, settings.patience)
     tower.save(args.out)

@@ -9,7 +9,7 @@ Cost:   about 20 seconds, 1 GiB.
 from collections import Counter
 from pathlib import Path
 
-from clseave import cli, miniature, params
+from clseave import cli, miniature, params, schema
 from clseave.grammar import LANGUAGES
 from clseave.images import write_archive
 from clseave.records import SPLITS, Example, Translation, distinct_hypotheses, write_rows
@@ -31,7 +31,7 @@ def count(examples: list[Example]) -> dict[str, object]:
     }
 
 
-def write_texts(said: dict[str, miniature.Saying], source: params.Scenes, folder: Path) -> None:
+def write_texts(said: dict[str, miniature.Saying], source: schema.Scenes, folder: Path) -> None:
     """One monolingual text a language."""
     for language in LANGUAGES:
         lines = miniature.monolingual_text(said, language, source.text_lines, source.seed)
@@ -55,5 +55,7 @@ def main(argv: list[str] | None = None) -> None:
             trained = set(sayings)
             write_texts(sayings, source, args.text)
     write_archive(args.images, pictures)
-    write_rows(args.hypotheses, [Translation(key, text, "en", text, "original", "") for key, text in hypotheses.items()])
+    write_rows(
+        args.hypotheses, [Translation(key, text, "en", text, "original", "") for key, text in hypotheses.items()]
+    )
     write_json(args.counts, counts)

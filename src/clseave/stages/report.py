@@ -29,14 +29,21 @@ def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run, normalise, write. A failing cell raises, and what an earlier run wrote stays."""
-    args = cli.parse(argv, __doc__, ["notebook", "template", "reports", "data", "code", "out-notebook", "out-html",
-                                     "out-figures"], names=["profile-name"])
-    parameters = {"profile": args.profile_name, "reports": args.reports.as_posix(), "data": args.data.as_posix(),
-                  "code": notebook.fingerprint(args.code)}
+    args = cli.parse(
+        argv,
+        __doc__,
+        ["notebook", "template", "reports", "data", "code", "out-notebook", "out-html", "out-figures"],
+        names=["profile-name"],
+    )
+    parameters = {
+        "profile": args.profile_name,
+        "reports": args.reports.as_posix(),
+        "data": args.data.as_posix(),
+        "code": notebook.fingerprint(args.code),
+    }
     executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[1]))
     figures = notebook.take_figures(executed)
-    body = notebook.page(executed, args.template.read_text(encoding="utf-8"),
-                         TITLE.format(profile=args.profile_name))
+    body = notebook.page(executed, args.template.read_text(encoding="utf-8"), TITLE.format(profile=args.profile_name))
     write_figures(figures, args.out_figures)
     write_text(args.out_notebook, nbformat.writes(executed) + "\n")
     write_text(args.out_html, body)
