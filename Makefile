@@ -18,7 +18,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check reproduce test test-all lint format types notebook publish pull lock clean
+.PHONY: help setup check reproduce test test-all lint format types readme notebook publish pull lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -79,6 +79,9 @@ format: setup ## format the code
 
 types: setup ## check the type annotations
 	@mypy
+
+readme: setup ## refresh the table and the picture in README.md
+	@python src/readme.py
 
 notebook: setup ## open the report's notebook in Jupyter, with the active profile's parameters
 	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)

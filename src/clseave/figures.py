@@ -6,6 +6,7 @@ independent of the machine: matplotlib's defaults, its own DejaVu Sans, a fixed 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -79,9 +80,20 @@ def _percent_axis(axes: Axes, low: float, high: float = 101) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _chance_line(axes: Axes, top: float) -> None:
-    axes.axvline(CHANCE, color=GREY, linestyle=DASHES, linewidth=1.2)
-    axes.annotate("chance", (CHANCE, top), xytext=(4, -2), textcoords="offset points", va="top", color="#666", size=9)
+def _marked_line(axes: Axes, place: float, top: float, text: str, colour: str, **look: Any) -> None:
+    axes.axvline(place, color=colour, **look)
+    side, shift = ("right", -4) if place > 50 else ("left", 4)
+    axes.annotate(text, (place, top), (shift, -2), textcoords="offset points", va="top", ha=side, color=INK, size=9)
+
+
+def _curve(axes: Axes, x: pd.Series, y: pd.Series, number: int, *, label: str | None, every: int = 1) -> None:
+    axes.plot(x, y, MARKERS[number] + "-", color=COLOURS[number], label=label, markersize=4.5, markevery=every)
+
+
+def _bars(axes: Axes, places: Sequence[float], width: float, values: pd.Series, *, number: int, label: str) -> None:
+    look = {"color": COLOURS[number], "hatch": ("", "//", "..", "xx")[number % 4], "edgecolor": "white", "linewidth": 0}
+    axes.bar_label(axes.bar(places, values, width, label=label, **look), fmt="%.0f", padding=2, size=9)
+    axes.grid(axis="x", visible=False)
 
 
 def accuracy(results: pd.DataFrame) -> Figure:
@@ -89,8 +101,8 @@ def accuracy(results: pd.DataFrame) -> Figure:
     need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
     figure, (axes,) = canvas(6.6, 1.3 + 0.38 * len(results))
     english = 100 * results["accuracy"].iloc[0]
-    _chance_line(axes, -0.9)
-    axes.axvline(english, color=ORANGE, linewidth=1.4)
+    _marked_line(axes, CHANCE, -0.9, "chance", GREY, linestyle=DASHES, linewidth=1.2)
+    _marked_line(axes, english, -0.9, "English", ORANGE, linewidth=1.4)
     for place, row in enumerate(results.to_dict("records")):
         value, low, high = (100 * row[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
         axes.plot([low, high], [place, place], color=BLUE, linewidth=5, alpha=0.35, solid_capstyle="butt")
@@ -98,16 +110,6 @@ def accuracy(results: pd.DataFrame) -> Figure:
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     axes.set_yticks(range(len(results)), results["label"])
     axes.set_ylim(len(results) - 0.4, -0.9)
-    axes.annotate(
-        "English",
-        (english, -0.9),
-        xytext=(-4, -2),
-        textcoords="offset points",
-        va="top",
-        ha="right",
-        color="#a05a00",
-        size=9,
-    )
     _percent_axis(axes, min(25.0, 100 * results["accuracy_low"].min() - 2), 108)
     axes.set_xticks(range(30, 101, 10))
     axes.set(title="Test accuracy with 95 % interval over images", xlabel=f"accuracy, percent; {count(results)}")
@@ -118,7 +120,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training beside that on sentences that did not."""
     frame = need(need(results, "accuracy_seen", "accuracy_unseen").dropna(subset=["accuracy_seen", "accuracy_unseen"]))
     figure, (axes,) = canvas(6.6, 1.6 + 0.36 * len(frame))
-    _chance_line(axes, -0.8)
+    _marked_line(axes, CHANCE, -0.8, "chance", GREY, linestyle=DASHES, linewidth=1.2)
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
     axes.hlines(places, seen, unseen, color="#cccccc", linewidth=3, zorder=1)
@@ -140,27 +142,13 @@ def kinds(table: pd.DataFrame) -> Figure:
     grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
     rows = table.groupby("kind")["rows"].max()
     figure, (axes,) = canvas(6.8, 1.4 + 0.34 * len(grid))
-    sns.heatmap(
-        grid,
-        ax=axes,
-        annot=True,
-        fmt=".0f",
-        cmap="cividis",
-        vmin=CHANCE,
-        vmax=100,
-        linewidths=1.5,
-        annot_kws={"size": 9},
-        cbar=False,
-    )
+    look = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 9}, "linewidths": 1.5, "cbar": False}
+    sns.heatmap(grid, ax=axes, cmap="cividis", vmin=CHANCE, vmax=100, **look)
     for text, value in zip(axes.texts, grid.to_numpy().ravel(), strict=True):
         text.set_color("black" if value > 65 else "white")  # the more legible on cividis
     names = [kind.replace("_", " ", 1).replace("_", "\n") for kind in order]
-    axes.set_xticks(
-        [place + 0.5 for place in range(len(order))],
-        [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)],
-        rotation=0,
-        size=9,
-    )
+    names = [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)]
+    axes.set_xticks([place + 0.5 for place in range(len(order))], names, rotation=0, size=9)
     axes.set(title="Accuracy by kind of statement, percent", xlabel="", ylabel="")
     axes.tick_params(length=0)
     return figure
@@ -171,24 +159,12 @@ def clip_ve_curves(curve: pd.DataFrame, rows: int, name: str = "CLIP-VE") -> Fig
     need(curve, "epoch", "train_loss", "dev_loss", "train_accuracy", "dev_accuracy")
     figure, panels = canvas(6.6, 3.3, panels=2)
     best = curve.loc[curve["dev_loss"].idxmin(), "epoch"]
-    lines = (("train", "training", BLUE, "o"), ("dev", f"validation (n = {rows:,} rows)", ORANGE, "D"))
     for axes, measure, unit, scale in zip(panels, ("loss", "accuracy"), ("nats", "percent"), (1, 100), strict=True):
-        for split, label, colour, marker in lines:
-            axes.plot(
-                curve["epoch"],
-                scale * curve[f"{split}_{measure}"],
-                marker=marker,
-                markersize=4.5,
-                color=colour,
-                label=label if measure == "loss" else None,
-            )
-        axes.axvline(
-            best,
-            color=GREY,
-            linestyle=DASHES,
-            linewidth=1.2,
-            label="lowest validation loss" if measure == "loss" else None,
-        )
+        first = measure == "loss"  # one legend for both panels
+        for number, (split, label) in enumerate((("train", "training"), ("dev", f"validation (n = {rows:,} rows)"))):
+            _curve(axes, curve["epoch"], scale * curve[f"{split}_{measure}"], number, label=label if first else None)
+        mark = "lowest validation loss" if first else None
+        axes.axvline(best, color=GREY, linestyle=DASHES, linewidth=1.2, label=mark)
         axes.set(title=f"{name}: {measure}", xlabel="epoch", ylabel=f"{measure}, {unit}")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=8))
     figure.legend(loc="outside lower center", ncols=3)
@@ -202,17 +178,9 @@ def student_curves(curves: Mapping[str, pd.DataFrame], sentences: int) -> Figure
     figure, (axes,) = canvas(6.6, 3.8)
     for number, (label, curve) in enumerate(curves.items()):
         need(curve, "epoch", "dev_mse")
-        axes.plot(
-            curve["epoch"],
-            curve["dev_mse"],
-            color=COLOURS[number % len(COLOURS)],
-            label=label,
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4.5,
-            markevery=max(1, len(curve) // 12),
-        )
+        _curve(axes, curve["epoch"], curve["dev_mse"], number, label=label, every=max(1, len(curve) // 12))
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=12))
@@ -234,25 +202,14 @@ def predicted_classes(table: pd.DataFrame, evaluations: Sequence[str]) -> Figure
     for number, (label, part) in enumerate((label, frame[frame["label"] == label]) for label in models):
         shares = 100 * part.set_index("class")["predicted"].loc[classes]
         places = [place + (number - (len(models) - 1) / 2) * width for place in range(len(classes))]
-        bars = axes.bar(
-            places,
-            shares,
-            width * 0.94,
-            color=COLOURS[number],
-            label=label,
-            hatch=("", "//", "..")[number % 3],
-            edgecolor="white",
-            linewidth=0,
-        )
-        axes.bar_label(bars, labels=[f"{share:.0f}" for share in shares], padding=2, size=9)
+        _bars(axes, places, width * 0.94, shares, number=number, label=label)
     gold = 100 * frame.groupby("class")["gold"].first().loc[classes]
     left, right = ([place + side for place in range(len(classes))] for side in (-0.45, 0.45))
     axes.hlines(gold, left, right, color=INK, linewidth=1.5, linestyle=(0, (4, 2)), label="gold labels")
     axes.set_xticks(range(len(classes)), classes)
-    axes.grid(axis="x", visible=False)
     axes.set_ylim(0, 109)
     axes.set(title="Which class is predicted how often", ylabel=f"percent of n = {frame['rows'].max():,} rows")
-    figure.legend(loc="outside lower center", ncols=min(3, len(models) + 1))
+    figure.legend(loc="outside lower center", ncols=3 if len(models) < 3 else 2)
     return figure
 
 
@@ -260,23 +217,11 @@ def alignment(table: pd.DataFrame) -> Figure:
     """Alignment error rate of the word aligner by language, beside that of the diagonal; lower is better."""
     need(table, "label", "aer", "aer_diagonal", "sentences")
     figure, (axes,) = canvas(6.6, 3.2)
-    for shift, column, label, colour, hatch in (
-        (-0.2, "aer", "mBERT states (awesome-align's rule)", BLUE, ""),
-        (0.2, "aer_diagonal", "diagonal", ORANGE, "//"),
-    ):
-        bars = axes.bar(
-            [place + shift for place in range(len(table))],
-            100 * table[column],
-            0.37,
-            color=colour,
-            label=label,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0,
-        )
-        axes.bar_label(bars, labels=[f"{100 * value:.1f}" for value in table[column]], padding=2, size=9)
+    columns = {"aer": "mBERT states (awesome-align's rule)", "aer_diagonal": "diagonal"}
+    for number, (column, label) in enumerate(columns.items()):
+        places = [place + 0.4 * number - 0.2 for place in range(len(table))]
+        _bars(axes, places, 0.37, 100 * table[column], number=number, label=label)
     axes.set_xticks(range(len(table)), table["label"])
-    axes.grid(axis="x", visible=False)
     axes.set_ylim(0, 1.12 * 100 * float(table[["aer", "aer_diagonal"]].to_numpy().max()) + 1)
     axes.set(
         title=f"Word alignment error (n = {table['sentences'].max():,} sentences a language)",
@@ -288,12 +233,12 @@ def alignment(table: pd.DataFrame) -> Figure:
 
 
 def backbone_curves(clip: pd.DataFrame, mbert: pd.DataFrame) -> Figure:
-    """Training loss of the two backbones; an epoch is a fixed number of steps here."""
+    """Training loss of the two backbones by step, each point the mean since the one before."""
     figure, panels = canvas(6.6, 2.9, panels=2)
     names = ("CLIP: contrastive loss", "multilingual BERT: masked words")
     for axes, curve, name in zip(panels, (clip, mbert), names, strict=True):
-        need(curve, "epoch", "train_loss")
-        axes.plot(curve["epoch"], curve["train_loss"], color=BLUE)
-        axes.set(title=name, xlabel="epoch", ylabel="training loss, nats")
+        need(curve, "step", "loss")
+        axes.plot(curve["step"], curve["loss"], color=BLUE)
+        axes.set(title=name, xlabel="step", ylabel="training loss, nats")
         axes.set_ylim(bottom=0)
     return figure

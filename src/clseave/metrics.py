@@ -115,7 +115,6 @@ def summary(
     *,
     name: str,
     seed: int,
-    draws: int = DRAWS,
 ) -> dict[str, Any]:
     """The metrics of one evaluation: N gold label names, (N, 3) logits, and each row's kind, seen flag and image id.
 
@@ -129,9 +128,8 @@ def summary(
             raise ValueError(f"{len(values)} {what} for {len(ids)} gold labels: expected as many")
     predicted = table.argmax(1)
     hits = (predicted == ids).astype(np.float64)
-    low, high = interval(hits, images, draws=draws)
-    seen_scores = by_group(hits, seen)
-    by_seen = {flag: seen_scores.get(flag, (None, 0)) for flag in (True, False)}
+    low, high = interval(hits, images)
+    by_seen = {True: (None, 0), False: (None, 0)} | by_group(hits, seen)
     return {
         "name": name,
         "seed": seed,

@@ -54,7 +54,7 @@ def render(scenes: np.ndarray, rng: np.random.Generator, *, noise: int) -> np.nd
     """Draw scenes, (N, 4) codes -> (N, 32, 32, 3) uint8, with jittered size and position and pixel noise.
 
     Integer arithmetic and comparisons only, so that the pixels are the same on every processor. `noise` is the
-    largest change of a pixel's brightness, in grey levels of 255.
+    largest change of brightness, in grey levels of 255, the same over 2x2 pixels.
     """
     count = len(scenes)
     x = np.arange(CELL) - (CELL - 1) / 2
@@ -74,6 +74,7 @@ def render(scenes: np.ndarray, rng: np.random.Generator, *, noise: int) -> np.nd
     mask &= (scenes < OBJECTS)[:, :, None, None]
     tiles = np.where(mask[..., None], _RGB[codes // len(SHAPES)][:, :, None, None, :], _GROUND)
     tiles[scenes == HIDDEN] = _PANEL
-    tiles = tiles + rng.integers(-noise, noise + 1, size=(*tiles.shape[:-1], 1))
+    speckle = rng.integers(-noise, noise + 1, size=(count, 4, CELL // 2, CELL // 2, 1))
+    tiles = tiles + speckle.repeat(2, axis=2).repeat(2, axis=3)
     tiles = np.clip(tiles, 0, 255).astype(np.uint8).reshape(count, 2, 2, CELL, CELL, 3)
     return tiles.transpose(0, 1, 3, 2, 4, 5).reshape(count, 2 * CELL, 2 * CELL, 3)

@@ -9,6 +9,17 @@ from clseave.records import SPLITS
 Row = Mapping[str, Any]
 Text = Callable[[Row], str]
 DASH = "–"
+NAMES = {"en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese"}
+
+
+def label_of(name: str) -> str:
+    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`."""
+    if name in NAMES:
+        return f"{NAMES[name]} ({'CLIP-VE' if name == 'en' else 'CLSEAVE'})"
+    method, *parts = name.split("_")
+    if method == "clteave" and parts and parts[0] in NAMES:
+        return f"{NAMES[parts[0]]} ({', '.join(['CLTEAVE', *parts[1:]])})"
+    return name.replace("_", " ")
 
 
 def percent(share: float | None) -> str:

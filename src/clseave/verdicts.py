@@ -12,6 +12,7 @@ from clseave.labels import LABELS
 from clseave.records import Prediction
 
 OTHER_CORPUS = "other corpus"
+ENGLISH = "en"  # the evaluation that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ def class_rows(one: Outcome) -> list[dict[str, Any]]:
         }
         for number, name in enumerate(LABELS)
     ]
+
+
+def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation."""
+    keys = ("accuracy", "accuracy_seen", "accuracy_unseen")
+    wide: dict[str, dict[str, Any]] = {key: {one.name: one.mean(key) for one in outcomes} for key in keys}
+    wide["aer"] = {row["language"]: row["aer"] for row in alignment}
+    wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in kind_rows(outcomes[0])}
+    return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
 
 
 def parse(content: Mapping[str, Any]) -> tuple[str, list[Expected]]:

@@ -6,6 +6,7 @@ import json
 import pytest
 from made_reports import compare_arguments, make
 
+from clseave import tables
 from clseave.errors import UserError
 from clseave.stages import compare
 
@@ -147,4 +148,4 @@ def test_twice_gives_the_same_bytes(tmp_path, expected):
     ],
 )
 def test_labels(name, label):
-    assert compare.label_of(name) == label
+    assert tables.label_of(name) == label

@@ -55,7 +55,7 @@ CLIP_VE = pd.DataFrame(
     }
 )
 STUDENT = pd.DataFrame({"epoch": [1, 2], "dev_mse": [0.02, 0.004]})
-BACKBONE = pd.DataFrame({"epoch": [1, 2], "train_loss": [4.0, 2.0]})
+BACKBONE = pd.DataFrame({"step": [100, 200], "loss": [4.0, 2.0]})
 
 DRAW = {
     "accuracy": lambda: figures.accuracy(RESULTS),

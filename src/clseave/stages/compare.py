@@ -23,18 +23,7 @@ from clseave.storage import read_json, write_csv, write_json, write_text
 from clseave.verdicts import Outcome
 
 KEYS = ("languages", "seeds", "evaluations")
-ENGLISH = "en"
-NAMES = {"en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese"}
-
-
-def label_of(name: str) -> str:
-    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`."""
-    if name in NAMES:
-        return f"{NAMES[name]} ({'CLIP-VE' if name == ENGLISH else 'CLSEAVE'})"
-    method, *parts = name.split("_")
-    if method == "clteave" and parts and parts[0] in NAMES:
-        return f"{NAMES[parts[0]]} ({', '.join(['CLTEAVE', *parts[1:]])})"
-    return name.replace("_", " ")
+PATHS = "params metrics predictions alignment curves expected out-metrics out-tables out-results".split()
 
 
 def check_files(folder: Path, named: Iterable[str], beside: Path | None = None) -> None:
@@ -50,7 +39,9 @@ def check_files(folder: Path, named: Iterable[str], beside: Path | None = None) 
 
 def read_curves(folder: Path, languages: Sequence[str], seeds: Sequence[int]) -> dict[Any, float]:
     """Mean over the seeds of every number of the training curves, by (evaluation, metric, epoch)."""
-    stems = {ENGLISH: "clip_ve", "autoencoder": "autoencoder"} | {code: f"clseave-{code}" for code in languages}
+    stems = {verdicts.ENGLISH: "clip_ve", "autoencoder": "autoencoder"} | {
+        code: f"clseave-{code}" for code in languages
+    }
     collected: dict[Any, list[float]] = {}
     for name, stem in stems.items():
         paths = [folder / f"{stem}-seed{seed}.csv" for seed in seeds]
@@ -60,25 +51,16 @@ def read_curves(folder: Path, languages: Sequence[str], seeds: Sequence[int]) ->
     return {key: float(np.mean(values)) for key, values in collected.items()}
 
 
-def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation."""
-    keys = ("accuracy", "accuracy_seen", "accuracy_unseen")
-    wide: dict[str, dict[str, Any]] = {key: {one.name: one.mean(key) for one in outcomes} for key in keys}
-    wide["aer"] = {row["language"]: row["aer"] for row in alignment}
-    wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in verdicts.kind_rows(outcomes[0])}
-    return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
-
-
 def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Outcome]:
     """All evaluations, English first, after checking that the folders hold exactly their files."""
-    names = list(dict.fromkeys((ENGLISH, *values.languages, *(entry.name for entry in values.evaluations))))
+    names = list(dict.fromkeys((verdicts.ENGLISH, *values.languages, *(entry.name for entry in values.evaluations))))
     files = {name: [f"seed{seed}/{name}" for seed in values.seeds] for name in names}
     check_files(paths.metrics, [f"{file}.json" for group in files.values() for file in group], beside=paths.alignment)
     check_files(paths.predictions, [f"{file}.jsonl" for group in files.values() for file in group])
     return [
         verdicts.outcome(
             name,
-            label_of(name),
+            tables.label_of(name),
             [read_json(paths.metrics / f"{file}.json") for file in group],
             [read_rows(paths.predictions / f"{file}.jsonl", Prediction) for file in group],
         )
@@ -89,27 +71,12 @@ def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Ou
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
     """Alignment scores, one row a language."""
     check_files(folder, [f"{code}.json" for code in languages])
-    return [{"language": code, "label": NAMES[code], **read_json(folder / f"{code}.json")} for code in languages]
+    return [{"language": code, "label": tables.NAMES[code], **read_json(folder / f"{code}.json")} for code in languages]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare what `params.yaml` names; UserError on a missing or a stale file."""
-    paths = cli.parse(
-        argv,
-        __doc__,
-        [
-            "params",
-            "metrics",
-            "predictions",
-            "alignment",
-            "curves",
-            "expected",
-            "out-metrics",
-            "out-tables",
-            "out-results",
-        ],
-        names=["profile-name"],
-    )
+    paths = cli.parse(argv, __doc__, PATHS, names=["profile-name"])
     values = params.load(paths.params, paths.params, KEYS)
     outcomes, alignment = read_outcomes(paths, values), read_alignment(paths.alignment, values.languages)
     own_profile, expected = verdicts.parse(params.read_yaml(paths.expected))
@@ -128,6 +95,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if rows:
             write_csv(paths.out_tables / f"{name}.csv", rows)
             write_text(paths.out_tables / f"{name}.md", tables.RENDER[name](rows))
-    write_json(paths.out_metrics, widen(outcomes, alignment))
+    write_json(paths.out_metrics, verdicts.widen(outcomes, alignment))
     write_text(paths.out_tables / "gaps.md", tables.gaps(contents["results"]))
     write_text(paths.out_results, tables.results(contents["results"]))

@@ -1,0 +1,80 @@
+"""Text to ids: special tokens, cutting, padding, the end token."""
+
+import pytest
+import torch
+from tiny_models import bert_text, clip_text
+
+from clseave.errors import UserError
+from clseave.text import PAD_MULTIPLE, encode, end_id, load_tokenizer, pad
+
+TOKENIZERS = pytest.mark.parametrize("tokenizer", [bert_text(), clip_text()], ids=["bert", "clip"])
+
+
+def test_the_end_token_of_each_tokenizer():
+    assert end_id(bert_text()) == bert_text().sep_token_id == 3
+    assert end_id(clip_text()) == clip_text().eos_token_id == len(clip_text()) - 1
+
+
+def test_a_tokenizer_that_ends_otherwise_raises():
+    class Cut:
+        sep_token_id, eos_token_id = 3, None
+
+        def __call__(self, text):
+            return type("Output", (), {"input_ids": [2, 7]})
+
+    with pytest.raises(ValueError, match="id 7, its end token is 3"):
+        end_id(Cut())
+
+
+@TOKENIZERS
+def test_a_long_text_keeps_its_end_token_when_it_is_cut(tokenizer):
+    rows = encode(tokenizer, ["red circle " * 40, "red"])
+    assert len(rows[0]) == tokenizer.model_max_length
+    assert {row[-1] for row in rows} == {end_id(tokenizer)}
+    assert all(row.count(end_id(tokenizer)) == 1 for row in rows)
+
+
+@TOKENIZERS
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t"])
+def test_a_blank_text_is_named(tokenizer, blank):
+    with pytest.raises(UserError, match="blank"):
+        encode(tokenizer, ["red", blank])
+
+
+def test_no_text_gives_no_row():
+    assert encode(bert_text(), []) == []
+
+
+def test_padding_by_hand():
+    ids, mask = pad([[5, 6, 7, 8, 9], [4]], pad_id=1)
+    assert ids.tolist() == [[5, 6, 7, 8, 9, 1, 1, 1], [4, 1, 1, 1, 1, 1, 1, 1]]
+    assert mask.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
+    assert ids.dtype == mask.dtype == torch.long
+
+
+@pytest.mark.parametrize(("longest", "width"), [(1, 4), (4, 4), (5, 8), (8, 8)])
+def test_the_width_is_the_next_multiple(longest, width):
+    assert pad([[2] * longest], 0)[0].shape == (1, width)
+    assert PAD_MULTIPLE == 4
+
+
+def test_a_token_equal_to_the_padding_id_is_not_masked():
+    # CLIP pads with its end token: the mask must come from the length.
+    tokenizer = clip_text()
+    rows = encode(tokenizer, ["red circle on the left", "red"])
+    _, mask = pad(rows, tokenizer.pad_token_id)
+    assert mask.sum(1).tolist() == [len(row) for row in rows]
+
+
+@TOKENIZERS
+def test_a_saved_tokenizer_gives_the_same_ids(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    again = load_tokenizer(tmp_path)
+    texts = ["A red circle", "Ein blaues Quadrat", "左上に赤い円"]
+    assert encode(again, texts) == encode(tokenizer, texts)
+    assert (again.model_max_length, again.pad_token_id) == (tokenizer.model_max_length, tokenizer.pad_token_id)
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path):
+    with pytest.raises(UserError, match="no tokenizer"):
+        load_tokenizer(tmp_path / "nothing")
