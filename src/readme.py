@@ -25,7 +25,7 @@ def block(text: str, name: str, content: str) -> str:
 
 def refresh(text: str) -> str:
     """README with the current results and picture."""
-    picture = ["dvc", "dag", "--md", "--collapse-foreach-matrix"]
+    picture = [sys.executable, "-m", "dvc", "dag", "--md", "--collapse-foreach-matrix"]
     drawn = subprocess.run(picture, check=True, capture_output=True, text=True).stdout
     text = block(text, "pipeline", drawn)
     return block(text, "results", RESULTS.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from clseave.labels import LABELS
 
 
 def fuse(hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
-    """Features [h, p, |h - p|, h * p] of hypothesis and premise vectors, two (B, D) -> (B, 4D) (thesis Eq. 3.1)."""
+    """Features [h, p, |h - p|, h * p] of hypothesis and premise vectors, two (B, D) -> (B, 4D) (thesis Eq. 3.3)."""
     return torch.cat([hypothesis, premise, (hypothesis - premise).abs(), hypothesis * premise], dim=-1)
 
 

@@ -248,12 +248,12 @@ def test_the_check_itself_finds_what_does_not_exist(span: str) -> None:
 @pytest.mark.parametrize("name", CURRENT)
 def test_quoted_values_are_those_of_the_profile(name: str) -> None:
     """`key: value` in backticks."""
+    faults = []
     for span in spans(name):
         match = re.fullmatch(r"(\w+(?:\.\w+)+|translate|sampler): (\S+)", span)
-        if match:
-            known = parameter(match[1])
-            assert known is not MISSING, f"{name}: {match[1]} is no parameter"
-            assert YAML(typ="safe", pure=True).load(match[2]) == known, f"{name}: {span}, but it is {known}"
+        if match and YAML(typ="safe", pure=True).load(match[2]) != parameter(match[1]):
+            faults.append(f"{span}: now {parameter(match[1])}")
+    assert faults == []
 
 
 @pytest.mark.parametrize("name", [name for name in CURRENT if name != "README.md"])

@@ -10,8 +10,8 @@ from clseave.corpus import facts_and_split
 from clseave.grammar import LANGUAGES, PHRASINGS, caption, express
 from clseave.miniature import build_split, caption_batches, draw_images, monolingual_text
 from clseave.records import SPLITS, hypothesis_id
-from clseave.schema import Scenes
 from clseave.scenes import split_of
+from clseave.schema import Scenes
 
 SOURCE = Scenes(kind="scenes", seed=5, images={"train": 60, "dev": 20, "test": 20},
                 content_shares={"train": 0.7, "dev": 0.1, "test": 0.2}, kinds_per_image=3,

@@ -60,7 +60,7 @@ def test_a_saved_tower_gives_the_same_bits(tmp_path):
     # The configuration is that of the checkpoint, not transformers' defaults.
     assert (again.model.config.hidden_act, again.model.config.layer_norm_eps) == ("gelu", 1e-3)
     assert encode(again.tokenizer, ENGLISH) == encode(made.tokenizer, ENGLISH)
-    assert not any(module.training for module in again.modules())
+    assert not any(module.training for module in again.eval().modules())
 
 
 def test_a_tower_that_pools_at_another_token_raises():

@@ -1,0 +1,152 @@
+"""Word alignment: awesome-align against a reimplementation, the diagonal, error rates by hand."""
+
+import pytest
+import torch
+from awesome_align import modeling
+from safetensors.torch import load_file, save_file
+from tiny_models import bert_text, save_masked_bert
+
+from clseave.alignment import WordAligner, alignment_scores, diagonal
+from clseave.facts import all_facts
+from clseave.grammar import LANGUAGES, express
+from clseave.student import load_mbert
+
+THRESHOLD = 0.05  # high enough that a random model leaves some pairs out
+
+
+@pytest.fixture(scope="module")
+def mbert(tmp_path_factory):
+    return save_masked_bert(tmp_path_factory.mktemp("mbert"), seed=2, num_hidden_layers=3)
+
+
+def sides(language, count=4):
+    facts = all_facts()[::len(all_facts()) // count][:count]
+    return ([list(express(fact, "en", 0).words) for fact in facts], [list(express(fact, language, 0).words) for fact in facts])
+
+
+def reimplemented(folder, source, target, layer, threshold):
+    """Token states of one layer, dot products, softmax over either side, both above the threshold, any sub-word."""
+    tokenizer, model = bert_text(), load_mbert(folder)
+
+    def states(words):
+        pieces = [tokenizer.tokenize(word) for word in words]
+        ids = [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(sum(pieces, [])), tokenizer.sep_token_id]
+        with torch.no_grad():
+            hidden = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0, 1:-1]
+        return hidden, [number for number, piece in enumerate(pieces) for _ in piece]
+
+    (left, left_words), (right, right_words) = states(source), states(target)
+    scores = left @ right.T
+    kept = (scores.softmax(1) > threshold) & (scores.softmax(0) > threshold)
+    return sorted({(left_words[i], right_words[j]) for i, j in kept.nonzero().tolist()})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("layer", [2, 3])
+def test_awesome_align_does_what_its_paper_says(mbert, language, layer):
+    sources, targets = sides(language)
+    found = WordAligner(mbert, layer, THRESHOLD, batch_size=3).align(sources, targets)
+    wanted = [reimplemented(mbert, *pair, layer, THRESHOLD) for pair in zip(sources, targets, strict=True)]
+    assert [list(map(tuple, pairs)) for pairs in found] == wanted
+    whole = sum(len(source) * len(target) for source, target in zip(sources, targets, strict=True))
+    assert 0 < sum(map(len, found)) < whole
+
+
+def test_layers_give_other_pairs(mbert):
+    sources, targets = sides("de")
+    assert WordAligner(mbert, 1, THRESHOLD, 4).align(sources, targets) != WordAligner(mbert, 3, THRESHOLD, 4).align(
+        sources, targets)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_the_batch_does_not_matter(mbert, batch_size):
+    sources, targets = sides("nl")
+    assert WordAligner(mbert, 2, THRESHOLD, batch_size).align(sources, targets) == WordAligner(
+        mbert, 2, THRESHOLD, 3).align(sources, targets)
+
+
+def test_pairs_count_words_not_pieces(mbert):
+    source, target = ["above", "xqzvk", "circle"], ["über", "vkqzx", "Kreis"]
+    aligner = WordAligner(mbert, 2, 1e-9, 1)  # everything is above this threshold
+    assert len(aligner.tokenizer.tokenize("above xqzvk circle")) > 3 or aligner.tokenizer.tokenize("xqzvk") == ["[UNK]"]
+    long = ["trianglecircle", "red"]
+    assert len(aligner.tokenizer.tokenize(long[0])) > 1
+    assert aligner.align([source], [target]) == [[[i, j] for i in range(3) for j in range(3)]]
+    assert aligner.align([long], [["rot"]]) == [[[0, 0], [1, 0]]]
+
+
+def test_a_layer_that_the_model_does_not_have_raises(mbert):
+    with pytest.raises(Exception, match="layer is 4, but .* has 3 layers"):
+        WordAligner(mbert, 4, THRESHOLD, 8)
+
+
+def test_the_special_ids_are_those_of_our_tokenizer(mbert):
+    modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = 0, 101, 102
+    aligner = WordAligner(mbert, 2, THRESHOLD, 8)
+    wanted = bert_text().pad_token_id, bert_text().cls_token_id, bert_text().sep_token_id
+    assert (modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID) == wanted == (0, 2, 3)
+    assert (aligner.tokenizer.pad_token_id, aligner.tokenizer.cls_token_id, aligner.tokenizer.sep_token_id) == wanted
+
+
+def test_the_package_reads_words_as_our_tokenizer_does(mbert):
+    aligner = WordAligner(mbert, 2, THRESHOLD, 8)
+    for language in LANGUAGES:
+        for words in sides(language)[1]:
+            for word in words:  # case, accents and Han characters are kept
+                assert aligner.tokenizer.tokenize(word) == bert_text().tokenize(word)
+
+
+def test_a_missing_weight_raises(tmp_path):
+    folder = save_masked_bert(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: value for name, value in weights.items() if "layer.1.attention.self.key.weight" not in name},
+              folder / "model.safetensors")
+    with pytest.raises(Exception, match="lacks weights"):
+        WordAligner(folder, 2, THRESHOLD, 8)
+
+
+@pytest.mark.parametrize("words", [[], [""], ["  "]])
+def test_a_sentence_without_a_word_is_named(mbert, words):
+    with pytest.raises(ValueError, match="no word to align"):
+        WordAligner(mbert, 2, THRESHOLD, 8).align([["red"]], [words])
+
+
+def test_the_same_sentences_give_the_same_pairs(mbert):
+    sources, targets = sides("ja")
+    first, second = (WordAligner(mbert, 2, THRESHOLD, 4).align(sources, targets) for _ in range(2))
+    assert first == second == [sorted(pairs) for pairs in first]
+
+
+@pytest.mark.parametrize(("source", "target", "wanted"), [
+    ("a b c", "x y z", [[0, 0], [1, 1], [2, 2]]),
+    ("a b c", "x", [[0, 0], [1, 0], [2, 0]]),
+    ("a", "x y z", [[0, 0]]),
+    ("a b", "x y z", [[0, 0], [1, 2]]),
+    ("a b c d e", "x y z", [[0, 0], [1, 1], [2, 1], [3, 2], [4, 2]]),  # 0, 0.5, 1, 1.5, 2: halves go up
+    ("a b c", "", []),
+    ("", "x", []),
+])
+def test_diagonal_by_hand(source, target, wanted):
+    assert diagonal(source.split(), target.split()) == wanted
+
+
+def test_error_rates_by_hand():
+    found = [[[0, 0], [1, 1], [2, 0]], [[0, 1]]]
+    gold = [[[0, 0], [1, 1]], [[0, 1], [1, 0], [2, 2]]]
+    # Hits 2 + 1 = 3 of 4 found and 5 gold pairs: 1 - 6/9, 3/4, 3/5.
+    assert alignment_scores(found, gold) == {"aer": round(1 / 3, 6), "precision": 0.75, "recall": 0.6}
+
+
+@pytest.mark.parametrize(("found", "aer"), [([[[0, 0]]], 0.0), ([[[1, 1]]], 1.0), ([[]], 1.0), ([[[0, 0], [0, 0]]], 0.0)])
+def test_error_rates_at_the_edges(found, aer):
+    assert alignment_scores(found, [[[0, 0]]])["aer"] == aer
+
+
+def test_an_error_rate_without_gold_raises():
+    with pytest.raises(ValueError, match="no gold pair"):
+        alignment_scores([[[0, 0]]], [[]])
+
+
+def test_sentences_without_gold_or_answer_must_match_in_number():
+    with pytest.raises(ValueError):
+        alignment_scores([[[0, 0]]], [[[0, 0]], [[0, 0]]])

@@ -1,0 +1,91 @@
+"""Word pairs as token positions."""
+
+import pytest
+import torch
+from tiny_models import bert_text, clip_text
+
+from clseave.errors import UserError
+from clseave.pairs import batch, first_positions, flatten, gather, token_pairs
+from clseave.records import Alignment, Translation
+from clseave.vocabulary import bert_tokenizer
+
+
+def pieces(words):
+    """A tokenizer that knows `words` as whole and everything else by its letters."""
+    return bert_tokenizer([word for word in words for _ in range(50)] + ["x"], 400, 32)
+
+
+def test_each_word_is_held_by_its_first_sub_word():
+    tokenizer = bert_tokenizer(["xy z"], 5 + 6, 16)  # x, y, z inside and at the start: no merge
+    assert tokenizer.tokenize("xy z xyz") == ["x", "##y", "z", "x", "##y", "##z"]
+    # [CLS] x ##y z x ##y ##z [SEP]
+    assert first_positions(tokenizer, "xy z xyz", ["xy", "z", "xyz"]) == [1, 3, 4]
+
+
+def test_a_repeated_word_is_found_at_its_own_place():
+    tokenizer = bert_tokenizer(["a b"], 5 + 4, 16)
+    assert first_positions(tokenizer, "a b a b", ["a", "b", "a", "b"]) == [1, 2, 3, 4]
+
+
+def test_clip_counts_from_its_start_token_and_ignores_case():
+    tokenizer = clip_text()
+    text = "A red circle is in the top left"
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(text).input_ids)
+    found = first_positions(tokenizer, text, text.split())
+    assert found[0] == 1 and found == sorted(set(found))
+    for word, position in zip(text.split(), found, strict=True):
+        assert word.lower().startswith(tokens[position].removesuffix("</w>"))
+
+
+def test_a_kana_word_inside_a_longer_token_is_held_by_that_token():
+    # Han characters are tokens of their own, runs of kana are one WordPiece word.
+    tokenizer = pieces(["があります"])
+    text = "円があります"
+    assert tokenizer.tokenize(text)[1:] == ["があります"]
+    # [CLS] 円 があります [SEP]: the words が and あります begin inside one token.
+    assert first_positions(tokenizer, text, ["円", "が", "あります"]) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("words", [["円", "は"], ["が", "円"], ["円", "円"]])
+def test_words_that_are_not_the_texts_are_named(words):
+    with pytest.raises(UserError, match="is not where it should be"):
+        first_positions(bert_tokenizer(["円が は"], 60, 16), "円が", words)
+
+
+def test_a_word_that_was_cut_off_is_named():
+    tokenizer = bert_tokenizer(["a b"], 5 + 4, 6)  # [CLS], four tokens, [SEP]
+    assert first_positions(tokenizer, "a b a b", ["a", "b", "a", "b"]) == [1, 2, 3, 4]
+    with pytest.raises(UserError, match="'a'"):
+        first_positions(tokenizer, "a b a b a", ["a", "b", "a", "b", "a"])
+
+
+def test_both_sides_of_a_pair_use_their_own_tokenizer():
+    translation = Translation("id", "A red circle", "de", "Ein roter Kreis", "gold", "1")
+    alignment = Alignment("id", ["A", "red", "circle"], ["Ein", "roter", "Kreis"], [[0, 0], [1, 1], [2, 2], [2, 1]])
+    made = token_pairs(translation, alignment, clip_text(), bert_text())
+    assert made.source == clip_text()("A red circle").input_ids
+    assert made.target == bert_text()("Ein roter Kreis").input_ids
+    source = first_positions(clip_text(), "A red circle", alignment.source_words)
+    target = first_positions(bert_text(), "Ein roter Kreis", alignment.target_words)
+    assert made.source_positions == [source[0], source[1], source[2], source[2]]
+    assert made.target_positions == [target[0], target[1], target[2], target[1]]
+
+
+@pytest.mark.parametrize("tokenizer", [bert_text(), clip_text()], ids=["bert", "clip"])
+def test_padding_is_that_of_the_sides_own_tokenizer(tokenizer):
+    rows = [tokenizer("red circle on the left side").input_ids, tokenizer("red").input_ids]
+    ids, mask = batch(rows, tokenizer)
+    assert set(ids[mask == 0].tolist()) == {tokenizer.pad_token_id}
+    assert ids.max() < len(tokenizer)
+    assert mask.sum(1).tolist() == [len(row) for row in rows]
+    assert bert_text().pad_token_id != clip_text().pad_token_id
+
+
+def test_gathering_by_hand():
+    states = torch.arange(12.0).view(2, 3, 2)  # [[0 1] [2 3] [4 5]], [[6 7] [8 9] [10 11]]
+    assert gather(states, [[2, 0], [1]]).tolist() == [[4, 5], [0, 1], [8, 9]]
+    assert [index.tolist() for index in flatten([[2, 0], [], [1, 1]])] == [[0, 0, 2, 2], [2, 0, 1, 1]]
+
+
+def test_nothing_to_gather_gives_no_row():
+    assert gather(torch.ones(2, 3, 4), [[], []]).shape == (0, 4)
