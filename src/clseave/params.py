@@ -76,17 +76,20 @@ def _check_references(path: Path | str, values: Params) -> None:
         for entry in entries:
             if entries.count(entry) > 1:
                 raise UserError(f"{path}: {key}: found {entry!r} twice, allowed: each value once")
-    made = {*values.ve_models, *(f"clteave/{code}" for code in values.token_languages)}
-    made |= {f"clseave/{code}" for code in values.languages}
+    heads = {str(name) for name in values.ve_models}
+    encoders = heads - {"image_only"}  # that control has no text encoder
+    encoders |= {f"clteave/{code}" for code in values.token_languages}
+    encoders |= {f"clseave/{code}" for code in values.languages}
+    made = {"text_encoder": encoders, "head": heads}
     names: list[str] = list(values.languages)
     for number, entry in enumerate(values.evaluations):
         where = f"{path}: evaluations[{number}]"
         if entry.name in names:
             raise UserError(f"{where}.name: found {entry.name!r} twice, allowed: names not used by another entry")
         names.append(entry.name)
-        for key in ("text_encoder", "head"):
-            if getattr(entry, key) not in made:
-                raise UserError(f"{where}.{key}: found {getattr(entry, key)!r}, allowed: {', '.join(sorted(made))}")
+        for key, allowed in made.items():
+            if getattr(entry, key) not in allowed:
+                raise UserError(f"{where}.{key}: found {getattr(entry, key)!r}, allowed: {', '.join(sorted(allowed))}")
         if entry.hypotheses not in {"en", *values.languages}:
             raise UserError(
                 f"{where}.hypotheses: found {entry.hypotheses!r}, allowed: en, {', '.join(values.languages)}"

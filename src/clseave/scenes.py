@@ -17,6 +17,7 @@ OBJECTS = len(COLOURS) * len(SHAPES)
 EMPTY, HIDDEN = OBJECTS, OBJECTS + 1
 
 CELL = 16  # pixels; an image is 2 * CELL square
+SPECKLE = 4  # pixels; coarse noise keeps the compressed images small
 _RGB = np.array([(214, 48, 42), (52, 160, 68), (46, 92, 210), (236, 200, 40)], dtype=np.int16)
 _GROUND, _PANEL = 235, 110
 
@@ -54,7 +55,7 @@ def render(scenes: np.ndarray, rng: np.random.Generator, *, noise: int) -> np.nd
     """Draw scenes, (N, 4) codes -> (N, 32, 32, 3) uint8, with jittered size and position and pixel noise.
 
     Integer arithmetic and comparisons only, so that the pixels are the same on every processor. `noise` is the
-    largest change of brightness, in grey levels of 255, the same over 2x2 pixels.
+    largest change of brightness, in grey levels of 255, the same over `SPECKLE` x `SPECKLE` pixels.
     """
     count = len(scenes)
     x = np.arange(CELL) - (CELL - 1) / 2
@@ -74,7 +75,7 @@ def render(scenes: np.ndarray, rng: np.random.Generator, *, noise: int) -> np.nd
     mask &= (scenes < OBJECTS)[:, :, None, None]
     tiles = np.where(mask[..., None], _RGB[codes // len(SHAPES)][:, :, None, None, :], _GROUND)
     tiles[scenes == HIDDEN] = _PANEL
-    speckle = rng.integers(-noise, noise + 1, size=(count, 4, CELL // 2, CELL // 2, 1))
-    tiles = tiles + speckle.repeat(2, axis=2).repeat(2, axis=3)
+    speckle = rng.integers(-noise, noise + 1, size=(count, 4, CELL // SPECKLE, CELL // SPECKLE, 1))
+    tiles = tiles + speckle.repeat(SPECKLE, axis=2).repeat(SPECKLE, axis=3)
     tiles = np.clip(tiles, 0, 255).astype(np.uint8).reshape(count, 2, 2, CELL, CELL, 3)
     return tiles.transpose(0, 1, 3, 2, 4, 5).reshape(count, 2 * CELL, 2 * CELL, 3)

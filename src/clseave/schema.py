@@ -26,7 +26,6 @@ class Evaluation(Section):
     text_encoder: Literal[
         "clip_ve",
         "hypothesis_only",
-        "image_only",
         "clteave/de",
         "clseave/de",
         "clseave/nl",

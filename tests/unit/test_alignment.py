@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import bert_text, save_masked_bert
 
 from clseave.alignment import WordAligner, alignment_scores, diagonal
+from clseave.errors import UserError
 from clseave.facts import all_facts
 from clseave.grammar import LANGUAGES, express
 from clseave.student import load_mbert
@@ -66,17 +67,14 @@ def test_the_batch_does_not_matter(mbert, batch_size):
 
 
 def test_pairs_count_words_not_pieces(mbert):
-    source, target = ["above", "xqzvk", "circle"], ["über", "vkqzx", "Kreis"]
     aligner = WordAligner(mbert, 2, 1e-9, 1)  # everything is above this threshold
-    assert len(aligner.tokenizer.tokenize("above xqzvk circle")) > 3 or aligner.tokenizer.tokenize("xqzvk") == ["[UNK]"]
-    long = ["trianglecircle", "red"]
-    assert len(aligner.tokenizer.tokenize(long[0])) > 1
-    assert aligner.align([source], [target]) == [[[i, j] for i in range(3) for j in range(3)]]
-    assert aligner.align([long], [["rot"]]) == [[[0, 0], [1, 0]]]
+    source, target = ["trianglecircle", "red"], ["rot", "Kreisdreieck", "blau"]
+    assert min(len(aligner.tokenizer.tokenize(word)) for word in (source[0], target[1])) > 1
+    assert aligner.align([source], [target]) == [[[i, j] for i in range(2) for j in range(3)]]
 
 
 def test_a_layer_that_the_model_does_not_have_raises(mbert):
-    with pytest.raises(Exception, match="layer is 4, but .* has 3 layers"):
+    with pytest.raises((UserError, ValueError), match="layer is 4, but .* has 3 layers"):
         WordAligner(mbert, 4, THRESHOLD, 8)
 
 
@@ -101,7 +99,7 @@ def test_a_missing_weight_raises(tmp_path):
     weights = load_file(folder / "model.safetensors")
     save_file({name: value for name, value in weights.items() if "layer.1.attention.self.key.weight" not in name},
               folder / "model.safetensors")
-    with pytest.raises(Exception, match="lacks weights"):
+    with pytest.raises((UserError, ValueError), match="lacks weights"):
         WordAligner(folder, 2, THRESHOLD, 8)
 
 

@@ -77,7 +77,7 @@ def test_the_three_assemblies_by_hand(assembly, wanted):
     student = TokenStudent(FakeBert(), bert_text(), made()).assemble(assembly, FakeTower())
     with torch.no_grad():
         found = student(BY_HAND_IDS, (BY_HAND_IDS > 0).long())
-    assert torch.allclose(found, torch.tensor(wanted), atol=1e-5)
+    assert torch.allclose(found, torch.tensor(wanted, dtype=torch.float32), atol=1e-5)
 
 
 @pytest.mark.parametrize("assembly", ["padded", "decoder"])

@@ -26,10 +26,10 @@ def test_every_row_comes_once_and_batches_differ_by_one_row_at_most(sampler, gro
     assert max(sizes) - min(sizes) <= 1 and abs(np.mean(sizes) - min(size, 203)) <= size / 2
 
 
-@pytest.mark.parametrize("count", range(2, 40))
 @pytest.mark.parametrize("size", [4, 8, 16])
-def test_no_batch_has_one_row(count, size):
-    assert min(map(len, draw_batches(np.full(count, 5), size, "bucket", [0]))) >= 2
+def test_no_batch_has_one_row(size):
+    for count in range(2, 50):
+        assert min(map(len, draw_batches(np.full(count, 5), size, "bucket", [0]))) >= 2, count
 
 
 @SAMPLERS

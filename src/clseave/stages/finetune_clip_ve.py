@@ -109,7 +109,8 @@ def main(argv: list[str] | None = None) -> None:
     ]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
     kept = train(task, optimiser, schedule, settings.epochs, settings.patience)
-    tower.save(args.out)
+    if args.model != "image_only":  # its tower never ran
+        tower.save(args.out)
     save_head(args.out, model.head, model.inputs)
     write_csv(args.curve, task.curve)
     write_json(args.metrics, {"seed": args.seed, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]})

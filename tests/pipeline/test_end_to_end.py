@@ -1,0 +1,453 @@
+"""The whole pipeline on profile `tiny`, as a user runs it: real programs in a git repository of its own.
+
+The pipeline runs once; every test then works in a copy of the finished repository, so no test depends on another.
+Two of the five languages keep that run short.
+"""
+
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.slow
+
+LANGUAGES = ("de", "ja")
+DVC = (sys.executable, "-m", "dvc")
+OUTPUTS = ("data", "models", "reports")
+MADE = ("store/", "dvc.lock", *(f"{folder}/mini/" for folder in OUTPUTS))  # not inputs: left out of the copy
+UP_TO_DATE = "Data and pipelines are up to date."
+PREDICTION = ["pair_id", "image_id", "hypothesis_id", "gold", "logits", "kind", "seen"]  # other tools read these files
+CHECK = (
+    *(sys.executable, "src/run.py", "check", "--params", "params.yaml", "--profiles", "profiles"),
+    *("--out", ".work/checked"),
+)
+# The shell of somebody else: what `numerics.pin` overrides, and what nothing may depend on.
+HOSTILE = {
+    "OMP_NUM_THREADS": "7",
+    "MKL_NUM_THREADS": "3",
+    "MKL_CBWR": "AVX512",
+    "ATEN_CPU_CAPABILITY": "default",
+    "PYTHONHASHSEED": "123",
+    "TOKENIZERS_PARALLELISM": "true",
+    "LANG": "tr_TR.UTF-8",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "TZ": "Pacific/Kiritimati",
+    "COLUMNS": "40",
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Our environment with this interpreter first, and no settings of the user, of git or of another DVC."""
+    ours = ("PYTHONPATH", "GIT_", "DVC_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(ours)} | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{f"DVC_{name}_DIR": str(folder / ".dvc-settings" / name) for name in ("SITE_CACHE", "GLOBAL_CONFIG")},
+    }
+
+
+def start(root: Path, *command: str, env: dict[str, str] | None = None, umask: int = -1) -> tuple[int, str, str]:
+    """Run in `root`; exit code, output and errors."""
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=environment(root.parent) | (env or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        umask=umask,
+        timeout=1800,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def run(root: Path, *command: str, code: int = 0, env: dict[str, str] | None = None, umask: int = -1) -> str:
+    """Output and errors together; the exit code must be `code`."""
+    found, out, errors = start(root, *command, env=env, umask=umask)
+    assert found == code, f"{' '.join(command)}: exit code {found}, expected {code}\n{out}\n{errors}"
+    return out + errors
+
+
+def read(root: Path, *command: str) -> str:
+    """What a program that ends well writes to its standard output."""
+    code, out, errors = start(root, *command)
+    assert code == 0, f"{' '.join(command)}: exit code {code}\n{errors}"
+    return out
+
+
+def git(root: Path, *command: str) -> str:
+    return read(root, "git", *command)
+
+
+def dvc(root: Path, *command: str, code: int = 0) -> str:
+    return run(root, *DVC, *command, code=code)
+
+
+def dvc_json(root: Path, *command: str) -> Any:
+    return json.loads(read(root, *DVC, *command))
+
+
+def stages_run(output: str) -> set[str]:
+    """Stages whose command DVC started, as `clseave@tiny-de-0`."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def outcomes(root: Path) -> dict[str, str]:
+    """What became of each stage in the last run of reproduce.py."""
+    rows = json.loads((root / ".work/logs/summary.json").read_text())
+    return {name: row["outcome"] for name, row in rows.items()}
+
+
+def read_yaml(path: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(path)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the one place where a pattern matches; `^` and `$` stand for the ends of a line."""
+    text, count = re.subn(old, new, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count == 1, f"{path.name}: {old!r} matches {count} times, this test expects it once"
+    path.write_text(text, encoding="utf-8")
+
+
+def output_files(root: Path) -> list[Path]:
+    return sorted(path for folder in OUTPUTS for path in (root / folder).rglob("*") if path.is_file())
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Of every output, cached or in git."""
+    return {str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest() for path in output_files(root)}
+
+
+def written(root: Path) -> dict[str, int]:
+    """When every output was written: a file that was rewritten differs, even with the same bytes."""
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in [*output_files(root), root / "dvc.lock"]}
+
+
+def assert_clean(root: Path) -> None:
+    """Neither git nor DVC sees a difference to the commit."""
+    changes = git(root, "status", "--porcelain")
+    assert not changes, f"git sees changes:\n{changes}{git(root, 'diff', '--stat')}"
+    assert dvc(root, "status").strip() == UP_TO_DATE
+
+
+def copy_sources(source: Path, root: Path) -> None:
+    """A new repository with one commit: what git tracks or would track here, profile `tiny`, fewer languages."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in names:
+        if name and not name.startswith(MADE) and (source / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, root / name)
+    edit(root / "params.yaml", r"^profile: \w+$", "profile: tiny")
+    lines = "".join(f"  - {code}\n" for code in LANGUAGES)
+    edit(root / "params.yaml", r"^languages:\n(  - \w+\n)+", f"languages:\n{lines}")
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "config", "user.name", "A test")
+    git(root, "config", "user.email", "test@example.org")
+    commit(root, "sources")
+
+
+def commit(root: Path, message: str) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", f"--message={message}")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
+    """The repository after reproduce.py and a commit. Read only. The workers of pytest-xdist share it."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "end-to-end"
+    shared.mkdir(exist_ok=True)
+    root, done = shared / "finished", shared / "done"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            root.mkdir()
+            copy_sources(repo_root, root)
+            output = run(root, sys.executable, "src/reproduce.py", "--jobs", "2")
+            commit(root, "reproduced")
+            done.write_text(output, encoding="utf-8")
+    assert done.exists(), "the pipeline did not run to its end, see the first test that failed"
+    return root
+
+
+@pytest.fixture
+def work(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the finished repository with a cache of its own, for one test to change."""
+    root = tmp_path / "work"
+    shutil.copytree(finished, root, symlinks=True)
+    yield root
+    shutil.rmtree(root)
+
+
+def test_every_stage_ran_and_left_its_reports(finished: Path) -> None:
+    stages = read_yaml(finished / "dvc.yaml")["stages"]
+    ran = outcomes(finished)
+    assert {name.partition("@")[0] for name in ran} == set(stages)
+    assert {name: outcome for name, outcome in ran.items() if outcome != "ran"} == {}
+    reports = finished / "reports" / "tiny"
+    output = (finished.parent / "done").read_text(encoding="utf-8")
+    assert (reports / "results.md").read_text(encoding="utf-8").strip() in output
+    assert "report: reports/tiny/report.html" in output
+    assert (reports / "report.html").stat().st_size > 100_000, "the page embeds its figures"
+    names = {"en", *LANGUAGES, *(entry["name"] for entry in read_yaml(finished / "params.yaml")["evaluations"])}
+    accuracy = json.loads((reports / "metrics.json").read_text())["accuracy"]
+    assert set(accuracy) == names
+    assert all(0 <= value <= 1 for value in accuracy.values())
+
+
+def test_predictions_keep_their_format(finished: Path) -> None:
+    examples = read_rows(finished / "data/tiny/examples/test.jsonl")
+    files = sorted((finished / "reports/tiny/predictions").rglob("*.jsonl"))
+    assert len(files) == len(LANGUAGES) + len(read_yaml(finished / "params.yaml")["evaluations"])
+    for file in files:
+        rows = read_rows(file)
+        assert all(list(row) == PREDICTION for row in rows), file.name
+        assert [row["pair_id"] for row in rows] == [row["pair_id"] for row in examples], file.name
+        assert {row["gold"] for row in rows} == {"contradiction", "neutral", "entailment"}, file.name
+        assert all(len(row["logits"]) == 3 and all(isinstance(one, float) for one in row["logits"]) for row in rows)
+
+
+def test_a_second_run_does_nothing(work: Path) -> None:
+    assert_clean(work)
+    before = written(work)
+    assert f"0 of {len(outcomes(work))} stages" in run(work, sys.executable, "src/reproduce.py")
+    assert set(outcomes(work).values()) == {"skipped"}
+    assert UP_TO_DATE in dvc(work, "repro")
+    assert written(work) == before
+    assert_clean(work)
+
+
+def test_somebody_elses_shell_changes_no_byte(work: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name, text in {
+        ".config/matplotlib/matplotlibrc": "font.size: 25\n",
+        ".ipython/profile_default/startup/first.py": "raise SystemExit('a start-up file of the user ran')\n",
+    }.items():
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text(text)
+    stages = {
+        *("prepare@tiny", "finetune_clip_ve@tiny-clip_ve-0", "clseave@tiny-de-0"),
+        *("align_words@tiny-ja", "evaluate@tiny-0-evaluation0", "compare@tiny", "report@tiny"),
+    }
+    env = HOSTILE | {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+    flags = ("--force", "--no-run-cache", "--single-item")
+    output = run(work, *DVC, "repro", *flags, *sorted(stages), env=env, umask=0o077)
+    assert stages_run(output) == stages
+    assert_clean(work)
+
+
+def test_another_learning_rate_is_one_experiment(work: Path) -> None:
+    rate = read_yaml(work / "params.yaml")["lr"]
+    output = dvc(work, "exp", "run", "-S", "lr=4e-5")
+    students = {f"{stage}@tiny-{code}-0" for stage in ("clseave", "evaluate_clseave") for code in LANGUAGES}
+    assert stages_run(output) == {"check@tiny", *students, "compare@tiny", "report@tiny"}
+    assert "\nlr: 4e-05\n" in (work / "params.yaml").read_text()
+    metrics = json.loads((work / "reports/tiny/training/clseave-de-seed0.json").read_text())
+    assert metrics["lr"] == pytest.approx(4e-5 * read_yaml(work / "profiles/tiny.yaml")["clseave"]["lr_scale"])
+
+    rates = dvc_json(work, "params", "diff", "--json")["params.yaml"]
+    assert {key: tuple(map(float, (row["old"], row["new"]))) for key, row in rates.items()} == {"lr": (rate, 4e-5)}
+    wide = dvc_json(work, "metrics", "diff", "--json", "--targets", "reports/tiny/metrics.json")
+    changed = wide["diff"]["reports/tiny/metrics.json"] if "diff" in wide else wide["reports/tiny/metrics.json"]
+    assert {key.rpartition(".")[2] for key in changed} <= {*LANGUAGES}, "only students change"
+    assert all(row["diff"] == pytest.approx(row["new"] - row["old"]) for row in changed.values() if "diff" in row)
+    rows = list(csv.DictReader(read(work, *DVC, "exp", "show", "--csv").splitlines()))
+    assert {float(row["lr"]) for row in rows} == {rate, 4e-5}
+    dvc(work, "plots", "diff", "--targets", "reports/tiny/curves/clseave-de-seed0.csv")
+    page = (work / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "HEAD" in page and "workspace" in page
+
+    git(work, "checkout", "--quiet", "--", ".")
+    dvc(work, "checkout")
+    assert_clean(work)
+
+
+def experiment_file(root: Path, name: str, path: str) -> str:
+    """A file as the experiment's commit holds it."""
+    refs = git(root, "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    found = [ref for ref in refs if ref.endswith(f"/{name}")]
+    assert len(found) == 1, f"experiment {name} is not there once; there are {refs}"
+    return git(root, "show", f"{found[0]}:{path}")
+
+
+def test_a_queued_experiment_runs_its_own_copy_of_the_code(work: Path) -> None:
+    dvc(work, "exp", "run", "--queue", "--name", "queued", "-S", "lr=2e-5")
+    before = written(work)
+    with (work / "src/clseave/__init__.py").open("a") as module:
+        module.write('raise RuntimeError("imported from the workspace")\n')
+    assert "imported from the workspace" in run(work, *CHECK, code=1)
+    # A path that an editable installation or the user's shell may have set must not win.
+    run(work, *DVC, "exp", "run", "--run-all", env={"PYTHONPATH": str(work / "src")})
+    metrics = json.loads(experiment_file(work, "queued", "reports/tiny/training/clseave-de-seed0.json"))
+    assert metrics["lr"] == pytest.approx(2e-5 * read_yaml(work / "profiles/tiny.yaml")["clseave"]["lr_scale"])
+    assert written(work) == before
+    assert git(work, "status", "--porcelain") == " M src/clseave/__init__.py\n"
+
+
+def test_a_temporary_experiment_takes_edits_along_and_leaves_the_workspace_alone(work: Path) -> None:
+    from clseave.notebook import fingerprint
+
+    with (work / "src/clseave/tables.py").open("a") as module:
+        module.write("# an edit that is not committed\n")
+    before = written(work)
+    output = dvc(work, "exp", "run", "--temp", "--name", "elsewhere")
+    assert stages_run(output) == {"compare@tiny", "report@tiny"}
+    assert written(work) == before
+    assert git(work, "status", "--porcelain") == " M src/clseave/tables.py\n"
+    code = fingerprint(work / "src")
+    assert code in experiment_file(work, "elsewhere", "reports/tiny/report.ipynb")
+    assert code not in (work / "reports/tiny/report.ipynb").read_text(encoding="utf-8")
+
+
+def test_one_line_adds_a_language_and_removing_it_names_what_is_left(work: Path) -> None:
+    last = f"  - {LANGUAGES[-1]}\n"
+    edit(work / "params.yaml", last, last + "  - zh\n")
+    expected = {f"{stage}@tiny-zh" for stage in ("translate", "align_words")}
+    expected |= {f"{stage}@tiny-zh-0" for stage in ("clseave", "evaluate_clseave")}
+    ran = stages_run(dvc(work, "repro"))
+    shared = {name for name in ran - expected if "-ja" not in name}
+    assert ran == expected | shared, "stages of other languages ran"
+    assert {name.partition("@")[0] for name in shared} <= {
+        *("check", "autoencoder", "clteave", "evaluate", "compare", "report")
+    }
+    assert "zh" in json.loads((work / "reports/tiny/metrics.json").read_text())["accuracy"]
+
+    edit(work / "params.yaml", last + "  - zh\n", last)
+    removed = []
+    while (answer := start(work, *DVC, "repro"))[0] and len(removed) < 10:
+        output = answer[1] + answer[2]
+        error = re.search(r"^error: (.*)$", output, re.MULTILINE)
+        assert error and "zh" in error[1], f"the error names no file of zh:\n{output}"
+        path = next(work / word for word in error[1].split() if (work / word).exists())
+        path = path / "zh.jsonl" if path.is_dir() else path
+        path.unlink()
+        removed.append(path.relative_to(work))
+    assert removed, "nothing was said about the files of the language that is gone"
+    assert answer[0] == 0, f"still failing after {removed}:\n{answer[1]}\n{answer[2]}"
+    git(work, "diff", "--exit-code", "--", "reports/tiny")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (r"^lr: .*$", "lr: 1.0e-4\nrate: 1.0e-4", ["rate", "unknown key", "languages"]),
+        (r"^lr: .*$", "lr: fast", ["lr", "'fast'", "number"]),
+        (r"^lr: .*$", "lr: 2.0", ["lr", "2.0", "less than 1"]),
+        (r"^profile: .*$", "profile: nosuch", ["profile", "'nosuch'", "mini", "tiny"]),
+        (r"^  - ja$", "  - fr", ["languages.1", "'fr'", "'nl'"]),
+        (r"^  - name: en\n    text_encoder: .*$", "  - name: en\n    text_encoder: bert",
+         ["evaluations.0.text_encoder", "'bert'", "'clip_ve'"]),
+    ],
+    ids=["unknown key", "not a number", "out of range", "no such profile", "no such language", "no such model"],
+)  # fmt: skip
+def test_a_bad_value_is_one_line(finished: Path, tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    root = tmp_path / "root"
+    for name in ("src", "profiles"):
+        shutil.copytree(finished / name, root / name)
+    shutil.copy(finished / "params.yaml", root)
+    edit(root / "params.yaml", old, new)
+    output = run(root, *CHECK, code=2)
+    assert output.count("\n") == 1 and output.startswith("error: params.yaml: "), output
+    assert [word for word in words if word not in output] == [], output
+
+
+def test_a_bad_value_stops_before_any_work(work: Path) -> None:
+    before = hashes(work)
+    edit(work / "params.yaml", r"^lr: .*$", "lr: 2.0")
+    output = dvc(work, "repro", code=255)
+    assert stages_run(output) == {"check@tiny"}
+    assert "error: params.yaml: lr: found 2.0" in output
+    assert "Traceback" not in output
+    assert {name for name in before if hashes(work).get(name) != before[name]} <= {"data/tiny/checked.txt"}
+    git(work, "checkout", "--quiet", "params.yaml")
+    assert stages_run(dvc(work, "repro")) == set()
+    assert_clean(work)
+
+
+def test_a_failing_stage_says_why_and_harms_nothing(work: Path) -> None:
+    lost = work / "models/tiny/mbert/model.safetensors"
+    lost.unlink()
+    before = hashes(work)
+    command = read_yaml(work / "dvc.lock")["stages"]["clseave@tiny-de-0"]["cmd"]
+    output = run(work, "sh", "-c", command, code=2)
+    assert output.startswith("error: models/tiny/mbert holds no BertModel") and output.count("\n") == 1, output
+    assert hashes(work) == before
+
+    output = dvc(work, "repro", "--single-item", "clseave@tiny-de-0", code=255)
+    assert "error: models/tiny/mbert holds no BertModel" in output
+    own = ("models/tiny/clseave/de/", "reports/tiny/curves/clseave-de", "reports/tiny/training/clseave-de")
+    gone = {name for name in before if hashes(work).get(name) != before[name]}
+    assert {name for name in gone if not name.startswith(own)} == set(), "outputs of other stages changed"
+
+    assert stages_run(dvc(work, "repro")) == set(), "everything comes back from the cache"
+    assert_clean(work)
+
+
+def test_a_clone_pulls_what_was_pushed(work: Path, tmp_path: Path) -> None:
+    dvc(work, "push")
+    assert (work / ".dvc/stores/tiny/files").is_dir()
+    assert not (work / "store").exists(), "only `make publish` may write the store"
+    assert "is not of profile mini" in run(work, sys.executable, "src/publish.py", code=2)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(work), str(clone))
+    dvc(clone, "remote", "modify", "--local", "tiny", "url", str(work / ".dvc/stores/tiny"))
+    dvc(clone, "pull")
+    assert_clean(clone)
+    assert hashes(clone) == hashes(work)
+    run(clone, sys.executable, "src/reproduce.py")
+    assert set(outcomes(clone).values()) == {"skipped"}
+    assert_clean(clone)
+
+
+def test_the_picture_of_the_pipeline_shows_every_stage(work: Path) -> None:
+    picture = dvc(work, "dag", "--md", "--collapse-foreach-matrix")
+    shown = set(re.findall(r'\["?([a-z_]+)"?\]', picture))
+    assert shown == set(read_yaml(work / "dvc.yaml")["stages"]), picture
+
+
+class Loads(HTMLParser):
+    """Collects what a page would fetch from elsewhere; `<a href>` is a link, not a load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.pictures = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for key, value in attrs:
+            self.pictures += (value or "").startswith("data:image/")
+            loads = key in ("src", "srcset", "poster", "data", "xlink:href", "background") or (
+                key == "href" and tag not in ("a", "area")
+            )
+            if loads and not (value or "").startswith(("data:", "#")):
+                self.found.append(f"<{tag} {key}={value}>")
+
+
+def test_the_report_loads_nothing(finished: Path) -> None:
+    page = (finished / "reports/tiny/report.html").read_text(encoding="utf-8")
+    loads = Loads()
+    loads.feed(page)
+    assert loads.found == []
+    assert loads.pictures > 0, "the figures are part of the page"
+    assert re.findall(r"@import[^;]*|url\(\s*[\"']?(?!data:|#)[^)]*", page) == []

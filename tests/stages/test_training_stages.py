@@ -1,0 +1,512 @@
+"""Every stage from `check` to `evaluate` on a world of a few images: formats, reproducibility, what must not change."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from clseave import gold, params
+from clseave.encoders import embed_texts
+from clseave.errors import UserError
+from clseave.images import read_archive
+from clseave.records import (
+    SPLITS,
+    Alignment,
+    Example,
+    Prediction,
+    Translation,
+    hypothesis_id,
+    read_rows,
+    read_splits,
+    read_vectors,
+    write_rows,
+    write_vectors,
+)
+from clseave.stages import (
+    align_words,
+    autoencoder,
+    backbones,
+    check,
+    clseave,
+    clteave,
+    embed_english,
+    encode_images,
+    evaluate,
+    finetune_clip_ve,
+    prepare,
+    translate,
+)
+from clseave.student import Student
+
+ROOT = Path(__file__).resolve().parents[2]
+TOWER = {"layers": 1, "width": 16, "heads": 2}
+CHANGES = {
+    "source": {"images": {"train": 24, "dev": 8, "test": 8}, "text_lines": 60},
+    "backbones": {"clip": {"text": TOWER, "vision": TOWER, "projection": 12, "vocabulary": 900, "steps": 100,
+                           "batch_size": 4},
+                  "mbert": {"tower": TOWER | {"layers": 2, "width": 20}, "vocabulary": 900, "steps": 100, "batch_size": 4}},
+    "clip_ve": {"batch_size": 32, "epochs": 3, "patience": 3, "hidden": 8},
+    "autoencoder": {"epochs": 2}, "clteave": {"epochs": 2}, "clseave": {"epochs": 3, "patience": 3, "dropout": 0.1},
+}
+LANGUAGES = ("de", "ja")
+
+
+def merged(old, changes):
+    return {key: merged(value, changes[key]) if isinstance(changes.get(key), dict) else changes.get(key, value)
+            for key, value in old.items()}
+
+
+def arguments(**values):
+    return [part for name, value in values.items() for part in (f"--{name}", str(value))]
+
+
+def contents(folder):
+    """Hash and time of every file of a folder."""
+    return {str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def hashes(folder):
+    return {name: digest for name, (digest, _) in contents(folder).items()}
+
+
+class World:
+    """A folder with the parameters, and the arguments of each stage in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.common = {"params": folder / "params.yaml", "profile": folder / "profiles" / "small.yaml"}
+
+    def __truediv__(self, name):
+        return self.folder / name
+
+    def prepare(self, out="data"):
+        out = self / out
+        prepare.main(arguments(**self.common, examples=out / "examples", hypotheses=out / "hypotheses" / "en.jsonl",
+                               images=out / "images.zip", text=out / "pretraining", counts=out / "counts.json"))
+
+    def backbone(self, name, out="models"):
+        backbones.main(arguments(**self.common, backbone=name, text=self / "data/pretraining", out=self / out / name,
+                                 curve=self / out / f"{name}.csv"))
+
+    def encode_images(self, out="data/image_vectors"):
+        encode_images.main(arguments(**self.common, examples=self / "data/examples", images=self / "data/images.zip",
+                                     clip=self / "models/clip", out=self / out))
+
+    def translate(self, language):
+        translate.main(arguments(**self.common, language=language, hypotheses=self / "data/hypotheses/en.jsonl",
+                                 out=self / f"data/hypotheses/{language}.jsonl"))
+
+    def align(self, language, out="data/alignments"):
+        align_words.main(arguments(**self.common, language=language, mbert=self / "models/mbert",
+                                   translations=self / f"data/hypotheses/{language}.jsonl",
+                                   out=self / out / f"{language}.jsonl", metrics=self / f"{out}-{language}.json"))
+
+    def finetune(self, model="clip_ve", seed=0, out=None):
+        out = self / (out or f"models/{model}")
+        finetune_clip_ve.main(arguments(
+            **self.common, model=model, seed=seed, examples=self / "data/examples", images=self / "data/image_vectors",
+            clip=self / "models/clip", out=out, curve=f"{out}.csv", metrics=f"{out}.json"))
+
+    def embed(self, out="data/teacher_vectors"):
+        embed_english.main(arguments(**self.common, hypotheses=self / "data/hypotheses/en.jsonl",
+                                     teacher=self / "models/clip_ve", out=self / out))
+
+    def autoencoder(self, seed=0, out="models/autoencoder"):
+        autoencoder.main(arguments(
+            **self.common, seed=seed, examples=self / "data/examples", hypotheses=self / "data/hypotheses",
+            alignments=self / "data/alignments", mbert=self / "models/mbert", clip=self / "models/clip", out=self / out,
+            curve=self / f"{out}.csv"))
+
+    def clteave(self, seed=0, out="models/clteave"):
+        clteave.main(arguments(
+            **self.common, seed=seed, examples=self / "data/examples", translations=self / "data/hypotheses/de.jsonl",
+            alignments=self / "data/alignments/de.jsonl", teacher=self / "models/clip_ve", mbert=self / "models/mbert",
+            autoencoder=self / "models/autoencoder", out=self / out, curve=self / f"{out}.csv"))
+
+    def clseave(self, language="de", seed=0, out="models/clseave", **changes):
+        values = {**self.common, "examples": self / "data/examples", "targets": self / "data/teacher_vectors",
+                  "translations": self / f"data/hypotheses/{language}.jsonl", "mbert": self / "models/mbert"} | changes
+        clseave.main(arguments(**values, seed=seed, out=self / out, curve=self / f"{out}.csv",
+                               metrics=self / f"{out}.json"))
+
+    def evaluation(self, out, encoder="clip_ve", head="clip_ve", language="en", split="test", assembly="direct", **changes):
+        values = {"examples": self / "data/examples", "hypotheses": self / f"data/hypotheses/{language}.jsonl",
+                  "images": self / "data/image_vectors"} | changes
+        return arguments(**self.common, **values, name="name", seed=0, split=split, assembly=assembly,
+                         encoder=self / "models" / encoder, head=self / "models" / head,
+                         predictions=f"{out}.jsonl", metrics=f"{out}.json")
+
+    def evaluate(self, out, **values):
+        evaluate.main(self.evaluation(out, **values))
+        return read_rows(f"{out}.jsonl", Prediction), json.loads(Path(f"{out}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def backbone_world(tmp_path_factory):
+    """Corpus and backbones, once."""
+    folder = tmp_path_factory.mktemp("world")
+    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "small", "languages": list(LANGUAGES)}
+    (folder / "params.yaml").write_text(json.dumps(values))
+    (folder / "profiles").mkdir()
+    profile = merged(params.read_yaml(ROOT / "profiles" / "tiny.yaml"), CHANGES)
+    (folder / "profiles" / "small.yaml").write_text(json.dumps(profile))
+    world = World(folder)
+    check.main(arguments(params=folder / "params.yaml", profiles=folder / "profiles", out=folder / "data/checked.txt"))
+    world.prepare()
+    for name in ("clip", "mbert"):
+        world.backbone(name)
+    return world
+
+
+@pytest.fixture(scope="session")
+def world(backbone_world):
+    """All stages, once, in the order of the pipeline."""
+    made = backbone_world
+    made.encode_images()
+    for language in LANGUAGES:
+        made.translate(language)
+        made.align(language)
+    for model in ("clip_ve", "hypothesis_only", "image_only"):
+        made.finetune(model)
+    made.embed()
+    made.autoencoder()
+    made.clteave()
+    made.clseave()
+    return made
+
+
+def test_check_leaves_a_constant_stamp_and_none_for_bad_values(backbone_world, tmp_path):
+    assert (backbone_world / "data/checked.txt").read_text() == "checked\n"
+    bad = json.loads((backbone_world / "params.yaml").read_text()) | {"seeds": []}
+    (tmp_path / "params.yaml").write_text(json.dumps(bad))
+    with pytest.raises(UserError, match="seeds"):
+        check.main(arguments(params=tmp_path / "params.yaml", profiles=backbone_world / "profiles", out=tmp_path / "stamp"))
+    assert not (tmp_path / "stamp").exists()
+
+
+def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_world):
+    data = backbone_world / "data"
+    rows = read_splits(data / "examples")
+    assert list(json.loads((data / "examples/train.jsonl").read_text().splitlines()[0])) == [
+        "pair_id", "image_id", "hypothesis_id", "hypothesis", "label", "split", "kind", "seen"]
+    assert len({row.pair_id for row in rows}) == len(rows)
+    english = read_rows(data / "hypotheses/en.jsonl", Translation)
+    assert {row.hypothesis_id: row.text for row in english} == {row.hypothesis_id: row.hypothesis for row in rows}
+    assert len({row.hypothesis_id for row in english}) == len(english)
+    assert all(row.source == row.text and row.target == "en" for row in english)
+    ids = sorted({row.image_id for row in rows})
+    assert {image.size for _, image in read_archive(data / "images.zip", ids)} == {(32, 32)}
+    assert sorted(path.name for path in (data / "pretraining").iterdir()) == [
+        f"{code}.txt" for code in ("de", "en", "ja", "ko", "nl", "zh")]
+    counts = json.loads((data / "counts.json").read_text())
+    for split in SPLITS:
+        mine = [row for row in rows if row.split == split]
+        assert counts[split]["rows"] == len(mine) and counts[split]["images"] == len({row.image_id for row in mine})
+        assert set(counts[split]["labels"].values()) == {len(mine) / 3}
+        assert counts[split]["unseen_rows"] == sum(not row.seen for row in mine)
+
+
+def test_no_image_is_in_two_splits_and_training_sees_no_held_out_sentence(backbone_world):
+    rows = read_splits(backbone_world / "data/examples")
+    images = {split: {row.image_id for row in rows if row.split == split} for split in SPLITS}
+    assert sum(map(len, images.values())) == len(set.union(*images.values()))
+    trained = {row.hypothesis for row in rows if row.split == "train"}
+    assert all(row.seen == (row.hypothesis in trained) for row in rows)
+
+
+def test_pretraining_texts_hold_no_sentence_of_dev_and_test_alone(backbone_world):
+    data = backbone_world / "data"
+    unseen = {row.hypothesis for row in read_splits(data / "examples") if not row.seen}
+    for language in ("en", *LANGUAGES):
+        lines = set((data / f"pretraining/{language}.txt").read_text().splitlines())
+        assert unseen and not lines & {gold.sentence(text, language).text for text in unseen}
+
+
+def test_the_corpus_has_the_same_bytes_again(backbone_world):
+    backbone_world.prepare("again")
+    again = hashes(backbone_world / "again")
+    assert len(again) == 3 + 1 + 1 + 6 + 1
+    assert again == {name: value for name, value in hashes(backbone_world / "data").items() if name in again}
+
+
+@pytest.mark.parametrize("name", ["clip", "mbert"])
+def test_a_backbone_has_the_same_bytes_again(backbone_world, name):
+    backbone_world.backbone(name, "again_models")
+    assert hashes(backbone_world / "again_models" / name) == hashes(backbone_world / "models" / name)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(hashes(backbone_world / "models" / name))
+    with open(backbone_world / f"models/{name}.csv") as lines:
+        rows = list(csv.DictReader(lines))
+    assert list(rows[0]) == ["step", "loss", "learning_rate"] and [row["step"] for row in rows] == ["100"]
+
+
+def test_one_vector_per_image(world):
+    index, vectors = read_vectors(world / "data/image_vectors")
+    rows = read_splits(world / "data/examples")
+    assert list(index) == list(dict.fromkeys(row.image_id for row in rows))
+    assert vectors.shape == (len(index), 12) and np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(5), axis=0)) > len(index) / 2
+    assert np.ptp(np.linalg.norm(vectors, axis=1)) > 1e-3  # not normalised
+
+
+def test_image_vectors_belong_to_their_images(world):
+    from transformers import CLIPModel
+
+    from clseave.images import load_processor
+
+    index, vectors = read_vectors(world / "data/image_vectors")
+    ids = list(index)[::7]
+    model = CLIPModel.from_pretrained(world / "models/clip").eval()
+    pictures = [image for _, image in read_archive(world / "data/images.zip", ids)]
+    with torch.no_grad():
+        pixels = load_processor(world / "models/clip")(pictures, return_tensors="pt").pixel_values
+        wanted = model.get_image_features(pixel_values=pixels).pooler_output
+    assert np.allclose(vectors[[index[key] for key in ids]], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_translation_and_one_alignment_per_hypothesis(world, language):
+    english = read_rows(world / "data/hypotheses/en.jsonl", Translation)
+    translations = read_rows(world / f"data/hypotheses/{language}.jsonl", Translation)
+    alignments = read_rows(world / f"data/alignments/{language}.jsonl", Alignment)
+    ids = [row.hypothesis_id for row in english]
+    assert [row.hypothesis_id for row in translations] == ids == [row.hypothesis_id for row in alignments]
+    for before, after, link in zip(english, translations, alignments, strict=True):
+        assert (after.source, after.target, after.backend) == (before.text, language, "gold")
+        assert after.hypothesis_id == hypothesis_id(after.source)
+        joiner = "" if language == "ja" else " "
+        assert (" ".join(link.source_words), joiner.join(link.target_words)) == (after.source, after.text)
+        assert link.pairs == sorted(link.pairs)
+        assert all(0 <= i < len(link.source_words) and 0 <= j < len(link.target_words) for i, j in link.pairs)
+    metrics = json.loads((world / f"data/alignments-{language}.json").read_text())
+    assert set(metrics) == {"aer", "precision", "recall", "aer_diagonal", "sentences"}
+    assert metrics["sentences"] == len(ids) and all(0 <= metrics[key] <= 1 for key in ("aer", "aer_diagonal"))
+
+
+def curve(path):
+    with open(path) as lines:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+@pytest.mark.parametrize("model", ["clip_ve", "hypothesis_only", "image_only"])
+def test_the_kept_epoch_is_the_best_one_and_evaluation_finds_its_accuracy_again(world, model, tmp_path):
+    rows, metrics = curve(world / f"models/{model}.csv"), json.loads((world / f"models/{model}.json").read_text())
+    assert {"seed", "epoch", "epochs_run", "dev_loss", "dev_accuracy", "train_loss"} <= set(metrics)
+    losses = [row["dev_loss"] for row in rows]
+    assert (metrics["epoch"], metrics["epochs_run"]) == (losses.index(min(losses)) + 1, len(rows))
+    # Training and evaluation pool, fuse and normalise alike: the same figure from the saved folder.
+    _, found = world.evaluate(tmp_path / model, encoder=model, head=model, split="dev")
+    assert found["accuracy"] == pytest.approx(metrics["dev_accuracy"], abs=1e-5)
+    assert found["loss"] == pytest.approx(metrics["dev_loss"], abs=1e-3)  # logits are stored with four decimals
+
+
+def test_one_teacher_vector_per_english_hypothesis(world):
+    index, vectors = read_vectors(world / "data/teacher_vectors")
+    rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
+    assert list(index) == [row.hypothesis_id for row in rows] and vectors.shape == (len(rows), 12)
+
+
+def test_the_saved_student_is_that_of_the_best_epoch(world):
+    rows, metrics = curve(world / "models/clseave.csv"), json.loads((world / "models/clseave.json").read_text())
+    errors = [row["dev_mse"] for row in rows]
+    assert (metrics["epoch"], metrics["epochs_run"]) == (errors.index(min(errors)) + 1, len(rows))
+    assert metrics["lr"] == pytest.approx(1e-4 * 10) and metrics["loss"] == "raw"
+    translations = {row.hypothesis_id: row.text for row in read_rows(world / "data/hypotheses/de.jsonl", Translation)}
+    index, vectors = read_vectors(world / "data/teacher_vectors")
+    ids = list(dict.fromkeys(row.hypothesis_id for row in read_splits(world / "data/examples", ["dev"])))
+    ours = embed_texts(Student.load(world / "models/clseave"), [translations[key] for key in ids], 7)
+    theirs = torch.from_numpy(vectors[[index[key] for key in ids]])
+    assert functional.mse_loss(ours, theirs).item() == pytest.approx(metrics["dev_mse"], abs=2e-6)
+
+
+@pytest.mark.parametrize("name", ["clip_ve", "clseave", "clteave", "autoencoder"])
+def test_training_moves_the_weights_and_lowers_the_loss(world, name):
+    key = "train_mse" if name == "clseave" else "train_loss"
+    losses = [row[key] for row in curve(world / f"models/{name}.csv")]
+    assert losses[-1] < losses[0]
+    if name in ("clseave", "clteave"):
+        before = {key.removeprefix("bert."): value for key, value in load_file(world / "models/mbert/model.safetensors").items()}
+        after = load_file(world / f"models/{name}/model.safetensors")
+        assert set(after) <= set(before)
+        assert sum(not torch.equal(value, before[key]) for key, value in after.items()) > 0.9 * len(after)
+
+
+def test_training_a_student_leaves_its_inputs_unchanged(world):
+    folders = [world / "models" / name for name in ("clip_ve", "mbert", "autoencoder", "clip")] + [world / "data"]
+    before = [contents(folder) for folder in folders]
+    world.clseave(out="other/clseave")
+    world.clteave(out="other/clteave")
+    assert [contents(folder) for folder in folders] == before
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world):
+    for train, name in ((world.clseave, "clseave"), (world.finetune, "clip_ve"), (world.autoencoder, "autoencoder"),
+                        (world.clteave, "clteave")):
+        train(out=f"seed0/{name}")
+        assert hashes(world / f"seed0/{name}") == hashes(world / f"models/{name}"), name
+        assert (world / f"seed0/{name}.csv").read_bytes() == (world / f"models/{name}.csv").read_bytes()
+        train(seed=1, out=f"seed1/{name}")
+        one, other = hashes(world / f"seed0/{name}"), hashes(world / f"seed1/{name}")
+        weights = [file for file in one if file.endswith(".safetensors")]
+        assert set(one) == set(other) and weights and all(one[file] != other[file] for file in weights), name
+        assert all(one[file] == other[file] for file in one if file not in weights)
+
+
+EVALUATIONS = {
+    "en": {}, "de": {"encoder": "clseave", "language": "de"},
+    **{assembly: {"encoder": "clteave", "language": "de", "assembly": assembly} for assembly in ("direct", "padded", "decoder")},
+    "hypothesis_only": {"encoder": "hypothesis_only", "head": "hypothesis_only"},
+    "image_only": {"encoder": "image_only", "head": "image_only"},
+}
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, name):
+    examples = read_splits(world / "data/examples", ["test"])
+    before = contents(world / "models")
+    rows, metrics = world.evaluate(tmp_path / name, **EVALUATIONS[name])
+    assert contents(world / "models") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.jsonl"]
+    for example, row in zip(examples, rows, strict=True):
+        assert (row.pair_id, row.image_id, row.hypothesis_id, row.gold, row.kind, row.seen) == (
+            example.pair_id, example.image_id, example.hypothesis_id, example.label, example.kind, example.seen)
+        assert len(row.logits) == 3 and all(round(value, 4) == value for value in row.logits)
+    right = [row.logits.index(max(row.logits)) == ["contradiction", "neutral", "entailment"].index(row.gold) for row in rows]
+    assert metrics["accuracy"] == pytest.approx(sum(right) / len(right), abs=1e-6)
+    assert (metrics["rows"], metrics["name"], metrics["seed"]) == (len(rows), "name", 0)
+
+
+@pytest.mark.parametrize("name", ["en", "de", "decoder"])
+def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
+    if name == "decoder" or name == "de":
+        pytest.skip("one new process is enough") if os.environ.get("PYTEST_QUICK") else None
+    world.evaluate(tmp_path / "here", **EVALUATIONS[name])
+    command = [sys.executable, ROOT / "src" / "run.py", "evaluate", *world.evaluation(tmp_path / "there", **EVALUATIONS[name])]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "9", "OMP_NUM_THREADS": "2"})
+    assert done.returncode == 0, done.stderr
+    for suffix in ("json", "jsonl"):
+        assert (tmp_path / f"there.{suffix}").read_bytes() == (tmp_path / f"here.{suffix}").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def other_inputs(world):
+    """Other image vectors, and English hypotheses whose texts are exchanged."""
+    index, vectors = read_vectors(world / "data/image_vectors")
+    write_vectors(world / "other/images", list(index), np.roll(vectors, 1, axis=0) * 2 + 1)
+    rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
+    texts = [row.text for row in rows[3:] + rows[:3]]
+    write_rows(world / "other/en.jsonl", [Translation(**vars(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)])
+    return {"image": {"images": world / "other/images"}, "text": {"hypotheses": world / "other/en.jsonl"}}
+
+
+@pytest.mark.parametrize(("model", "sees"), [
+    ("clip_ve", {"image", "text"}), ("hypothesis_only", {"text"}), ("image_only", {"image"})])
+def test_a_control_is_blind_to_the_other_input(world, other_inputs, tmp_path, model, sees):
+    def logits(**changes):
+        return [row.logits for row in world.evaluate(tmp_path / "out", encoder=model, head=model, **changes)[0]]
+
+    plain = logits()
+    assert {name for name, changes in other_inputs.items() if logits(**changes) != plain} == sees
+
+
+def test_predictions_of_a_control_differ_by_what_it_sees_alone(world, tmp_path):
+    for model, key in (("hypothesis_only", "hypothesis_id"), ("image_only", "image_id")):
+        rows, _ = world.evaluate(tmp_path / model, encoder=model, head=model)
+        said = {}
+        for row in rows:
+            assert said.setdefault(getattr(row, key), row.logits) == row.logits
+        assert len(set(map(tuple, said.values()))) > 1
+
+
+def test_training_a_control_never_uses_the_other_input(world, other_inputs):
+    shutil.copytree(world / "data/examples", world / "blind/examples", dirs_exist_ok=True)
+    rows = read_rows(world / "data/examples/train.jsonl", Example)
+    kept = (world / "models/hypothesis_only/head.safetensors").read_bytes()
+    finetune_clip_ve.main(arguments(
+        **world.common, model="hypothesis_only", seed=0, examples=world / "data/examples", images=world / "other/images",
+        clip=world / "models/clip", out=world / "blind/h", curve=world / "blind/h.csv", metrics=world / "blind/h.json"))
+    assert (world / "blind/h/head.safetensors").read_bytes() == kept
+    # The image-only control trains no text tower: it stays CLIP's.
+    tower, clip = (load_file(world / f"models/{name}/model.safetensors") for name in ("image_only", "clip"))
+    assert rows and all(torch.equal(value, clip[name]) for name, value in tower.items())
+
+
+def test_the_learning_rate_reaches_the_student(world, tmp_path):
+    values = json.loads((world / "params.yaml").read_text()) | {"lr": 4e-5}
+    (tmp_path / "params.yaml").write_text(json.dumps(values))
+    world.clseave(out="lr/clseave", params=tmp_path / "params.yaml")
+    assert json.loads((world / "lr/clseave.json").read_text())["lr"] == pytest.approx(4e-5 * 10)
+    assert hashes(world / "lr/clseave") != hashes(world / "models/clseave")
+
+
+@pytest.mark.parametrize(("key", "value"), [("loss", "normalised"), ("pooling", "mean"), ("pooling", "cls"), ("dropout", 0.0)])
+def test_every_setting_of_the_student_matters(world, tmp_path, key, value):
+    profile = json.loads((world / "profiles/small.yaml").read_text())
+    profile["clseave"] |= {key: value, "epochs": 1}
+    (tmp_path / "profile.yaml").write_text(json.dumps(profile))
+    out = f"settings/{key}-{value}"
+    world.clseave(out=out, profile=tmp_path / "profile.yaml")
+    assert (world / f"{out}/projection.safetensors").read_bytes() != (world / "models/clseave/projection.safetensors").read_bytes()
+    if key == "pooling":
+        assert Student.load(world / out).pooling == value
+
+
+@pytest.mark.parametrize("folder", ["hypotheses", "alignments"])
+def test_a_file_left_by_an_earlier_run_stops_the_autoencoder(world, folder):
+    stale = world / "data" / folder / "ko.jsonl"
+    stale.write_text("")
+    try:
+        with pytest.raises(UserError, match="also holds ko, which `languages` does not name"):
+            world.autoencoder(out="stale/autoencoder")
+    finally:
+        stale.unlink()
+    assert not (world / "stale").exists()
+
+
+def without_row(source, target, kind, number):
+    rows = read_rows(source, kind)
+    write_rows(target, rows[:number] + rows[number + 1:])
+
+
+def test_a_translation_that_is_missing_is_the_users_error(world, tmp_path):
+    without_row(world / "data/hypotheses/de.jsonl", tmp_path / "de.jsonl", Translation, 0)
+    with pytest.raises(UserError, match="id"):
+        world.clseave(out="missing/clseave", translations=tmp_path / "de.jsonl")
+    assert not (world / "missing").exists()
+
+
+def test_a_hypothesis_that_is_missing_is_the_users_error_of_an_evaluation(world, tmp_path):
+    wanted = read_splits(world / "data/examples", ["test"])[0].hypothesis_id
+    rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
+    write_rows(tmp_path / "en.jsonl", [row for row in rows if row.hypothesis_id != wanted])
+    with pytest.raises(UserError, match=wanted):
+        world.evaluate(tmp_path / "out", hypotheses=tmp_path / "en.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_vector_that_is_missing_is_the_users_error(world, tmp_path):
+    index, vectors = read_vectors(world / "data/image_vectors")
+    gone = read_splits(world / "data/examples", ["test"])[0].image_id
+    kept = [key for key in index if key != gone]
+    write_vectors(tmp_path / "images", kept, vectors[[index[key] for key in kept]])
+    with pytest.raises(UserError, match=f"no image vector for id {gone}"):
+        world.evaluate(tmp_path / "out", images=tmp_path / "images")
+
+
+def test_stages_print_nothing(world, tmp_path, capsys):
+    world.embed("quiet/vectors")
+    world.clseave(out="quiet/clseave")
+    world.evaluate(tmp_path / "quiet")
+    assert capsys.readouterr().out == ""
+    assert hashes(world / "quiet/vectors") == hashes(world / "data/teacher_vectors")

@@ -1,0 +1,62 @@
+"""Loading models from a folder."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import bert, save_masked_bert
+from transformers import BertForMaskedLM, BertModel
+
+from clseave.checkpoints import load_model
+from clseave.errors import UserError
+
+
+def test_a_model_is_loaded_whole_in_evaluation_mode(tmp_path):
+    made = bert(hidden_dropout_prob=0.25, hidden_act="relu")
+    made.save_pretrained(tmp_path)
+    again = load_model(BertModel, tmp_path, add_pooling_layer=False)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
+    assert not any(module.training for module in again.modules())
+    # From the checkpoint, not from the defaults; eager attention, whatever the default is.
+    assert (again.config.hidden_dropout_prob, again.config.hidden_act) == (0.25, "relu")
+    assert again.config._attn_implementation == "eager"
+
+
+def test_settings_override_the_checkpoints(tmp_path):
+    bert(hidden_dropout_prob=0.25).save_pretrained(tmp_path)
+    assert load_model(BertModel, tmp_path, add_pooling_layer=False, hidden_dropout_prob=0.0).config.hidden_dropout_prob == 0
+
+
+def test_a_part_of_a_larger_model_is_found(tmp_path):
+    load_model(BertModel, save_masked_bert(tmp_path), add_pooling_layer=False)
+    load_model(BertForMaskedLM, tmp_path)  # tied weights are not missing
+
+
+def test_missing_weights_are_counted_and_one_is_named(tmp_path):
+    bert().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({name: value for name, value in weights.items() if ".layer.1." not in name}, tmp_path / "model.safetensors",
+              metadata={"format": "pt"})
+    gone = sum(".layer.1." in name for name in weights)
+    with pytest.raises(UserError, match=f"lacks {gone} weights of BertModel, the first encoder.layer.1.attention"):
+        load_model(BertModel, tmp_path, add_pooling_layer=False)
+
+
+def test_a_pooler_that_was_never_trained_is_missing(tmp_path):
+    bert().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="pooler"):
+        load_model(BertModel, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nothing", "google-bert/bert-base-multilingual-cased"])
+def test_a_folder_without_a_model_is_named_and_the_network_not_asked(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=f"{name} holds no BertModel: .*dvc repro"):
+        load_model(BertModel, name)
+
+
+def test_a_file_that_is_no_checkpoint_is_the_users_error(tmp_path):
+    bert().save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match="holds no BertModel"):
+        load_model(BertModel, tmp_path)

@@ -1,0 +1,144 @@
+"""Rows and vectors by id."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from clseave.errors import UserError
+from clseave.records import (
+    Alignment,
+    Example,
+    Prediction,
+    Translation,
+    distinct_hypotheses,
+    hypothesis_id,
+    read_rows,
+    read_splits,
+    read_vectors,
+    rows_of,
+    write_rows,
+    write_vectors,
+)
+
+EXAMPLE = Example("dev-1", "img", "h1", "A red circle", "neutral", "dev", "count", None)
+TRANSLATION = Translation("h1", "A red circle", "de", "Ein roter Kreis über 円", "gold", "1")
+ALIGNMENT = Alignment("h1", ["A"], ["Ein"], [[0, 0]])
+PREDICTION = Prediction("dev-1", "img", "h1", "neutral", [0.5, -1.25, 3.0], None, True)
+
+
+def test_the_id_is_the_start_of_a_hash_of_the_text():
+    assert hypothesis_id("A red circle") == hashlib.sha256(b"A red circle").hexdigest()[:16]
+    assert len(hypothesis_id("x")) == 16
+
+
+def test_the_id_ignores_outer_space_and_composition():
+    assert hypothesis_id("  Größe \n") == hypothesis_id("Größe") == hypothesis_id("Gro\u0308ße")
+    assert hypothesis_id("größe") != hypothesis_id("Größe")
+
+
+@pytest.mark.parametrize("row", [EXAMPLE, TRANSLATION, ALIGNMENT, PREDICTION], ids=lambda row: type(row).__name__)
+def test_rows_survive_a_round_trip(tmp_path, row):
+    write_rows(tmp_path / "rows.jsonl", [row, row])
+    assert read_rows(tmp_path / "rows.jsonl", type(row)) == [row, row]
+
+
+@pytest.mark.parametrize(("row", "keys"), [
+    (EXAMPLE, "pair_id image_id hypothesis_id hypothesis label split kind seen"),
+    (TRANSLATION, "hypothesis_id source target text backend version"),
+    (ALIGNMENT, "hypothesis_id source_words target_words pairs"),
+    (PREDICTION, "pair_id image_id hypothesis_id gold logits kind seen"),
+], ids=["Example", "Translation", "Alignment", "Prediction"])
+def test_the_formats_are_frozen(tmp_path, row, keys):
+    write_rows(tmp_path / "rows.jsonl", [row])
+    assert list(json.loads((tmp_path / "rows.jsonl").read_text())) == keys.split()
+
+
+def test_text_is_stored_readably_on_one_line_a_row(tmp_path):
+    write_rows(tmp_path / "rows.jsonl", [TRANSLATION] * 2)
+    lines = (tmp_path / "rows.jsonl").read_bytes().decode().split("\n")
+    assert len(lines) == 3 and lines[2] == "" and "über 円" in lines[0]
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"colour": 1}, "rows.jsonl:2: missing or unknown field of Translation: colour"),
+    ({"text": None, "drop": "text"}, "rows.jsonl:2: missing or unknown field of Translation: text"),
+])
+def test_a_field_too_many_or_too_few_is_named(tmp_path, change, message):
+    good = vars(TRANSLATION)
+    bad = {key: value for key, value in (good | change).items() if key not in ("drop", change.get("drop"))}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    with pytest.raises(UserError, match=message):
+        read_rows(tmp_path / "rows.jsonl", Translation)
+
+
+@pytest.mark.parametrize(("field", "value"), [("label", "maybe"), ("split", "validation")])
+def test_a_label_or_split_that_does_not_exist_is_named(tmp_path, field, value):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE) | {field: value}) + "\n")
+    with pytest.raises(UserError, match=f"rows.jsonl:1: {field} '{value}' is not one of"):
+        read_rows(tmp_path / "rows.jsonl", Example)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '"a"'])
+def test_a_broken_line_is_named(tmp_path, text):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE)) + "\n" + text + "\n")
+    with pytest.raises(UserError, match="rows.jsonl:2:"):
+        read_rows(tmp_path / "rows.jsonl", Example)
+
+
+def example(pair, key, text, split="train"):
+    return Example(pair, "img", key, text, "neutral", split, None, None)
+
+
+def test_distinct_hypotheses_come_in_the_order_of_their_first_appearance():
+    rows = [example("1", "b", "B"), example("2", "a", "A"), example("3", "b", "B")]
+    assert list(distinct_hypotheses(rows).items()) == [("b", "B"), ("a", "A")]
+
+
+def test_splits_are_read_in_the_order_asked_for(tmp_path):
+    for split in ("train", "dev", "test"):
+        write_rows(tmp_path / f"{split}.jsonl", [example(split, "a", "A", split)])
+    assert [row.pair_id for row in read_splits(tmp_path)] == ["train", "dev", "test"]
+    assert [row.pair_id for row in read_splits(tmp_path, ["test", "train"])] == ["test", "train"]
+
+
+def test_a_missing_file_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(UserError, match=r"dev\.jsonl does not exist.*dvc repro"):
+        read_splits(tmp_path, ["dev"])
+
+
+def test_vectors_survive_a_round_trip_bit_by_bit(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    write_vectors(tmp_path / "v", ["b", "a", "ü"], vectors)
+    index, again = read_vectors(tmp_path / "v")
+    assert index == {"b": 0, "a": 1, "ü": 2} and again.dtype == np.float32 and np.array_equal(again, vectors)
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == ["ids.json", "vectors.safetensors"]
+    assert json.loads((tmp_path / "v" / "ids.json").read_text()) == ["b", "a", "ü"]
+
+
+def test_vectors_have_the_same_bytes_every_time(tmp_path):
+    for name in ("one", "two"):
+        write_vectors(tmp_path / name, ["a", "b"], np.arange(6.0).reshape(2, 3)[:, ::-1])
+    for file in ("ids.json", "vectors.safetensors"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert read_vectors(tmp_path / "one")[1].tolist() == [[2, 1, 0], [5, 4, 3]]
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "a"], ["a", "b", "c"]])
+def test_ids_must_be_distinct_and_as_many_as_the_vectors(tmp_path, ids):
+    with pytest.raises(ValueError, match="distinct ids"):
+        write_vectors(tmp_path, ids, np.zeros((2, 3)))
+
+
+def test_vectors_and_ids_that_disagree_are_named(tmp_path):
+    write_vectors(tmp_path, ["a", "b"], np.zeros((2, 3)))
+    (tmp_path / "ids.json").write_text('["a"]')
+    with pytest.raises(UserError, match="1 ids for 2 vectors"):
+        read_vectors(tmp_path)
+
+
+def test_rows_of_ids():
+    assert rows_of(["b", "a", "b"], {"a": 0, "b": 1}, "vector").tolist() == [1, 0, 1]
+    with pytest.raises(UserError, match="no teacher vector for id c"):
+        rows_of(["a", "c"], {"a": 0}, "teacher vector")
