@@ -37,12 +37,14 @@ def pin() -> None:
 def seed_torch(seed: int) -> "torch.Generator":
     """Seed torch, turn off what differs between processors, and return a generator for sampling.
 
-    oneDNN has no variable that turns it off, and its kernels differ by instruction set, so it is switched off here.
+    oneDNN and NNPACK have no variable that turns them off. Their kernels differ by instruction set, NNPACK's in the
+    convolution of CLIP's patches for batches of 16 images and more.
     """
     import torch  # only the stages that compute with torch pay for loading it
 
     torch.set_num_threads(1)
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    torch.backends.nnpack.set_flags(False)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)

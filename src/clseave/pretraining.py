@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -70,6 +71,16 @@ def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMas
     )
 
 
+def contrastive_logits(model: CLIPModel, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Scaled cosine similarity of text and image vectors, two (B, D) -> (B, B).
+
+    `CLIPModel.forward` normalises by a square root through `torch.pow`, which is approximate and differs between
+    processors; `functional.normalize` does not.
+    """
+    texts, images = (functional.normalize(vectors, dim=-1) for vectors in (texts, images))
+    return model.logit_scale.exp() * texts @ images.T
+
+
 def contrastive_task(
     model: CLIPModel, tokenizer: CLIPTokenizer, pairs: Iterator[tuple[list[str], np.ndarray]], batch_size: int
 ) -> Task:
@@ -79,11 +90,11 @@ def contrastive_task(
     def step(_: np.ndarray) -> torch.Tensor:
         captions, images = next(pairs)
         ids, mask = pad(encode(tokenizer, captions), tokenizer.pad_token_id)
-        output = model(
-            input_ids=ids, attention_mask=mask, pixel_values=prepare(images, images.shape[1]), return_loss=True
-        )
-        right.append(float((output.logits_per_image.argmax(dim=1) == torch.arange(len(captions))).float().mean()))
-        return output.loss
+        texts = model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
+        pictures = model.get_image_features(pixel_values=prepare(images, images.shape[1])).pooler_output
+        logits, truth = contrastive_logits(model, texts, pictures), torch.arange(len(captions))
+        right.append(float((logits.argmax(dim=0) == truth).float().mean()))
+        return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
 
     def figures() -> dict[str, float]:
         accuracy = round(sum(right) / len(right), 6)
@@ -91,7 +102,12 @@ def contrastive_task(
         return {"train_accuracy": accuracy}
 
     return Task(
-        "CLIP", model, lambda epoch: [np.arange(batch_size)] * STEPS_PER_LINE, step, clip=1.0, train_figures=figures
+        "CLIP",
+        model,
+        lambda epoch: [np.arange(batch_size)] * STEPS_PER_LINE,
+        step,
+        clip=1.0,
+        train_figures=figures,
     )
 
 

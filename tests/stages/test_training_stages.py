@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,18 +51,23 @@ ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"layers": 1, "width": 16, "heads": 2}
 CHANGES = {
     "source": {"images": {"train": 24, "dev": 8, "test": 8}, "text_lines": 60},
-    "backbones": {"clip": {"text": TOWER, "vision": TOWER, "projection": 12, "vocabulary": 900, "steps": 100,
-                           "batch_size": 4},
-                  "mbert": {"tower": TOWER | {"layers": 2, "width": 20}, "vocabulary": 900, "steps": 100, "batch_size": 4}},
+    "backbones": {
+        "clip": {"text": TOWER, "vision": TOWER, "projection": 16, "vocabulary": 900, "steps": 100, "batch_size": 4},
+        "mbert": {"tower": TOWER | {"layers": 2, "width": 20}, "vocabulary": 900, "steps": 100, "batch_size": 4},
+    },
     "clip_ve": {"batch_size": 32, "epochs": 3, "patience": 3, "hidden": 8},
-    "autoencoder": {"epochs": 2}, "clteave": {"epochs": 2}, "clseave": {"epochs": 3, "patience": 3, "dropout": 0.1},
+    "autoencoder": {"epochs": 2},
+    "clteave": {"epochs": 2},
+    "clseave": {"epochs": 3, "patience": 3, "dropout": 0.1},
 }
 LANGUAGES = ("de", "ja")
 
 
 def merged(old, changes):
-    return {key: merged(value, changes[key]) if isinstance(changes.get(key), dict) else changes.get(key, value)
-            for key, value in old.items()}
+    return {
+        key: merged(value, changes[key]) if isinstance(changes.get(key), dict) else changes.get(key, value)
+        for key, value in old.items()
+    }
 
 
 def arguments(**values):
@@ -72,8 +76,11 @@ def arguments(**values):
 
 def contents(folder):
     """Hash and time of every file of a folder."""
-    return {str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
-            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
 
 
 def hashes(folder):
@@ -92,60 +99,150 @@ class World:
 
     def prepare(self, out="data"):
         out = self / out
-        prepare.main(arguments(**self.common, examples=out / "examples", hypotheses=out / "hypotheses" / "en.jsonl",
-                               images=out / "images.zip", text=out / "pretraining", counts=out / "counts.json"))
+        prepare.main(
+            arguments(
+                **self.common,
+                examples=out / "examples",
+                hypotheses=out / "hypotheses" / "en.jsonl",
+                images=out / "images.zip",
+                text=out / "pretraining",
+                counts=out / "counts.json",
+            )
+        )
 
     def backbone(self, name, out="models"):
-        backbones.main(arguments(**self.common, backbone=name, text=self / "data/pretraining", out=self / out / name,
-                                 curve=self / out / f"{name}.csv"))
+        backbones.main(
+            arguments(
+                **self.common,
+                backbone=name,
+                text=self / "data/pretraining",
+                out=self / out / name,
+                curve=self / out / f"{name}.csv",
+            )
+        )
 
     def encode_images(self, out="data/image_vectors"):
-        encode_images.main(arguments(**self.common, examples=self / "data/examples", images=self / "data/images.zip",
-                                     clip=self / "models/clip", out=self / out))
+        encode_images.main(
+            arguments(
+                **self.common,
+                examples=self / "data/examples",
+                images=self / "data/images.zip",
+                clip=self / "models/clip",
+                out=self / out,
+            )
+        )
 
     def translate(self, language):
-        translate.main(arguments(**self.common, language=language, hypotheses=self / "data/hypotheses/en.jsonl",
-                                 out=self / f"data/hypotheses/{language}.jsonl"))
+        translate.main(
+            arguments(
+                **self.common,
+                language=language,
+                hypotheses=self / "data/hypotheses/en.jsonl",
+                out=self / f"data/hypotheses/{language}.jsonl",
+            )
+        )
 
     def align(self, language, out="data/alignments"):
-        align_words.main(arguments(**self.common, language=language, mbert=self / "models/mbert",
-                                   translations=self / f"data/hypotheses/{language}.jsonl",
-                                   out=self / out / f"{language}.jsonl", metrics=self / f"{out}-{language}.json"))
+        align_words.main(
+            arguments(
+                **self.common,
+                language=language,
+                mbert=self / "models/mbert",
+                translations=self / f"data/hypotheses/{language}.jsonl",
+                out=self / out / f"{language}.jsonl",
+                metrics=self / f"{out}-{language}.json",
+            )
+        )
 
     def finetune(self, model="clip_ve", seed=0, out=None):
         out = self / (out or f"models/{model}")
-        finetune_clip_ve.main(arguments(
-            **self.common, model=model, seed=seed, examples=self / "data/examples", images=self / "data/image_vectors",
-            clip=self / "models/clip", out=out, curve=f"{out}.csv", metrics=f"{out}.json"))
+        finetune_clip_ve.main(
+            arguments(
+                **self.common,
+                model=model,
+                seed=seed,
+                examples=self / "data/examples",
+                images=self / "data/image_vectors",
+                clip=self / "models/clip",
+                out=out,
+                curve=f"{out}.csv",
+                metrics=f"{out}.json",
+            )
+        )
 
     def embed(self, out="data/teacher_vectors"):
-        embed_english.main(arguments(**self.common, hypotheses=self / "data/hypotheses/en.jsonl",
-                                     teacher=self / "models/clip_ve", out=self / out))
+        embed_english.main(
+            arguments(
+                **self.common,
+                hypotheses=self / "data/hypotheses/en.jsonl",
+                teacher=self / "models/clip_ve",
+                out=self / out,
+            )
+        )
 
     def autoencoder(self, seed=0, out="models/autoencoder"):
-        autoencoder.main(arguments(
-            **self.common, seed=seed, examples=self / "data/examples", hypotheses=self / "data/hypotheses",
-            alignments=self / "data/alignments", mbert=self / "models/mbert", clip=self / "models/clip", out=self / out,
-            curve=self / f"{out}.csv"))
+        autoencoder.main(
+            arguments(
+                **self.common,
+                seed=seed,
+                examples=self / "data/examples",
+                hypotheses=self / "data/hypotheses",
+                alignments=self / "data/alignments",
+                mbert=self / "models/mbert",
+                clip=self / "models/clip",
+                out=self / out,
+                curve=self / f"{out}.csv",
+            )
+        )
 
     def clteave(self, seed=0, out="models/clteave"):
-        clteave.main(arguments(
-            **self.common, seed=seed, examples=self / "data/examples", translations=self / "data/hypotheses/de.jsonl",
-            alignments=self / "data/alignments/de.jsonl", teacher=self / "models/clip_ve", mbert=self / "models/mbert",
-            autoencoder=self / "models/autoencoder", out=self / out, curve=self / f"{out}.csv"))
+        clteave.main(
+            arguments(
+                **self.common,
+                seed=seed,
+                examples=self / "data/examples",
+                translations=self / "data/hypotheses/de.jsonl",
+                alignments=self / "data/alignments/de.jsonl",
+                teacher=self / "models/clip_ve",
+                mbert=self / "models/mbert",
+                autoencoder=self / "models/autoencoder",
+                out=self / out,
+                curve=self / f"{out}.csv",
+            )
+        )
 
     def clseave(self, language="de", seed=0, out="models/clseave", **changes):
-        values = {**self.common, "examples": self / "data/examples", "targets": self / "data/teacher_vectors",
-                  "translations": self / f"data/hypotheses/{language}.jsonl", "mbert": self / "models/mbert"} | changes
-        clseave.main(arguments(**values, seed=seed, out=self / out, curve=self / f"{out}.csv",
-                               metrics=self / f"{out}.json"))
+        values = {
+            **self.common,
+            "examples": self / "data/examples",
+            "targets": self / "data/teacher_vectors",
+            "translations": self / f"data/hypotheses/{language}.jsonl",
+            "mbert": self / "models/mbert",
+        } | changes
+        clseave.main(
+            arguments(**values, seed=seed, out=self / out, curve=self / f"{out}.csv", metrics=self / f"{out}.json")
+        )
 
-    def evaluation(self, out, encoder="clip_ve", head="clip_ve", language="en", split="test", assembly="direct", **changes):
-        values = {"examples": self / "data/examples", "hypotheses": self / f"data/hypotheses/{language}.jsonl",
-                  "images": self / "data/image_vectors"} | changes
-        return arguments(**self.common, **values, name="name", seed=0, split=split, assembly=assembly,
-                         encoder=self / "models" / encoder, head=self / "models" / head,
-                         predictions=f"{out}.jsonl", metrics=f"{out}.json")
+    def evaluation(
+        self, out, *, encoder="clip_ve", head="clip_ve", language="en", split="test", assembly="direct", **changes
+    ):
+        values = {
+            "examples": self / "data/examples",
+            "hypotheses": self / f"data/hypotheses/{language}.jsonl",
+            "images": self / "data/image_vectors",
+        } | changes
+        return arguments(
+            **self.common,
+            **values,
+            name="name",
+            seed=0,
+            split=split,
+            assembly=assembly,
+            encoder=self / "models" / encoder,
+            head=self / "models" / head,
+            predictions=f"{out}.jsonl",
+            metrics=f"{out}.json",
+        )
 
     def evaluate(self, out, **values):
         evaluate.main(self.evaluation(out, **values))
@@ -191,7 +288,9 @@ def test_check_leaves_a_constant_stamp_and_none_for_bad_values(backbone_world, t
     bad = json.loads((backbone_world / "params.yaml").read_text()) | {"seeds": []}
     (tmp_path / "params.yaml").write_text(json.dumps(bad))
     with pytest.raises(UserError, match="seeds"):
-        check.main(arguments(params=tmp_path / "params.yaml", profiles=backbone_world / "profiles", out=tmp_path / "stamp"))
+        check.main(
+            arguments(params=tmp_path / "params.yaml", profiles=backbone_world / "profiles", out=tmp_path / "stamp")
+        )
     assert not (tmp_path / "stamp").exists()
 
 
@@ -199,7 +298,15 @@ def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_wor
     data = backbone_world / "data"
     rows = read_splits(data / "examples")
     assert list(json.loads((data / "examples/train.jsonl").read_text().splitlines()[0])) == [
-        "pair_id", "image_id", "hypothesis_id", "hypothesis", "label", "split", "kind", "seen"]
+        "pair_id",
+        "image_id",
+        "hypothesis_id",
+        "hypothesis",
+        "label",
+        "split",
+        "kind",
+        "seen",
+    ]
     assert len({row.pair_id for row in rows}) == len(rows)
     english = read_rows(data / "hypotheses/en.jsonl", Translation)
     assert {row.hypothesis_id: row.text for row in english} == {row.hypothesis_id: row.hypothesis for row in rows}
@@ -208,7 +315,8 @@ def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_wor
     ids = sorted({row.image_id for row in rows})
     assert {image.size for _, image in read_archive(data / "images.zip", ids)} == {(32, 32)}
     assert sorted(path.name for path in (data / "pretraining").iterdir()) == [
-        f"{code}.txt" for code in ("de", "en", "ja", "ko", "nl", "zh")]
+        f"{code}.txt" for code in ("de", "en", "ja", "ko", "nl", "zh")
+    ]
     counts = json.loads((data / "counts.json").read_text())
     for split in SPLITS:
         mine = [row for row in rows if row.split == split]
@@ -254,7 +362,7 @@ def test_one_vector_per_image(world):
     index, vectors = read_vectors(world / "data/image_vectors")
     rows = read_splits(world / "data/examples")
     assert list(index) == list(dict.fromkeys(row.image_id for row in rows))
-    assert vectors.shape == (len(index), 12) and np.isfinite(vectors).all()
+    assert vectors.shape == (len(index), 16) and np.isfinite(vectors).all()
     assert len(np.unique(vectors.round(5), axis=0)) > len(index) / 2
     assert np.ptp(np.linalg.norm(vectors, axis=1)) > 1e-3  # not normalised
 
@@ -298,6 +406,11 @@ def curve(path):
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
 
 
+def control(model):
+    """Encoder and head; the image-only control has no text tower of its own."""
+    return {"encoder": "clip_ve" if model == "image_only" else model, "head": model}
+
+
 @pytest.mark.parametrize("model", ["clip_ve", "hypothesis_only", "image_only"])
 def test_the_kept_epoch_is_the_best_one_and_evaluation_finds_its_accuracy_again(world, model, tmp_path):
     rows, metrics = curve(world / f"models/{model}.csv"), json.loads((world / f"models/{model}.json").read_text())
@@ -305,7 +418,7 @@ def test_the_kept_epoch_is_the_best_one_and_evaluation_finds_its_accuracy_again(
     losses = [row["dev_loss"] for row in rows]
     assert (metrics["epoch"], metrics["epochs_run"]) == (losses.index(min(losses)) + 1, len(rows))
     # Training and evaluation pool, fuse and normalise alike: the same figure from the saved folder.
-    _, found = world.evaluate(tmp_path / model, encoder=model, head=model, split="dev")
+    _, found = world.evaluate(tmp_path / model, **control(model), split="dev")
     assert found["accuracy"] == pytest.approx(metrics["dev_accuracy"], abs=1e-5)
     assert found["loss"] == pytest.approx(metrics["dev_loss"], abs=1e-3)  # logits are stored with four decimals
 
@@ -313,7 +426,7 @@ def test_the_kept_epoch_is_the_best_one_and_evaluation_finds_its_accuracy_again(
 def test_one_teacher_vector_per_english_hypothesis(world):
     index, vectors = read_vectors(world / "data/teacher_vectors")
     rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
-    assert list(index) == [row.hypothesis_id for row in rows] and vectors.shape == (len(rows), 12)
+    assert list(index) == [row.hypothesis_id for row in rows] and vectors.shape == (len(rows), 16)
 
 
 def test_the_saved_student_is_that_of_the_best_epoch(world):
@@ -335,7 +448,10 @@ def test_training_moves_the_weights_and_lowers_the_loss(world, name):
     losses = [row[key] for row in curve(world / f"models/{name}.csv")]
     assert losses[-1] < losses[0]
     if name in ("clseave", "clteave"):
-        before = {key.removeprefix("bert."): value for key, value in load_file(world / "models/mbert/model.safetensors").items()}
+        before = {
+            key.removeprefix("bert."): value
+            for key, value in load_file(world / "models/mbert/model.safetensors").items()
+        }
         after = load_file(world / f"models/{name}/model.safetensors")
         assert set(after) <= set(before)
         assert sum(not torch.equal(value, before[key]) for key, value in after.items()) > 0.9 * len(after)
@@ -350,8 +466,12 @@ def test_training_a_student_leaves_its_inputs_unchanged(world):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world):
-    for train, name in ((world.clseave, "clseave"), (world.finetune, "clip_ve"), (world.autoencoder, "autoencoder"),
-                        (world.clteave, "clteave")):
+    for train, name in (
+        (world.clseave, "clseave"),
+        (world.finetune, "clip_ve"),
+        (world.autoencoder, "autoencoder"),
+        (world.clteave, "clteave"),
+    ):
         train(out=f"seed0/{name}")
         assert hashes(world / f"seed0/{name}") == hashes(world / f"models/{name}"), name
         assert (world / f"seed0/{name}.csv").read_bytes() == (world / f"models/{name}.csv").read_bytes()
@@ -363,10 +483,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world
 
 
 EVALUATIONS = {
-    "en": {}, "de": {"encoder": "clseave", "language": "de"},
-    **{assembly: {"encoder": "clteave", "language": "de", "assembly": assembly} for assembly in ("direct", "padded", "decoder")},
-    "hypothesis_only": {"encoder": "hypothesis_only", "head": "hypothesis_only"},
-    "image_only": {"encoder": "image_only", "head": "image_only"},
+    "en": {},
+    "de": {"encoder": "clseave", "language": "de"},
+    **{
+        assembly: {"encoder": "clteave", "language": "de", "assembly": assembly}
+        for assembly in ("direct", "padded", "decoder")
+    },
+    **{model: control(model) for model in ("hypothesis_only", "image_only")},
 }
 
 
@@ -379,21 +502,38 @@ def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, n
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.jsonl"]
     for example, row in zip(examples, rows, strict=True):
         assert (row.pair_id, row.image_id, row.hypothesis_id, row.gold, row.kind, row.seen) == (
-            example.pair_id, example.image_id, example.hypothesis_id, example.label, example.kind, example.seen)
+            example.pair_id,
+            example.image_id,
+            example.hypothesis_id,
+            example.label,
+            example.kind,
+            example.seen,
+        )
         assert len(row.logits) == 3 and all(round(value, 4) == value for value in row.logits)
-    right = [row.logits.index(max(row.logits)) == ["contradiction", "neutral", "entailment"].index(row.gold) for row in rows]
+    right = [
+        row.logits.index(max(row.logits)) == ["contradiction", "neutral", "entailment"].index(row.gold) for row in rows
+    ]
     assert metrics["accuracy"] == pytest.approx(sum(right) / len(right), abs=1e-6)
     assert (metrics["rows"], metrics["name"], metrics["seed"]) == (len(rows), "name", 0)
 
 
-@pytest.mark.parametrize("name", ["en", "de", "decoder"])
+@pytest.mark.parametrize("name", ["de", "decoder"])
 def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
-    if name == "decoder" or name == "de":
-        pytest.skip("one new process is enough") if os.environ.get("PYTEST_QUICK") else None
     world.evaluate(tmp_path / "here", **EVALUATIONS[name])
-    command = [sys.executable, ROOT / "src" / "run.py", "evaluate", *world.evaluation(tmp_path / "there", **EVALUATIONS[name])]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "9", "OMP_NUM_THREADS": "2"})
+    command = [
+        sys.executable,
+        ROOT / "src" / "run.py",
+        "evaluate",
+        *world.evaluation(tmp_path / "there", **EVALUATIONS[name]),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "9", "OMP_NUM_THREADS": "2"},
+    )
     assert done.returncode == 0, done.stderr
     for suffix in ("json", "jsonl"):
         assert (tmp_path / f"there.{suffix}").read_bytes() == (tmp_path / f"here.{suffix}").read_bytes()
@@ -406,15 +546,19 @@ def other_inputs(world):
     write_vectors(world / "other/images", list(index), np.roll(vectors, 1, axis=0) * 2 + 1)
     rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
     texts = [row.text for row in rows[3:] + rows[:3]]
-    write_rows(world / "other/en.jsonl", [Translation(**vars(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)])
+    write_rows(
+        world / "other/en.jsonl",
+        [Translation(**vars(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)],
+    )
     return {"image": {"images": world / "other/images"}, "text": {"hypotheses": world / "other/en.jsonl"}}
 
 
-@pytest.mark.parametrize(("model", "sees"), [
-    ("clip_ve", {"image", "text"}), ("hypothesis_only", {"text"}), ("image_only", {"image"})])
+@pytest.mark.parametrize(
+    ("model", "sees"), [("clip_ve", {"image", "text"}), ("hypothesis_only", {"text"}), ("image_only", {"image"})]
+)
 def test_a_control_is_blind_to_the_other_input(world, other_inputs, tmp_path, model, sees):
     def logits(**changes):
-        return [row.logits for row in world.evaluate(tmp_path / "out", encoder=model, head=model, **changes)[0]]
+        return [row.logits for row in world.evaluate(tmp_path / "out", **control(model), **changes)[0]]
 
     plain = logits()
     assert {name for name, changes in other_inputs.items() if logits(**changes) != plain} == sees
@@ -422,24 +566,55 @@ def test_a_control_is_blind_to_the_other_input(world, other_inputs, tmp_path, mo
 
 def test_predictions_of_a_control_differ_by_what_it_sees_alone(world, tmp_path):
     for model, key in (("hypothesis_only", "hypothesis_id"), ("image_only", "image_id")):
-        rows, _ = world.evaluate(tmp_path / model, encoder=model, head=model)
+        rows, _ = world.evaluate(tmp_path / model, **control(model))
         said = {}
         for row in rows:
             assert said.setdefault(getattr(row, key), row.logits) == row.logits
         assert len(set(map(tuple, said.values()))) > 1
 
 
-def test_training_a_control_never_uses_the_other_input(world, other_inputs):
-    shutil.copytree(world / "data/examples", world / "blind/examples", dirs_exist_ok=True)
-    rows = read_rows(world / "data/examples/train.jsonl", Example)
-    kept = (world / "models/hypothesis_only/head.safetensors").read_bytes()
-    finetune_clip_ve.main(arguments(
-        **world.common, model="hypothesis_only", seed=0, examples=world / "data/examples", images=world / "other/images",
-        clip=world / "models/clip", out=world / "blind/h", curve=world / "blind/h.csv", metrics=world / "blind/h.json"))
-    assert (world / "blind/h/head.safetensors").read_bytes() == kept
-    # The image-only control trains no text tower: it stays CLIP's.
-    tower, clip = (load_file(world / f"models/{name}/model.safetensors") for name in ("image_only", "clip"))
-    assert rows and all(torch.equal(value, clip[name]) for name, value in tower.items())
+def test_training_a_control_never_uses_the_other_input(world, other_inputs, tmp_path):
+    values = {
+        **world.common,
+        "seed": 0,
+        "clip": world / "models/clip",
+        "curve": tmp_path / "c.csv",
+        "metrics": tmp_path / "m.json",
+    }
+    finetune_clip_ve.main(
+        arguments(
+            **values,
+            model="hypothesis_only",
+            examples=world / "data/examples",
+            images=world / "other/images",
+            out=tmp_path / "hypothesis_only",
+        )
+    )
+    assert hashes(tmp_path / "hypothesis_only") == hashes(world / "models/hypothesis_only")
+    # One text for all: the image-only control learns the same. Batches are drawn by length and hypothesis: keep those.
+    rows = read_splits(world / "data/examples")
+    texts = {row.hypothesis_id: row.hypothesis for row in rows}
+    same_length = {key: " ".join(text.split()[::-1]) for key, text in texts.items()}
+    for split in SPLITS:
+        write_rows(
+            tmp_path / f"examples/{split}.jsonl",
+            [
+                Example(**vars(row) | {"hypothesis": same_length[row.hypothesis_id]})
+                for row in rows
+                if row.split == split
+            ],
+        )
+    finetune_clip_ve.main(
+        arguments(
+            **values,
+            model="image_only",
+            examples=tmp_path / "examples",
+            images=world / "data/image_vectors",
+            out=tmp_path / "image_only",
+        )
+    )
+    assert hashes(tmp_path / "image_only") == hashes(world / "models/image_only")
+    assert not (world / "models/image_only/model.safetensors").exists()  # its tower never ran
 
 
 def test_the_learning_rate_reaches_the_student(world, tmp_path):
@@ -450,14 +625,18 @@ def test_the_learning_rate_reaches_the_student(world, tmp_path):
     assert hashes(world / "lr/clseave") != hashes(world / "models/clseave")
 
 
-@pytest.mark.parametrize(("key", "value"), [("loss", "normalised"), ("pooling", "mean"), ("pooling", "cls"), ("dropout", 0.0)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("loss", "normalised"), ("pooling", "mean"), ("pooling", "cls"), ("dropout", 0.0)]
+)
 def test_every_setting_of_the_student_matters(world, tmp_path, key, value):
     profile = json.loads((world / "profiles/small.yaml").read_text())
     profile["clseave"] |= {key: value, "epochs": 1}
     (tmp_path / "profile.yaml").write_text(json.dumps(profile))
     out = f"settings/{key}-{value}"
     world.clseave(out=out, profile=tmp_path / "profile.yaml")
-    assert (world / f"{out}/projection.safetensors").read_bytes() != (world / "models/clseave/projection.safetensors").read_bytes()
+    assert (world / f"{out}/projection.safetensors").read_bytes() != (
+        world / "models/clseave/projection.safetensors"
+    ).read_bytes()
     if key == "pooling":
         assert Student.load(world / out).pooling == value
 
@@ -476,7 +655,7 @@ def test_a_file_left_by_an_earlier_run_stops_the_autoencoder(world, folder):
 
 def without_row(source, target, kind, number):
     rows = read_rows(source, kind)
-    write_rows(target, rows[:number] + rows[number + 1:])
+    write_rows(target, rows[:number] + rows[number + 1 :])
 
 
 def test_a_translation_that_is_missing_is_the_users_error(world, tmp_path):

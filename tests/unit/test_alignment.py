@@ -21,8 +21,11 @@ def mbert(tmp_path_factory):
 
 
 def sides(language, count=4):
-    facts = all_facts()[::len(all_facts()) // count][:count]
-    return ([list(express(fact, "en", 0).words) for fact in facts], [list(express(fact, language, 0).words) for fact in facts])
+    facts = all_facts()[:: len(all_facts()) // count][:count]
+    return (
+        [list(express(fact, "en", 0).words) for fact in facts],
+        [list(express(fact, language, 0).words) for fact in facts],
+    )
 
 
 def reimplemented(folder, source, target, layer, threshold):
@@ -31,7 +34,11 @@ def reimplemented(folder, source, target, layer, threshold):
 
     def states(words):
         pieces = [tokenizer.tokenize(word) for word in words]
-        ids = [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(sum(pieces, [])), tokenizer.sep_token_id]
+        ids = [
+            tokenizer.cls_token_id,
+            *tokenizer.convert_tokens_to_ids([token for piece in pieces for token in piece]),
+            tokenizer.sep_token_id,
+        ]
         with torch.no_grad():
             hidden = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0, 1:-1]
         return hidden, [number for number, piece in enumerate(pieces) for _ in piece]
@@ -56,14 +63,16 @@ def test_awesome_align_does_what_its_paper_says(mbert, language, layer):
 def test_layers_give_other_pairs(mbert):
     sources, targets = sides("de")
     assert WordAligner(mbert, 1, THRESHOLD, 4).align(sources, targets) != WordAligner(mbert, 3, THRESHOLD, 4).align(
-        sources, targets)
+        sources, targets
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_the_batch_does_not_matter(mbert, batch_size):
     sources, targets = sides("nl")
     assert WordAligner(mbert, 2, THRESHOLD, batch_size).align(sources, targets) == WordAligner(
-        mbert, 2, THRESHOLD, 3).align(sources, targets)
+        mbert, 2, THRESHOLD, 3
+    ).align(sources, targets)
 
 
 def test_pairs_count_words_not_pieces(mbert):
@@ -74,7 +83,7 @@ def test_pairs_count_words_not_pieces(mbert):
 
 
 def test_a_layer_that_the_model_does_not_have_raises(mbert):
-    with pytest.raises((UserError, ValueError), match="layer is 4, but .* has 3 layers"):
+    with pytest.raises((UserError, ValueError), match=r"layer is 4, but .* has 3 layers"):
         WordAligner(mbert, 4, THRESHOLD, 8)
 
 
@@ -97,8 +106,10 @@ def test_the_package_reads_words_as_our_tokenizer_does(mbert):
 def test_a_missing_weight_raises(tmp_path):
     folder = save_masked_bert(tmp_path)
     weights = load_file(folder / "model.safetensors")
-    save_file({name: value for name, value in weights.items() if "layer.1.attention.self.key.weight" not in name},
-              folder / "model.safetensors")
+    save_file(
+        {name: value for name, value in weights.items() if "layer.1.attention.self.key.weight" not in name},
+        folder / "model.safetensors",
+    )
     with pytest.raises((UserError, ValueError), match="lacks weights"):
         WordAligner(folder, 2, THRESHOLD, 8)
 
@@ -115,15 +126,18 @@ def test_the_same_sentences_give_the_same_pairs(mbert):
     assert first == second == [sorted(pairs) for pairs in first]
 
 
-@pytest.mark.parametrize(("source", "target", "wanted"), [
-    ("a b c", "x y z", [[0, 0], [1, 1], [2, 2]]),
-    ("a b c", "x", [[0, 0], [1, 0], [2, 0]]),
-    ("a", "x y z", [[0, 0]]),
-    ("a b", "x y z", [[0, 0], [1, 2]]),
-    ("a b c d e", "x y z", [[0, 0], [1, 1], [2, 1], [3, 2], [4, 2]]),  # 0, 0.5, 1, 1.5, 2: halves go up
-    ("a b c", "", []),
-    ("", "x", []),
-])
+@pytest.mark.parametrize(
+    ("source", "target", "wanted"),
+    [
+        ("a b c", "x y z", [[0, 0], [1, 1], [2, 2]]),
+        ("a b c", "x", [[0, 0], [1, 0], [2, 0]]),
+        ("a", "x y z", [[0, 0]]),
+        ("a b", "x y z", [[0, 0], [1, 2]]),
+        ("a b c d e", "x y z", [[0, 0], [1, 1], [2, 1], [3, 2], [4, 2]]),  # 0, 0.5, 1, 1.5, 2: halves go up
+        ("a b c", "", []),
+        ("", "x", []),
+    ],
+)
 def test_diagonal_by_hand(source, target, wanted):
     assert diagonal(source.split(), target.split()) == wanted
 
@@ -135,7 +149,9 @@ def test_error_rates_by_hand():
     assert alignment_scores(found, gold) == {"aer": round(1 / 3, 6), "precision": 0.75, "recall": 0.6}
 
 
-@pytest.mark.parametrize(("found", "aer"), [([[[0, 0]]], 0.0), ([[[1, 1]]], 1.0), ([[]], 1.0), ([[[0, 0], [0, 0]]], 0.0)])
+@pytest.mark.parametrize(
+    ("found", "aer"), [([[[0, 0]]], 0.0), ([[[1, 1]]], 1.0), ([[]], 1.0), ([[[0, 0], [0, 0]]], 0.0)]
+)
 def test_error_rates_at_the_edges(found, aer):
     assert alignment_scores(found, [[[0, 0]]])["aer"] == aer
 

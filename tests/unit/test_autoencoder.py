@@ -62,17 +62,21 @@ class FakeTower(nn.Module):
 BY_HAND_IDS = torch.tensor([[2, 9, 3, 0], [2, 3, 0, 0]])
 
 
-@pytest.mark.parametrize(("assembly", "wanted"), [
-    ("direct", [[5, 0], [0, 1]]),
-    # Norm over three coordinates. Row 0: mean 2, variance 2/3: [-1, 1, 0] * 1.224745; times [2, 1, 0] plus [0, 1, 0]:
-    # [-2.449490, 2.224745, 0]; projected [-0.224745, 6.674235].
-    # Row 1: mean -2/3, variance 2/9: [-1/3, 2/3, -1/3] / 0.471405 = [-0.707107, 1.414214, ...]; [-1.414214, 2.414214].
-    ("padded", [[-0.224745, 6.674235], [1.0, 7.242641]]),
-    # The same on the reconstructions. [5.5, 0, 0]: mean 11/6, gaps [2, -1, -1] * 11/6, deviation 11/6 * sqrt(2):
-    # [1.414214, -0.707107]; [2.828427, 0.292893]; [3.121320, 0.878680].
-    # [0.5, 1, 1]: gaps [-2, 1, 1] / 6, deviation sqrt(2) / 6: [-1.414214, 0.707107]; [-2.828427, 1.707107].
-    ("decoder", [[3.121320, 0.878680], [-1.121320, 5.121320]]),
-])
+@pytest.mark.parametrize(
+    ("assembly", "wanted"),
+    [
+        ("direct", [[5, 0], [0, 1]]),
+        # Norm over three coordinates. Row 0: mean 2, variance 2/3: [-1, 1, 0] * 1.224745;
+        # times [2, 1, 0] plus [0, 1, 0]: [-2.449490, 2.224745, 0]; projected [-0.224745, 6.674235].
+        # Row 1: mean -2/3, variance 2/9: [-1, 2, -1] / 3 / 0.471405 = [-0.707107, 1.414214, ...];
+        # scaled [-1.414214, 2.414214]; projected [1, 7.242641].
+        ("padded", [[-0.224745, 6.674235], [1.0, 7.242641]]),
+        # The same on the reconstructions. [5.5, 0, 0]: mean 11/6, gaps [2, -1, -1] * 11/6, deviation 11/6 * sqrt(2):
+        # [1.414214, -0.707107]; [2.828427, 0.292893]; [3.121320, 0.878680].
+        # [0.5, 1, 1]: gaps [-2, 1, 1] / 6, deviation sqrt(2) / 6: [-1.414214, 0.707107]; [-2.828427, 1.707107].
+        ("decoder", [[3.121320, 0.878680], [-1.121320, 5.121320]]),
+    ],
+)
 def test_the_three_assemblies_by_hand(assembly, wanted):
     student = TokenStudent(FakeBert(), bert_text(), made()).assemble(assembly, FakeTower())
     with torch.no_grad():

@@ -23,7 +23,10 @@ def test_a_model_is_loaded_whole_in_evaluation_mode(tmp_path):
 
 def test_settings_override_the_checkpoints(tmp_path):
     bert(hidden_dropout_prob=0.25).save_pretrained(tmp_path)
-    assert load_model(BertModel, tmp_path, add_pooling_layer=False, hidden_dropout_prob=0.0).config.hidden_dropout_prob == 0
+    assert (
+        load_model(BertModel, tmp_path, add_pooling_layer=False, hidden_dropout_prob=0.0).config.hidden_dropout_prob
+        == 0
+    )
 
 
 def test_a_part_of_a_larger_model_is_found(tmp_path):
@@ -34,8 +37,11 @@ def test_a_part_of_a_larger_model_is_found(tmp_path):
 def test_missing_weights_are_counted_and_one_is_named(tmp_path):
     bert().save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
-    save_file({name: value for name, value in weights.items() if ".layer.1." not in name}, tmp_path / "model.safetensors",
-              metadata={"format": "pt"})
+    save_file(
+        {name: value for name, value in weights.items() if ".layer.1." not in name},
+        tmp_path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     gone = sum(".layer.1." in name for name in weights)
     with pytest.raises(UserError, match=f"lacks {gone} weights of BertModel, the first encoder.layer.1.attention"):
         load_model(BertModel, tmp_path, add_pooling_layer=False)

@@ -17,8 +17,10 @@ def test_paths_names_and_numbers_have_their_types():
     assert vars(parse(ARGUMENTS)) == {"params": Path("p.yaml"), "out": Path("a/b"), "language": "de", "seed": 3}
 
 
-@pytest.mark.parametrize("argv", [
-    ARGUMENTS[:-2], ARGUMENTS[2:], [*ARGUMENTS[:-1], "three"], [*ARGUMENTS, "--more", "1"], [*ARGUMENTS, "loose"], []])
+@pytest.mark.parametrize(
+    "argv",
+    [ARGUMENTS[:-2], ARGUMENTS[2:], [*ARGUMENTS[:-1], "three"], [*ARGUMENTS, "--more", "1"], [*ARGUMENTS, "loose"], []],
+)
 def test_wrong_arguments_exit_with_2(argv, capsys):
     with pytest.raises(SystemExit) as stop:
         parse(argv)

@@ -23,8 +23,11 @@ def teacher(tmp_path_factory):
 
 def models():
     torch.manual_seed(6)
-    return {"student": Student(bert(), bert_text(), PROJECTED, "sep"),
-            "tokens": TokenStudent(bert(), bert_text(), Autoencoder(WIDE, NARROW)), "tower": tower(seed=3)}
+    return {
+        "student": Student(bert(), bert_text(), PROJECTED, "sep"),
+        "tokens": TokenStudent(bert(), bert_text(), Autoencoder(WIDE, NARROW)),
+        "tower": tower(seed=3),
+    }
 
 
 @pytest.mark.parametrize(("name", "kind"), [("student", Student), ("tokens", TokenStudent)])

@@ -9,8 +9,9 @@ from clseave.facts import KINDS, QUANTIFIERS, Fact, all_facts, both_visible, cel
 from clseave.scenes import COLOURS, EMPTY, HIDDEN, SHAPES, object_code, sample_scenes
 
 C, N, E = 0, 1, 2  # contradiction, neutral, entailment
-RED_CIRCLE, RED_SQUARE, BLUE_SQUARE = (object_code(*words) for words in
-                                       (("red", "circle"), ("red", "square"), ("blue", "square")))
+RED_CIRCLE, RED_SQUARE, BLUE_SQUARE = (
+    object_code(*words) for words in (("red", "circle"), ("red", "square"), ("blue", "square"))
+)
 
 
 def label(kind, arguments, scene):
@@ -22,59 +23,62 @@ PLAIN = [RED_CIRCLE, BLUE_SQUARE, EMPTY, HIDDEN]
 TWO = [RED_CIRCLE, HIDDEN, RED_SQUARE, HIDDEN]
 
 
-@pytest.mark.parametrize(("kind", "arguments", "scene", "wanted"), [
-    ("object_at", ("red circle", "top_left"), PLAIN, E),
-    ("object_at", ("red square", "top_left"), PLAIN, C),
-    ("object_at", ("red circle", "top_right"), PLAIN, C),
-    ("object_at", ("red circle", "bottom_left"), PLAIN, C),  # empty
-    ("object_at", ("red circle", "bottom_right"), PLAIN, N),  # hidden
-    ("attribute_at", ("red", "top_left"), PLAIN, E),
-    ("attribute_at", ("square", "top_right"), PLAIN, E),
-    ("attribute_at", ("circle", "top_right"), PLAIN, C),
-    ("attribute_at", ("circle", "bottom_left"), PLAIN, C),
-    ("attribute_at", ("circle", "bottom_right"), PLAIN, N),
-    ("emptiness", ("empty", "bottom_left"), PLAIN, E),
-    ("emptiness", ("filled", "bottom_left"), PLAIN, C),
-    ("emptiness", ("filled", "top_left"), PLAIN, E),
-    ("emptiness", ("empty", "bottom_right"), PLAIN, N),
-    ("emptiness", ("filled", "bottom_right"), PLAIN, N),
-    ("emptiness", ("filled", "top"), PLAIN, E),
-    ("emptiness", ("empty", "top"), PLAIN, C),
-    ("emptiness", ("filled", "left"), PLAIN, C),  # one full cell, one empty: neither filled
-    ("emptiness", ("empty", "left"), PLAIN, C),  # nor empty
-    ("emptiness", ("empty", "bottom"), PLAIN, N),
-    ("emptiness", ("filled", "bottom"), PLAIN, C),
-    ("emptiness", ("filled", "right"), PLAIN, N),
-    ("exists_in_half", ("red circle", "top"), PLAIN, E),
-    ("exists_in_half", ("red circle", "left"), PLAIN, E),
-    ("exists_in_half", ("red circle", "right"), PLAIN, N),
-    ("exists_in_half", ("red", "bottom"), PLAIN, N),
-    ("exists_in_half", ("blue", "left"), PLAIN, C),
-    ("relation", ("red", "left_of", "blue"), PLAIN, E),
-    ("relation", ("blue", "right_of", "red"), PLAIN, E),
-    ("relation", ("blue", "left_of", "red"), PLAIN, C),
-    ("relation", ("red", "above", "blue"), PLAIN, N),  # blue may be hidden below
-    ("relation", ("red", "below", "blue"), PLAIN, N),
-    ("relation", ("red", "right_of", "blue"), PLAIN, C),  # nothing blue on the left, where nothing is hidden
-    ("relation", ("blue square", "above", "red circle"), PLAIN, N),
-    ("relation", ("yellow", "above", "green"), PLAIN, C),  # one panel cannot hide both
-    ("relation", ("circle", "above", "square"), TWO, E),
-    ("relation", ("yellow", "above", "green"), TWO, N),  # two panels can
-    ("relation", ("yellow", "left_of", "green"), TWO, C),  # both panels are on the right
-    ("count", ("at_least_two", "red"), PLAIN, N),
-    ("count", ("at_least_three", "red"), PLAIN, C),
-    ("count", ("at_most_one", "red"), PLAIN, N),
-    ("count", ("at_most_two", "red"), PLAIN, E),
-    ("count", ("at_least_two", "green"), PLAIN, C),
-    ("count", ("at_most_one", "green"), PLAIN, E),
-    ("count", ("at_least_two", "red"), TWO, E),
-    ("count", ("at_least_three", "red"), TWO, N),
-    ("count", ("at_most_one", "red"), TWO, C),
-    ("count", ("at_most_two", "red"), TWO, N),
-    ("count", ("at_least_two", "red circle"), TWO, N),
-    ("count", ("at_most_one", "blue square"), TWO, N),
-    ("count", ("at_most_two", "blue square"), TWO, E),
-])
+@pytest.mark.parametrize(
+    ("kind", "arguments", "scene", "wanted"),
+    [
+        ("object_at", ("red circle", "top_left"), PLAIN, E),
+        ("object_at", ("red square", "top_left"), PLAIN, C),
+        ("object_at", ("red circle", "top_right"), PLAIN, C),
+        ("object_at", ("red circle", "bottom_left"), PLAIN, C),  # empty
+        ("object_at", ("red circle", "bottom_right"), PLAIN, N),  # hidden
+        ("attribute_at", ("red", "top_left"), PLAIN, E),
+        ("attribute_at", ("square", "top_right"), PLAIN, E),
+        ("attribute_at", ("circle", "top_right"), PLAIN, C),
+        ("attribute_at", ("circle", "bottom_left"), PLAIN, C),
+        ("attribute_at", ("circle", "bottom_right"), PLAIN, N),
+        ("emptiness", ("empty", "bottom_left"), PLAIN, E),
+        ("emptiness", ("filled", "bottom_left"), PLAIN, C),
+        ("emptiness", ("filled", "top_left"), PLAIN, E),
+        ("emptiness", ("empty", "bottom_right"), PLAIN, N),
+        ("emptiness", ("filled", "bottom_right"), PLAIN, N),
+        ("emptiness", ("filled", "top"), PLAIN, E),
+        ("emptiness", ("empty", "top"), PLAIN, C),
+        ("emptiness", ("filled", "left"), PLAIN, C),  # one full cell, one empty: neither filled
+        ("emptiness", ("empty", "left"), PLAIN, C),  # nor empty
+        ("emptiness", ("empty", "bottom"), PLAIN, N),
+        ("emptiness", ("filled", "bottom"), PLAIN, C),
+        ("emptiness", ("filled", "right"), PLAIN, N),
+        ("exists_in_half", ("red circle", "top"), PLAIN, E),
+        ("exists_in_half", ("red circle", "left"), PLAIN, E),
+        ("exists_in_half", ("red circle", "right"), PLAIN, N),
+        ("exists_in_half", ("red", "bottom"), PLAIN, N),
+        ("exists_in_half", ("blue", "left"), PLAIN, C),
+        ("relation", ("red", "left_of", "blue"), PLAIN, E),
+        ("relation", ("blue", "right_of", "red"), PLAIN, E),
+        ("relation", ("blue", "left_of", "red"), PLAIN, C),
+        ("relation", ("red", "above", "blue"), PLAIN, N),  # blue may be hidden below
+        ("relation", ("red", "below", "blue"), PLAIN, N),
+        ("relation", ("red", "right_of", "blue"), PLAIN, C),  # nothing blue on the left, where nothing is hidden
+        ("relation", ("blue square", "above", "red circle"), PLAIN, N),
+        ("relation", ("yellow", "above", "green"), PLAIN, C),  # one panel cannot hide both
+        ("relation", ("circle", "above", "square"), TWO, E),
+        ("relation", ("yellow", "above", "green"), TWO, N),  # two panels can
+        ("relation", ("yellow", "left_of", "green"), TWO, C),  # both panels are on the right
+        ("count", ("at_least_two", "red"), PLAIN, N),
+        ("count", ("at_least_three", "red"), PLAIN, C),
+        ("count", ("at_most_one", "red"), PLAIN, N),
+        ("count", ("at_most_two", "red"), PLAIN, E),
+        ("count", ("at_least_two", "green"), PLAIN, C),
+        ("count", ("at_most_one", "green"), PLAIN, E),
+        ("count", ("at_least_two", "red"), TWO, E),
+        ("count", ("at_least_three", "red"), TWO, N),
+        ("count", ("at_most_one", "red"), TWO, C),
+        ("count", ("at_most_two", "red"), TWO, N),
+        ("count", ("at_least_two", "red circle"), TWO, N),
+        ("count", ("at_most_one", "blue square"), TWO, N),
+        ("count", ("at_most_two", "blue square"), TWO, E),
+    ],
+)
 def test_truth_by_hand(kind, arguments, scene, wanted):
     assert label(kind, arguments, scene) == wanted
 
@@ -91,8 +95,16 @@ def fits(cells, description):
 def holds(fact, cells):
     """Truth about scenes without panels, (M, 4) -> (M,) bool, straight from the meaning."""
     top, bottom, left, right = [0, 1], [2, 3], [0, 2], [1, 3]
-    regions = {"top": top, "bottom": bottom, "left": left, "right": right, "top_left": [0], "top_right": [1],
-               "bottom_left": [2], "bottom_right": [3]}
+    regions = {
+        "top": top,
+        "bottom": bottom,
+        "left": left,
+        "right": right,
+        "top_left": [0],
+        "top_right": [1],
+        "bottom_left": [2],
+        "bottom_right": [3],
+    }
     match fact.kind:
         case "object_at" | "attribute_at" | "exists_in_half":
             thing, where = fact.arguments
@@ -104,13 +116,21 @@ def holds(fact, cells):
             one, direction, other = fact.arguments
             side = {"left_of": left, "right_of": right, "above": top, "below": bottom}[direction]
             rest = [cell for cell in range(4) if cell not in side]
-            return np.array([any(a and b for a in here for b in there) for here, there in
-                             zip(fits(cells, one)[:, side], fits(cells, other)[:, rest], strict=True)])
+            return np.array(
+                [
+                    any(a and b for a in here for b in there)
+                    for here, there in zip(fits(cells, one)[:, side], fits(cells, other)[:, rest], strict=True)
+                ]
+            )
         case "count":
             quantifier, thing = fact.arguments
             number = fits(cells, thing).sum(1)
-            return {"at_least_two": number >= 2, "at_least_three": number >= 3, "at_most_one": number <= 1,
-                    "at_most_two": number <= 2}[quantifier]
+            return {
+                "at_least_two": number >= 2,
+                "at_least_three": number >= 3,
+                "at_most_one": number <= 1,
+                "at_most_two": number <= 2,
+            }[quantifier]
 
 
 def fillings(scene):
@@ -140,23 +160,40 @@ def test_every_statement_is_listed_once():
     # 16 objects x 4 places; 8 attributes x 4; 2 states x (4 places + 4 halves); 24 descriptions x 4 halves;
     # ordered pairs x 4 directions; 8 x 4 quantifiers and 16 x 2.
     assert {kind: sum(fact.kind == kind for fact in facts) for kind in KINDS} == {
-        "object_at": 64, "attribute_at": 32, "emptiness": 16, "exists_in_half": 96,
-        "relation": 4 * (12 + 12 + 240), "count": 32 + 32}
+        "object_at": 64,
+        "attribute_at": 32,
+        "emptiness": 16,
+        "exists_in_half": 96,
+        "relation": 4 * (12 + 12 + 240),
+        "count": 32 + 32,
+    }
     assert all_facts() == facts
 
 
-@pytest.mark.parametrize(("where", "cells"), [
-    ("top_left", (0,)), ("bottom_right", (3,)), ("top", (0, 1)), ("bottom", (2, 3)), ("left", (0, 2)), ("right", (1, 3))])
+@pytest.mark.parametrize(
+    ("where", "cells"),
+    [
+        ("top_left", (0,)),
+        ("bottom_right", (3,)),
+        ("top", (0, 1)),
+        ("bottom", (2, 3)),
+        ("left", (0, 2)),
+        ("right", (1, 3)),
+    ],
+)
 def test_cells_of_places_and_halves(where, cells):
     assert cells_of(where) == cells
 
 
-@pytest.mark.parametrize(("fact", "scene", "wanted"), [
-    (("blue", "left_of", "red"), PLAIN, True),
-    (("blue", "left_of", "green"), PLAIN, False),
-    (("red square", "above", "red circle"), TWO, True),
-    (("red square", "above", "blue"), TWO, False),  # a hidden thing is not visible
-])
+@pytest.mark.parametrize(
+    ("fact", "scene", "wanted"),
+    [
+        (("blue", "left_of", "red"), PLAIN, True),
+        (("blue", "left_of", "green"), PLAIN, False),
+        (("red square", "above", "red circle"), TWO, True),
+        (("red square", "above", "blue"), TWO, False),  # a hidden thing is not visible
+    ],
+)
 def test_both_visible(fact, scene, wanted):
     assert both_visible(Fact("relation", fact), np.array([scene], dtype=np.int8)).tolist() == [wanted]
 

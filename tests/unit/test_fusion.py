@@ -21,15 +21,37 @@ def test_features_by_hand():
 def test_names_and_shapes_of_the_weights():
     shapes = {name: tuple(value.shape) for name, value in Head(3, 5, 0.1).state_dict().items()}
     assert shapes == {
-        "layers.0.weight": (12,), "layers.0.bias": (12,), "layers.0.running_mean": (12,), "layers.0.running_var": (12,),
-        "layers.0.num_batches_tracked": (), "layers.2.weight": (5, 12), "layers.2.bias": (5,), "layers.4.weight": (5, 5),
-        "layers.4.bias": (5,), "layers.6.weight": (5,), "layers.6.bias": (5,), "layers.6.running_mean": (5,),
-        "layers.6.running_var": (5,), "layers.6.num_batches_tracked": (), "layers.8.weight": (3, 5), "layers.8.bias": (3,)}
+        "layers.0.weight": (12,),
+        "layers.0.bias": (12,),
+        "layers.0.running_mean": (12,),
+        "layers.0.running_var": (12,),
+        "layers.0.num_batches_tracked": (),
+        "layers.2.weight": (5, 12),
+        "layers.2.bias": (5,),
+        "layers.4.weight": (5, 5),
+        "layers.4.bias": (5,),
+        "layers.6.weight": (5,),
+        "layers.6.bias": (5,),
+        "layers.6.running_mean": (5,),
+        "layers.6.running_var": (5,),
+        "layers.6.num_batches_tracked": (),
+        "layers.8.weight": (3, 5),
+        "layers.8.bias": (3,),
+    }
 
 
 def test_order_of_the_layers():
     assert [type(layer) for layer in Head(3, 5, 0.25).layers] == [
-        nn.BatchNorm1d, nn.Dropout, nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.BatchNorm1d, nn.Dropout, nn.Linear]
+        nn.BatchNorm1d,
+        nn.Dropout,
+        nn.Linear,
+        nn.ReLU,
+        nn.Linear,
+        nn.ReLU,
+        nn.BatchNorm1d,
+        nn.Dropout,
+        nn.Linear,
+    ]
 
 
 def test_logits_in_evaluation_by_hand():
@@ -91,8 +113,11 @@ def test_every_weight_receives_a_gradient():
     head = Head(3, 8, 0.0).train()
     torch.manual_seed(1)
     functional.cross_entropy(head(torch.randn(16, 3), torch.randn(16, 3)), torch.arange(16) % 3).backward()
-    assert all(value.grad is not None and value.grad.abs().sum() > 0 for name, value in head.named_parameters()
-               if name != "layers.4.bias")
+    assert all(
+        value.grad is not None and value.grad.abs().sum() > 0
+        for name, value in head.named_parameters()
+        if name != "layers.4.bias"
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 5])

@@ -31,7 +31,9 @@ def test_word_pairs_are_sorted_lists_within_the_sentences():
     for language in LANGUAGES:
         pairs = gold.word_pairs(express(FACT, "en", 1).text, language)
         assert pairs == sorted(pairs) and pairs
-        assert all(i < len(express(FACT, "en", 1).words) and j < len(express(FACT, language, 1).words) for i, j in pairs)
+        assert all(
+            i < len(express(FACT, "en", 1).words) and j < len(express(FACT, language, 1).words) for i, j in pairs
+        )
 
 
 def test_colour_and_noun_align_with_their_german_words():

@@ -13,13 +13,22 @@ from clseave.records import SPLITS, hypothesis_id
 from clseave.scenes import split_of
 from clseave.schema import Scenes
 
-SOURCE = Scenes(kind="scenes", seed=5, images={"train": 60, "dev": 20, "test": 20},
-                content_shares={"train": 0.7, "dev": 0.1, "test": 0.2}, kinds_per_image=3,
-                fact_shares={"train": 0.75, "dev": 0.07, "test": 0.18}, held_out_rows=0.5, hard_relations=0.5,
-                empty=0.2, two_panels=0.4, noise=4, text_lines=30)
+SOURCE = Scenes(
+    kind="scenes",
+    seed=5,
+    images={"train": 60, "dev": 20, "test": 20},
+    content_shares={"train": 0.7, "dev": 0.1, "test": 0.2},
+    kinds_per_image=3,
+    fact_shares={"train": 0.75, "dev": 0.07, "test": 0.18},
+    held_out_rows=0.5,
+    hard_relations=0.5,
+    empty=0.2,
+    two_panels=0.4,
+    noise=4,
+    text_lines=30,
+)
 TRAIN, SAID, SCENES = build_split("train", SOURCE, None)
-BUILT = {"train": (TRAIN, SAID, SCENES),
-         **{split: build_split(split, SOURCE, set(SAID)) for split in ("dev", "test")}}
+BUILT = {"train": (TRAIN, SAID, SCENES), **{split: build_split(split, SOURCE, set(SAID)) for split in ("dev", "test")}}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -112,8 +121,14 @@ def test_captions_describe_the_rendered_training_contents():
 
 
 def test_captions_name_what_is_drawn_in_reading_order():
-    looks = {(110,) * 3: "hidden", (235,) * 3: "empty", (214, 48, 42): "red", (52, 160, 68): "green",
-             (46, 92, 210): "blue", (236, 200, 40): "yellow"}
+    looks = {
+        (110,) * 3: "hidden",
+        (235,) * 3: "empty",
+        (214, 48, 42): "red",
+        (52, 160, 68): "green",
+        (46, 92, 210): "blue",
+        (236, 200, 40): "yellow",
+    }
     captions, images = next(caption_batches(SOURCE.model_copy(update={"noise": 0}), 1, 20, seed=2))
     for text, image in zip(captions, images, strict=True):
         drawn = [looks[tuple(image[row, column].tolist())] for row in (8, 24) for column in (8, 24)]

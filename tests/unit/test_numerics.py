@@ -14,8 +14,14 @@ HOSTILE = {"OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX512", "ATEN_CPU_CAPABILITY": 
 
 
 def python(repo_root, *arguments, **environment):
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=repo_root, capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": str(repo_root / "src")} | environment, check=False)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=repo_root,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(repo_root / "src")} | environment,
+        check=False,
+    )
 
 
 def run(repo_root, *arguments, **environment):
@@ -23,10 +29,12 @@ def run(repo_root, *arguments, **environment):
 
 
 def test_pins_override_a_hostile_environment_and_reach_children(repo_root):
-    code = ("import os, subprocess, sys; from clseave import numerics; numerics.pin(); "
-            "assert not {'numpy', 'torch'} & set(sys.modules); "
-            "print({name: os.environ[name] for name in numerics.PINS} == numerics.PINS); "
-            "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"MKL_CBWR\"])'])")
+    code = (
+        "import os, subprocess, sys; from clseave import numerics; numerics.pin(); "
+        "assert not {'numpy', 'torch'} & set(sys.modules); "
+        "print({name: os.environ[name] for name in numerics.PINS} == numerics.PINS); "
+        "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"MKL_CBWR\"])'])"
+    )
     done = python(repo_root, "-c", code, **HOSTILE)
     assert done.stdout.split() == ["True", "COMPATIBLE"] or done.stdout.split() == ["COMPATIBLE", "True"], done.stderr
 
@@ -77,7 +85,9 @@ def test_no_stage_at_all_exits_with_2(repo_root):
 
 def test_a_users_mistake_is_one_line_and_exits_with_2(repo_root, tmp_path):
     (tmp_path / "params.yaml").write_text("profile: mini\nlr: fast\n")
-    done = run(repo_root, "check", "--params", tmp_path / "params.yaml", "--profiles", "profiles", "--out", tmp_path / "out")
+    done = run(
+        repo_root, "check", "--params", tmp_path / "params.yaml", "--profiles", "profiles", "--out", tmp_path / "out"
+    )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
@@ -90,9 +100,24 @@ def test_wrong_arguments_exit_with_2_without_traceback(repo_root, arguments):
 
 
 def test_a_stage_runs_from_any_folder(repo_root, tmp_path):
-    done = subprocess.run([sys.executable, repo_root / "src" / "run.py", "check", "--params", repo_root / "params.yaml",
-                           "--profiles", repo_root / "profiles", "--out", "stamp"], cwd=tmp_path, capture_output=True,
-                          text=True, check=False, env={"PATH": os.environ["PATH"], **HOSTILE})
+    done = subprocess.run(
+        [
+            sys.executable,
+            repo_root / "src" / "run.py",
+            "check",
+            "--params",
+            repo_root / "params.yaml",
+            "--profiles",
+            repo_root / "profiles",
+            "--out",
+            "stamp",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], **HOSTILE},
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "stamp").read_text() == "checked\n"
 

@@ -60,77 +60,117 @@ def test_every_shipped_profile_validates(repo_root, tmp_path):
         params.check(tmp_path / "params.yaml", repo_root / "profiles")
 
 
-@pytest.mark.parametrize(("key", "value", "parts"), [
-    # Wrong types.
-    ("params/lr", "fast", ["params.yaml: lr:", "found 'fast'", "a valid number"]),
-    ("params/lr", "1e-4", ["params.yaml: lr:", "found '1e-4'", "a valid number"]),
-    ("params/lr", True, ["params.yaml: lr:", "found True", "a valid number"]),
-    ("params/lr", None, ["params.yaml: lr:", "found None"]),
-    ("params/seeds", [True], ["params.yaml: seeds.0:", "found True", "a valid integer"]),
-    ("params/seeds", [0.5], ["params.yaml: seeds.0:", "found 0.5", "a valid integer"]),
-    ("params/seeds", ["0"], ["params.yaml: seeds.0:", "found '0'", "a valid integer"]),
-    ("params/seeds", 0, ["params.yaml: seeds:", "found 0", "a valid list"]),
-    ("params/languages", "de", ["params.yaml: languages:", "found 'de'", "a valid list"]),
-    ("params/profile", 3, ["params.yaml: profile:", "found 3", "a valid string"]),
-    ("profile/clip_ve/epochs", True, ["mini.yaml: clip_ve.epochs:", "found True", "a valid integer"]),
-    ("profile/clip_ve/epochs", 2.0, ["mini.yaml: clip_ve.epochs:", "found 2.0", "a valid integer"]),
-    ("profile/source/images/train", "many", ["mini.yaml: source.images.train:", "found 'many'", "a valid integer"]),
-    ("profile/backbones/clip/text/width", "96", ["mini.yaml: backbones.clip.text.width:", "found '96'"]),
-    ("profile/clip_ve", 3, ["mini.yaml: clip_ve:", "found 3"]),
-    # Out of bounds.
-    ("params/lr", 0, ["params.yaml: lr:", "found 0", "greater than 0"]),
-    ("params/lr", 1.0, ["params.yaml: lr:", "found 1.0", "less than 1"]),
-    ("params/seeds", [-1], ["params.yaml: seeds.0:", "found -1", "greater than or equal to 0"]),
-    ("params/seeds", [], ["params.yaml: seeds:", "found []", "at least 1"]),
-    ("params/languages", [], ["params.yaml: languages:", "found []", "at least 1"]),
-    ("params/evaluations", [], ["params.yaml: evaluations:", "found []", "at least 1"]),
-    ("profile/clseave/dropout", 1.5, ["mini.yaml: clseave.dropout:", "found 1.5", "less than or equal to 1"]),
-    ("profile/clseave/lr_scale", 0, ["mini.yaml: clseave.lr_scale:", "found 0", "greater than 0"]),
-    ("profile/clip_ve/epochs", 0, ["mini.yaml: clip_ve.epochs:", "found 0", "greater than 0"]),
-    ("profile/source/kinds_per_image", 7, ["mini.yaml: source.kinds_per_image:", "found 7", "less than or equal to 6"]),
-    ("profile/source/noise", 61, ["mini.yaml: source.noise:", "found 61", "less than or equal to 60"]),
-    ("profile/source/content_shares/dev", -0.1, ["mini.yaml: source.content_shares.dev:", "found -0.1"]),
-    # Unknown names.
-    ("params/profile", "huge", ["params.yaml: profile:", "found 'huge'", "allowed: mini"]),
-    ("params/profile", "../mini", ["params.yaml: profile:", "found '../mini'"]),
-    ("params/languages", ["de", "fr"], ["params.yaml: languages.1:", "found 'fr'", "'de'", "'zh'"]),
-    ("params/languages", ["en", "de"], ["params.yaml: languages.0:", "found 'en'"]),
-    ("params/ve_models", ["clip"], ["params.yaml: ve_models.0:", "found 'clip'", "'clip_ve'"]),
-    ("profile/sampler", "sorted", ["mini.yaml: sampler:", "found 'sorted'", "'bucket' or 'random'"]),
-    ("profile/translate", "google", ["mini.yaml: translate:", "found 'google'", "'gold'"]),
-    ("profile/clip_ve/schedule", "cosine", ["mini.yaml: clip_ve.schedule:", "found 'cosine'", "'constant' or 'linear'"]),
-    ("profile/clseave/pooling", "max", ["mini.yaml: clseave.pooling:", "found 'max'", "'sep', 'cls' or 'mean'"]),
-    ("params/evaluations/0/text_encoder", "clip", ["params.yaml: evaluations.0.text_encoder:", "found 'clip'"]),
-    ("params/evaluations/0/examples", "train", ["params.yaml: evaluations.0.examples:", "found 'train'", "'dev' or 'test'"]),
-    ("params/evaluations/0/name", "My name", ["params.yaml: evaluations.0.name:", "found 'My name'"]),
-    # Unknown keys.
-    ("params/learning_rate", 1, ["params.yaml: learning_rate:", "unknown key", "allowed keys: profile, lr, languages"]),
-    ("profile/clseave/momentum", 1, ["mini.yaml: clseave.momentum:", "unknown key", "lr_scale, loss, pooling"]),
-    ("profile/backbones/clip/text/depth", 1, ["mini.yaml: backbones.clip.text.depth:", "unknown key", "layers, width, heads"]),
-    ("profile/source/images/validation", 9, ["mini.yaml: source.images", "validation", "train, dev and test"]),
-    ("params/evaluations/0/colour", 1, ["params.yaml: evaluations.0.colour:", "unknown key", "name, text_encoder, head"]),
-    # Missing keys.
-    ("params/seeds", DELETE, ["params.yaml: seeds: missing", "profile, lr, languages, seeds"]),
-    ("profile/clip_ve/epochs", DELETE, ["mini.yaml: clip_ve.epochs: missing", "epochs, patience"]),
-    ("profile/source/images/dev", DELETE, ["mini.yaml: source.images:", "found train, test", "train, dev and test"]),
-    ("params/evaluations/1/head", DELETE, ["params.yaml: evaluations.1.head: missing"]),
-    # Values that do not fit each other.
-    ("params/languages", ["de", "de"], ["params.yaml: languages:", "found 'de' twice", "each value once"]),
-    ("params/seeds", [1, 0, 1], ["params.yaml: seeds:", "found 1 twice", "each value once"]),
-    ("params/evaluations/1/name", "en", ["params.yaml: evaluations[1].name:", "found 'en' twice"]),
-    ("params/evaluations/1/name", "ko", ["params.yaml: evaluations[1].name:", "found 'ko' twice"]),
-    ("params/ve_models", ["clip_ve", "image_only"], ["params.yaml: evaluations[4].text_encoder:", "found 'hypothesis_only'"]),
-    ("params/languages", ["ja"], ["params.yaml: evaluations[1].hypotheses:", "found 'de'", "allowed: en, ja"]),
-    ("params/evaluations/0/text_encoder", "clteave/de", None),
-    ("params/token_languages", [], ["params.yaml: evaluations[1].text_encoder:", "found 'clteave/de'", "clip_ve"]),
-    ("params/token_languages", ["de", "de"], ["params.yaml: token_languages:", "found 'de' twice"]),
-    ("profile/source/content_shares/dev", 0.3, ["mini.yaml: source.content_shares:", "found a sum of 1.2", "allowed: 1"]),
-    ("profile/source/fact_shares/dev", 0.0, ["mini.yaml: source.fact_shares:", "found a sum of 0.93", "allowed: 1"]),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("key", "value", "parts"),
+    [
+        # Wrong types.
+        ("params/lr", "fast", ["params.yaml: lr:", "found 'fast'", "a valid number"]),
+        ("params/lr", "1e-4", ["params.yaml: lr:", "found '1e-4'", "a valid number"]),
+        ("params/lr", True, ["params.yaml: lr:", "found True", "a valid number"]),
+        ("params/lr", None, ["params.yaml: lr:", "found None"]),
+        ("params/seeds", [True], ["params.yaml: seeds.0:", "found True", "a valid integer"]),
+        ("params/seeds", [0.5], ["params.yaml: seeds.0:", "found 0.5", "a valid integer"]),
+        ("params/seeds", ["0"], ["params.yaml: seeds.0:", "found '0'", "a valid integer"]),
+        ("params/seeds", 0, ["params.yaml: seeds:", "found 0", "a valid list"]),
+        ("params/languages", "de", ["params.yaml: languages:", "found 'de'", "a valid list"]),
+        ("params/profile", 3, ["params.yaml: profile:", "found 3", "a valid string"]),
+        ("profile/clip_ve/epochs", True, ["mini.yaml: clip_ve.epochs:", "found True", "a valid integer"]),
+        ("profile/clip_ve/epochs", 2.0, ["mini.yaml: clip_ve.epochs:", "found 2.0", "a valid integer"]),
+        ("profile/source/images/train", "many", ["mini.yaml: source.images.train:", "found 'many'", "a valid integer"]),
+        ("profile/backbones/clip/text/width", "96", ["mini.yaml: backbones.clip.text.width:", "found '96'"]),
+        ("profile/clip_ve", 3, ["mini.yaml: clip_ve:", "found 3"]),
+        # Out of bounds.
+        ("params/lr", 0, ["params.yaml: lr:", "found 0", "greater than 0"]),
+        ("params/lr", 1.0, ["params.yaml: lr:", "found 1.0", "less than 1"]),
+        ("params/seeds", [-1], ["params.yaml: seeds.0:", "found -1", "greater than or equal to 0"]),
+        ("params/seeds", [], ["params.yaml: seeds:", "found []", "at least 1"]),
+        ("params/languages", [], ["params.yaml: languages:", "found []", "at least 1"]),
+        ("params/evaluations", [], ["params.yaml: evaluations:", "found []", "at least 1"]),
+        ("profile/clseave/dropout", 1.5, ["mini.yaml: clseave.dropout:", "found 1.5", "less than or equal to 1"]),
+        ("profile/clseave/lr_scale", 0, ["mini.yaml: clseave.lr_scale:", "found 0", "greater than 0"]),
+        ("profile/clip_ve/epochs", 0, ["mini.yaml: clip_ve.epochs:", "found 0", "greater than 0"]),
+        (
+            "profile/source/kinds_per_image",
+            7,
+            ["mini.yaml: source.kinds_per_image:", "found 7", "less than or equal to 6"],
+        ),
+        ("profile/source/noise", 61, ["mini.yaml: source.noise:", "found 61", "less than or equal to 60"]),
+        ("profile/source/content_shares/dev", -0.1, ["mini.yaml: source.content_shares.dev:", "found -0.1"]),
+        # Unknown names.
+        ("params/profile", "huge", ["params.yaml: profile:", "found 'huge'", "allowed: mini"]),
+        ("params/profile", "../mini", ["params.yaml: profile:", "found '../mini'"]),
+        ("params/languages", ["de", "fr"], ["params.yaml: languages.1:", "found 'fr'", "'de'", "'zh'"]),
+        ("params/languages", ["en", "de"], ["params.yaml: languages.0:", "found 'en'"]),
+        ("params/ve_models", ["clip"], ["params.yaml: ve_models.0:", "found 'clip'", "'clip_ve'"]),
+        ("profile/sampler", "sorted", ["mini.yaml: sampler:", "found 'sorted'", "'bucket' or 'random'"]),
+        ("profile/translate", "google", ["mini.yaml: translate:", "found 'google'", "'gold'"]),
+        (
+            "profile/clip_ve/schedule",
+            "cosine",
+            ["mini.yaml: clip_ve.schedule:", "found 'cosine'", "'constant' or 'linear'"],
+        ),
+        ("profile/clseave/pooling", "max", ["mini.yaml: clseave.pooling:", "found 'max'", "'sep', 'cls' or 'mean'"]),
+        ("params/evaluations/0/text_encoder", "clip", ["params.yaml: evaluations.0.text_encoder:", "found 'clip'"]),
+        (
+            "params/evaluations/0/examples",
+            "train",
+            ["params.yaml: evaluations.0.examples:", "found 'train'", "'dev' or 'test'"],
+        ),
+        ("params/evaluations/0/name", "My name", ["params.yaml: evaluations.0.name:", "found 'My name'"]),
+        # Unknown keys.
+        (
+            "params/learning_rate",
+            1,
+            ["params.yaml: learning_rate:", "unknown key", "allowed keys: profile, lr, languages"],
+        ),
+        ("profile/clseave/momentum", 1, ["mini.yaml: clseave.momentum:", "unknown key", "lr_scale, loss, pooling"]),
+        (
+            "profile/backbones/clip/text/depth",
+            1,
+            ["mini.yaml: backbones.clip.text.depth:", "unknown key", "layers, width, heads"],
+        ),
+        ("profile/source/images/validation", 9, ["mini.yaml: source.images", "validation", "train, dev and test"]),
+        (
+            "params/evaluations/0/colour",
+            1,
+            ["params.yaml: evaluations.0.colour:", "unknown key", "name, text_encoder, head"],
+        ),
+        # Missing keys.
+        ("params/seeds", DELETE, ["params.yaml: seeds: missing", "profile, lr, languages, seeds"]),
+        ("profile/clip_ve/epochs", DELETE, ["mini.yaml: clip_ve.epochs: missing", "epochs, patience"]),
+        (
+            "profile/source/images/dev",
+            DELETE,
+            ["mini.yaml: source.images:", "found train, test", "train, dev and test"],
+        ),
+        ("params/evaluations/1/head", DELETE, ["params.yaml: evaluations.1.head: missing"]),
+        # Values that do not fit each other.
+        ("params/languages", ["de", "de"], ["params.yaml: languages:", "found 'de' twice", "each value once"]),
+        ("params/seeds", [1, 0, 1], ["params.yaml: seeds:", "found 1 twice", "each value once"]),
+        ("params/evaluations/1/name", "en", ["params.yaml: evaluations[1].name:", "found 'en' twice"]),
+        ("params/evaluations/1/name", "ko", ["params.yaml: evaluations[1].name:", "found 'ko' twice"]),
+        (
+            "params/ve_models",
+            ["clip_ve", "image_only"],
+            ["params.yaml: evaluations[4].text_encoder:", "found 'hypothesis_only'"],
+        ),
+        ("params/languages", ["ja"], ["params.yaml: evaluations[1].hypotheses:", "found 'de'", "allowed: en, ja"]),
+        ("params/token_languages", [], ["params.yaml: evaluations[1].text_encoder:", "found 'clteave/de'", "clip_ve"]),
+        ("params/token_languages", ["de", "de"], ["params.yaml: token_languages:", "found 'de' twice"]),
+        (
+            "profile/source/content_shares/dev",
+            0.3,
+            ["mini.yaml: source.content_shares:", "found a sum of 1.2", "allowed: 1"],
+        ),
+        (
+            "profile/source/fact_shares/dev",
+            0.0,
+            ["mini.yaml: source.fact_shares:", "found a sum of 0.93", "allowed: 1"],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_bad_value_is_named(files, key, value, parts):
-    if parts is None:
-        params.check(*files({key: value}))
-        return
     message = complaint(files, {key: value})
     assert all(part in message for part in parts), message
 
@@ -156,14 +196,21 @@ def test_a_number_that_is_not_finite_is_refused(files, key, value):
     assert key.split("/")[-1] in complaint(files, {key: value})
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("profile/backbones/clip/text/heads", 5),  # of a width of 96
-    ("profile/backbones/mbert/tower/heads", 5),
-    ("profile/backbones/clip/steps", 50),  # a row of the curve is 100 steps: none would be trained
-    ("profile/backbones/mbert/steps", 150),  # 50 of them would not be run
-    ("profile/backbones/clip/vocabulary", 513),  # a byte-level vocabulary has 514 entries before any merge
-    ("profile/align_words/layer", 4),  # of 3
-])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("profile/backbones/clip/text/heads", 5),  # of a width of 96
+        ("profile/backbones/mbert/tower/heads", 5),
+        ("profile/backbones/clip/steps", 50),  # a row of the curve is 100 steps: none would be trained
+        ("profile/backbones/mbert/steps", 150),  # 50 of them would not be run
+        ("profile/backbones/clip/vocabulary", 513),  # a byte-level vocabulary has 514 entries before any merge
+        (
+            "profile/backbones/clip/projection",
+            64,
+        ),  # CLTEAVE's direct assembly gives vectors as wide as the text tower, 96
+        ("profile/align_words/layer", 4),  # of 3
+    ],
+)
 def test_shapes_that_cannot_be_built_are_refused_before_any_work(files, key, value):
     assert ".".join(key.split("/")[1:]) in complaint(files, {key: value})
 
@@ -182,9 +229,16 @@ def test_a_whole_number_is_a_number(files):
     assert params.check(*files({"profile/clseave/lr_scale": 10}))[1].clseave.lr_scale == 10.0
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("lr: [1", "not YAML"), ("lr: 1\nlr: 2\n", "not YAML"), ("- a\n", "expected keys and values, found"),
-    ("", "expected keys and values, found NoneType"), ("a: \xff", "params.yaml")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr: [1", "not YAML"),
+        ("lr: 1\nlr: 2\n", "not YAML"),
+        ("- a\n", "expected keys and values, found"),
+        ("", "expected keys and values, found NoneType"),
+        ("a: \xff", "params.yaml"),
+    ],
+)
 def test_what_is_no_mapping_is_named_in_one_line(tmp_path, repo_root, text, message):
     (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=message) as caught:
@@ -211,10 +265,18 @@ def test_a_stage_gets_the_keys_it_names_and_no_other(files):
         params.load(path, folder / "mini.yaml", ("lr", "colour"))
 
 
-@pytest.mark.parametrize(("key", "value", "keys"), [
-    ("params/lr", "fast", ("lr",)), ("params/lr", 1.0, ("lr",)), ("params/languages", [], ("languages",)),
-    ("profile/clseave/dropout", 2.0, ("clseave",)), ("profile/clseave/colour", 1, ("clseave",)),
-    ("profile/encode_batch", True, ("encode_batch",)), ("profile/backbones/clip/text/width", DELETE, ("backbones",))])
+@pytest.mark.parametrize(
+    ("key", "value", "keys"),
+    [
+        ("params/lr", "fast", ("lr",)),
+        ("params/lr", 1.0, ("lr",)),
+        ("params/languages", [], ("languages",)),
+        ("profile/clseave/dropout", 2.0, ("clseave",)),
+        ("profile/clseave/colour", 1, ("clseave",)),
+        ("profile/encode_batch", True, ("encode_batch",)),
+        ("profile/backbones/clip/text/width", DELETE, ("backbones",)),
+    ],
+)
 def test_a_stage_says_of_its_own_keys_what_check_says(files, key, value, keys):
     path, folder = files({key: value})
     with pytest.raises(UserError) as caught:

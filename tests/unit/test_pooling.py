@@ -12,11 +12,14 @@ MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0]])
 STATES = torch.tensor([[[1.0, 2], [3, 4], [5, 6], [100, 100]], [[7, 8], [9, 10], [11, 12], [-100, 50]]])
 
 
-@pytest.mark.parametrize(("how", "wanted"), [
-    ("sep", [[5, 6], [9, 10]]),  # the first end token
-    ("cls", [[1, 2], [7, 8]]),
-    ("mean", [[3, 4], [9, 10]]),
-])
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [
+        ("sep", [[5, 6], [9, 10]]),  # the first end token
+        ("cls", [[1, 2], [7, 8]]),
+        ("mean", [[3, 4], [9, 10]]),
+    ],
+)
 def test_pooling_by_hand(how, wanted):
     assert pool(STATES, IDS, MASK, END, how).tolist() == wanted
 
@@ -35,7 +38,9 @@ def test_padding_does_not_matter(how):
     def wider(value, filling):
         return torch.cat([value, torch.full((2, 4, *value.shape[2:]), filling, dtype=value.dtype)], dim=1)
 
-    assert torch.equal(pool(wider(STATES, 1e6), wider(IDS, 0), wider(MASK, 0), END, how), pool(STATES, IDS, MASK, END, how))
+    assert torch.equal(
+        pool(wider(STATES, 1e6), wider(IDS, 0), wider(MASK, 0), END, how), pool(STATES, IDS, MASK, END, how)
+    )
 
 
 def test_a_pad_token_equal_to_the_end_token_is_not_pooled():

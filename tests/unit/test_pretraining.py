@@ -20,10 +20,30 @@ from clseave.schema import ClipBackbone, MbertBackbone, Tower
 from clseave.text import encode, pad
 
 TOWER = Tower(layers=1, width=8, heads=2)
-CLIP = ClipBackbone(text=TOWER, vision=TOWER, patch=16, projection=6, vocabulary=560, max_tokens=24, steps=100,
-                    batch_size=3, lr=1e-3, weight_decay=0.0, warmup=0.0)
-MBERT = MbertBackbone(tower=TOWER, vocabulary=500, max_tokens=40, steps=100, batch_size=5, lr=1e-3, weight_decay=0.0,
-                      warmup=0.0, mask=0.15)
+CLIP = ClipBackbone(
+    text=TOWER,
+    vision=TOWER,
+    patch=16,
+    projection=6,
+    vocabulary=560,
+    max_tokens=24,
+    steps=100,
+    batch_size=3,
+    lr=1e-3,
+    weight_decay=0.0,
+    warmup=0.0,
+)
+MBERT = MbertBackbone(
+    tower=TOWER,
+    vocabulary=500,
+    max_tokens=40,
+    steps=100,
+    batch_size=5,
+    lr=1e-3,
+    weight_decay=0.0,
+    warmup=0.0,
+    mask=0.15,
+)
 SPECIAL = torch.tensor(bert_text().all_special_ids)
 LARGE = pad(encode(bert_text(), SENTENCES * 400), 0)[0]
 
@@ -71,7 +91,10 @@ def test_clip_is_shaped_by_the_profile():
     assert (text.hidden_size, text.num_hidden_layers, text.num_attention_heads, text.intermediate_size) == (8, 1, 2, 32)
     assert (text.vocab_size, text.max_position_embeddings) == (len(clip_text()), 24)
     assert (text.bos_token_id, text.eos_token_id, text.pad_token_id) == (
-        clip_text().bos_token_id, clip_text().eos_token_id, clip_text().pad_token_id)
+        clip_text().bos_token_id,
+        clip_text().eos_token_id,
+        clip_text().pad_token_id,
+    )
     assert (vision.image_size, vision.patch_size, vision.hidden_size) == (32, 16, 8)
     assert model.config.projection_dim == text.projection_dim == vision.projection_dim == 6
     assert model.config._attn_implementation == "eager"
@@ -80,7 +103,12 @@ def test_clip_is_shaped_by_the_profile():
 def test_mbert_is_shaped_by_the_profile():
     model = build_mbert(MBERT, bert_text())
     config = model.config
-    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size) == (8, 1, 2, 32)
+    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size) == (
+        8,
+        1,
+        2,
+        32,
+    )
     assert (config.vocab_size, config.max_position_embeddings, config.pad_token_id) == (len(bert_text()), 40, 0)
     assert config._attn_implementation == "eager"
 
@@ -92,8 +120,13 @@ def test_contrastive_loss_by_hand():
     images = np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
     ids, mask = pad(encode(clip_text(), captions), clip_text().pad_token_id)
     with torch.no_grad():
-        text, vision = (functional.normalize(value.pooler_output, dim=-1) for value in (
-            model.get_text_features(input_ids=ids, attention_mask=mask), model.get_image_features(prepare(images, 32))))
+        text, vision = (
+            functional.normalize(value.pooler_output, dim=-1)
+            for value in (
+                model.get_text_features(input_ids=ids, attention_mask=mask),
+                model.get_image_features(prepare(images, 32)),
+            )
+        )
         logits = text @ vision.T * model.logit_scale.exp()
         wanted = 0.0
         for side in (logits, logits.T):
@@ -116,7 +149,9 @@ def test_masked_language_loss_by_hand():
     assert (labels != IGNORED).any()
     with torch.no_grad():
         scores = model(input_ids=inputs, attention_mask=mask).logits.log_softmax(-1)
-        wanted = -torch.stack([scores[row, column, labels[row, column]] for row, column in (labels != IGNORED).nonzero()])
+        wanted = -torch.stack(
+            [scores[row, column, labels[row, column]] for row, column in (labels != IGNORED).nonzero()]
+        )
         assert task.step(np.arange(5)).item() == pytest.approx(wanted.mean().item(), abs=1e-5)
 
 
@@ -129,8 +164,10 @@ def test_an_epoch_of_the_curve_is_a_hundred_steps():
 def test_twenty_steps_on_one_batch_lower_the_contrastive_loss():
     torch.manual_seed(0)
     model = build_clip(CLIP, clip_text(), 32).train()
-    pair = (["A red circle", "A blue square", "A yellow diamond"],
-            np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8))
+    pair = (
+        ["A red circle", "A blue square", "A yellow diamond"],
+        np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8),
+    )
     task = contrastive_task(model, clip_text(), iter([pair] * 20), 3)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
     losses = []
@@ -141,5 +178,8 @@ def test_twenty_steps_on_one_batch_lower_the_contrastive_loss():
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-    assert all(value.grad is not None and value.grad.abs().sum() > 0 for name, value in model.named_parameters()
-               if name.endswith(("projection.weight", "token_embedding.weight", "patch_embedding.weight")))
+    assert all(
+        value.grad is not None and value.grad.abs().sum() > 0
+        for name, value in model.named_parameters()
+        if name.endswith(("projection.weight", "token_embedding.weight", "patch_embedding.weight"))
+    )

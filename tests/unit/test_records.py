@@ -44,12 +44,16 @@ def test_rows_survive_a_round_trip(tmp_path, row):
     assert read_rows(tmp_path / "rows.jsonl", type(row)) == [row, row]
 
 
-@pytest.mark.parametrize(("row", "keys"), [
-    (EXAMPLE, "pair_id image_id hypothesis_id hypothesis label split kind seen"),
-    (TRANSLATION, "hypothesis_id source target text backend version"),
-    (ALIGNMENT, "hypothesis_id source_words target_words pairs"),
-    (PREDICTION, "pair_id image_id hypothesis_id gold logits kind seen"),
-], ids=["Example", "Translation", "Alignment", "Prediction"])
+@pytest.mark.parametrize(
+    ("row", "keys"),
+    [
+        (EXAMPLE, "pair_id image_id hypothesis_id hypothesis label split kind seen"),
+        (TRANSLATION, "hypothesis_id source target text backend version"),
+        (ALIGNMENT, "hypothesis_id source_words target_words pairs"),
+        (PREDICTION, "pair_id image_id hypothesis_id gold logits kind seen"),
+    ],
+    ids=["Example", "Translation", "Alignment", "Prediction"],
+)
 def test_the_formats_are_frozen(tmp_path, row, keys):
     write_rows(tmp_path / "rows.jsonl", [row])
     assert list(json.loads((tmp_path / "rows.jsonl").read_text())) == keys.split()
@@ -61,10 +65,13 @@ def test_text_is_stored_readably_on_one_line_a_row(tmp_path):
     assert len(lines) == 3 and lines[2] == "" and "über 円" in lines[0]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"colour": 1}, "rows.jsonl:2: missing or unknown field of Translation: colour"),
-    ({"text": None, "drop": "text"}, "rows.jsonl:2: missing or unknown field of Translation: text"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": 1}, "rows.jsonl:2: missing or unknown field of Translation: colour"),
+        ({"text": None, "drop": "text"}, "rows.jsonl:2: missing or unknown field of Translation: text"),
+    ],
+)
 def test_a_field_too_many_or_too_few_is_named(tmp_path, change, message):
     good = vars(TRANSLATION)
     bad = {key: value for key, value in (good | change).items() if key not in ("drop", change.get("drop"))}
@@ -76,14 +83,14 @@ def test_a_field_too_many_or_too_few_is_named(tmp_path, change, message):
 @pytest.mark.parametrize(("field", "value"), [("label", "maybe"), ("split", "validation")])
 def test_a_label_or_split_that_does_not_exist_is_named(tmp_path, field, value):
     (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE) | {field: value}) + "\n")
-    with pytest.raises(UserError, match=f"rows.jsonl:1: {field} '{value}' is not one of"):
+    with pytest.raises(UserError, match=rf"rows\.jsonl:1: {field} '{value}' is not one of"):
         read_rows(tmp_path / "rows.jsonl", Example)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"a"'])
 def test_a_broken_line_is_named(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE)) + "\n" + text + "\n")
-    with pytest.raises(UserError, match="rows.jsonl:2:"):
+    with pytest.raises(UserError, match=r"rows\.jsonl:2:"):
         read_rows(tmp_path / "rows.jsonl", Example)
 
 

@@ -16,8 +16,16 @@ def draw(scene, noise=0, seed=0):
     return render(np.array([scene], dtype=np.int8), np.random.default_rng(seed), noise=noise)[0].astype(int)
 
 
-@pytest.mark.parametrize(("colour", "shape", "code"), [
-    ("red", "circle", 0), ("red", "diamond", 3), ("green", "circle", 4), ("blue", "square", 9), ("yellow", "diamond", 15)])
+@pytest.mark.parametrize(
+    ("colour", "shape", "code"),
+    [
+        ("red", "circle", 0),
+        ("red", "diamond", 3),
+        ("green", "circle", 4),
+        ("blue", "square", 9),
+        ("yellow", "diamond", 15),
+    ],
+)
 def test_an_object_is_coded_by_colour_then_shape(colour, shape, code):
     assert object_code(colour, shape) == code
     assert (EMPTY, HIDDEN) == (16, 17)
@@ -45,7 +53,9 @@ def test_panels_and_objects_are_spread_evenly():
 
 
 def test_the_same_seed_draws_the_same_scenes():
-    one, again, other = (sample_scenes(20, np.random.default_rng(seed), empty=0.2, two_panels=0.4) for seed in (3, 3, 4))
+    one, again, other = (
+        sample_scenes(20, np.random.default_rng(seed), empty=0.2, two_panels=0.4) for seed in (3, 3, 4)
+    )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
@@ -77,7 +87,9 @@ def test_each_cell_is_drawn_at_its_place_in_its_colour():
     assert np.all(pixels[16:, :16] == GROUND) and np.all(pixels[16:, 16:] == PANEL)
     for row, column in ((0, 0), (0, 15), (15, 0), (0, 31)):
         assert pixels[row, column].tolist() == GROUND
-    assert draw([EMPTY, object_code("yellow", "circle"), object_code("green", "circle"), EMPTY])[24, 8].tolist() == list(GREEN)
+    assert draw([EMPTY, object_code("yellow", "circle"), object_code("green", "circle"), EMPTY])[
+        24, 8
+    ].tolist() == list(GREEN)
     assert draw([object_code("yellow", "triangle")] * 4)[24, 24].tolist() == list(YELLOW)
 
 
@@ -85,7 +97,7 @@ def outline(shape, seed):
     """(height, width) bool of the smallest box around an object."""
     cell = (draw([object_code("red", shape), EMPTY, EMPTY, EMPTY], seed=seed)[:16, :16] == RED).all(-1)
     rows, columns = np.flatnonzero(cell.any(1)), np.flatnonzero(cell.any(0))
-    return cell[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return cell[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 @pytest.mark.parametrize("seed", range(4))

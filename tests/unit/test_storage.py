@@ -17,13 +17,17 @@ def rows_that_fail():
     raise Fault
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: write_jsonl(path, rows_that_fail()),
-    lambda path: write_json(path, {"a": object()}),
-    lambda path: write_csv(path, [{"a": 1}, {"b": 2}]),
-    lambda path: write_csv(path, []),
-    lambda path: write_text(path, "\ud800"),  # not UTF-8
-], ids=["jsonl", "json", "csv keys", "csv empty", "text"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_jsonl(path, rows_that_fail()),
+        lambda path: write_json(path, {"a": object()}),
+        lambda path: write_csv(path, [{"a": 1}, {"b": 2}]),
+        lambda path: write_csv(path, []),
+        lambda path: write_text(path, "\ud800"),  # not UTF-8
+    ],
+    ids=["jsonl", "json", "csv keys", "csv empty", "text"],
+)
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, write):
     path = tmp_path / "file"
     path.write_text("old")
@@ -57,14 +61,19 @@ def test_folders_are_made(tmp_path):
 def test_json_is_sorted_readable_and_ends_with_a_line(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1, "ü"], "a": {"d": 1.5, "c": None}})
     assert (tmp_path / "a.json").read_bytes().decode() == (
-        '{\n  "a": {\n    "c": null,\n    "d": 1.5\n  },\n  "b": [\n    1,\n    "ü"\n  ]\n}\n')
+        '{\n  "a": {\n    "c": null,\n    "d": 1.5\n  },\n  "b": [\n    1,\n    "ü"\n  ]\n}\n'
+    )
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: write_json(path, {"b": 0.1, "a": {"z": 1, "y": 2}}),
-    lambda path: write_jsonl(path, [{"b": 0.1, "a": "円"}] * 3),
-    lambda path: write_csv(path, [{"b": 0.1, "a": 2}] * 3),
-], ids=["json", "jsonl", "csv"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_json(path, {"b": 0.1, "a": {"z": 1, "y": 2}}),
+        lambda path: write_jsonl(path, [{"b": 0.1, "a": "円"}] * 3),
+        lambda path: write_csv(path, [{"b": 0.1, "a": 2}] * 3),
+    ],
+    ids=["json", "jsonl", "csv"],
+)
 def test_the_same_content_has_the_same_bytes(tmp_path, write):
     for name in ("one", "two"):
         write(tmp_path / name)
@@ -95,17 +104,24 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path, read):
         read(tmp_path / "gone")
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{", "file is not JSON"), ("", "file is not JSON"), ("{'a': 1}", "file is not JSON")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "file is not JSON"), ("", "file is not JSON"), ("{'a': 1}", "file is not JSON")]
+)
 def test_broken_json_is_named(tmp_path, text, message):
     (tmp_path / "file").write_text(text)
     with pytest.raises(UserError, match=message):
         read_json(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("lines", "message"), [
-    (b'{"a": 1}\n{"a"\n', "file:2: not a JSON object"), (b"[1]\n", "file:1: expected a JSON object, found list"),
-    (b'{"a": 1}\n\n', "file:2: not a JSON object"), (b"\xff\n", "file:1: not a JSON object")])
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (b'{"a": 1}\n{"a"\n', "file:2: not a JSON object"),
+        (b"[1]\n", "file:1: expected a JSON object, found list"),
+        (b'{"a": 1}\n\n', "file:2: not a JSON object"),
+        (b"\xff\n", "file:1: not a JSON object"),
+    ],
+)
 def test_a_broken_line_is_named(tmp_path, lines, message):
     (tmp_path / "file").write_bytes(lines)
     with pytest.raises(UserError, match=message):

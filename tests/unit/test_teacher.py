@@ -72,9 +72,12 @@ def test_a_missing_weight_is_the_users_error(tmp_path):
     tower().save(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     gone = next(name for name in weights if "final_layer_norm.weight" in name)
-    save_file({name: value for name, value in weights.items() if name != gone}, tmp_path / "model.safetensors",
-              metadata={"format": "pt"})
-    with pytest.raises(UserError, match="lacks 1 weights of CLIPTextModelWithProjection.*final_layer_norm.weight"):
+    save_file(
+        {name: value for name, value in weights.items() if name != gone},
+        tmp_path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    with pytest.raises(UserError, match=r"lacks 1 weights of CLIPTextModelWithProjection.*final_layer_norm\.weight"):
         TextTower.load(tmp_path)
 
 
@@ -92,7 +95,11 @@ def test_a_saved_head_gives_the_same_bits(tmp_path, inputs):
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     assert not any(module.training for module in again.modules())
     assert json.loads((tmp_path / "head.json").read_text()) == {
-        "inputs": inputs, "width": PROJECTED, "hidden": 5, "dropout": 0.2}
+        "inputs": inputs,
+        "width": PROJECTED,
+        "hidden": 5,
+        "dropout": 0.2,
+    }
 
 
 def test_a_head_that_lacks_a_weight_is_refused(tmp_path):
@@ -111,7 +118,11 @@ def test_a_control_does_not_see_the_other_input():
     assert torch.equal(judge(made, "hypothesis_only", H, P), made(H, torch.zeros_like(P)))
     assert torch.equal(judge(made, "image_only", H, P), made(torch.zeros_like(H), P))
     assert torch.equal(judge(made, "clip_ve", H, P), made(H, P))
-    for inputs, changed in (("hypothesis_only", (H.flip(0), P)), ("image_only", (H, P.flip(0))), ("clip_ve", (H, P.flip(0)))):
+    for inputs, changed in (
+        ("hypothesis_only", (H.flip(0), P)),
+        ("image_only", (H, P.flip(0))),
+        ("clip_ve", (H, P.flip(0))),
+    ):
         assert not torch.equal(judge(made, inputs, H, P), judge(made, inputs, *changed))
 
 
@@ -130,6 +141,9 @@ def test_clip_ve_joins_tower_and_head():
 def test_gradients_reach_tower_and_head():
     model = ClipVE(tower(), head(), "clip_ve").train()
     functional.cross_entropy(model.judge(model.encode(IDS, MASK), P[:3]), torch.tensor([0, 1, 2])).backward()
-    for weight in (model.tower.model.text_projection.weight, model.head.layers[2].weight,
-                   model.tower.model.text_model.embeddings.token_embedding.weight):
+    for weight in (
+        model.tower.model.text_projection.weight,
+        model.head.layers[2].weight,
+        model.tower.model.text_model.embeddings.token_embedding.weight,
+    ):
         assert weight.grad.abs().sum() > 0

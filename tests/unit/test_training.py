@@ -10,13 +10,16 @@ from torch import nn
 from clseave.training import Task, make_optimiser, schedule_factor, train
 
 
-@pytest.mark.parametrize(("schedule", "warmup", "wanted"), [
-    ("constant", 0.0, [1, 1, 1, 1, 1]),
-    ("constant", 0.4, [0.5, 1, 1, 1, 1]),
-    ("linear", 0.0, [1, 0.8, 0.6, 0.4, 0.2]),
-    ("linear", 0.4, [0.5, 1, 1, 2 / 3, 1 / 3]),
-    ("linear", 1.0, [0.2, 0.4, 0.6, 0.8, 1]),
-])
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "wanted"),
+    [
+        ("constant", 0.0, [1, 1, 1, 1, 1]),
+        ("constant", 0.4, [0.5, 1, 1, 1, 1]),
+        ("linear", 0.0, [1, 0.8, 0.6, 0.4, 0.2]),
+        ("linear", 0.4, [0.5, 1, 1, 2 / 3, 1 / 3]),
+        ("linear", 1.0, [0.2, 0.4, 0.6, 0.8, 1]),
+    ],
+)
 def test_schedule_by_hand(schedule, warmup, wanted):
     assert [schedule_factor(step, 5, warmup, schedule) for step in range(5)] == pytest.approx(wanted)
 
@@ -43,7 +46,9 @@ def test_a_step_of_adamw_by_hand():
 
 def test_groups_keep_their_own_rates():
     one, other = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
-    optimiser, _ = make_optimiser([{"params": [one], "lr": 0.1}, {"params": [other], "lr": 0.01}], 0.0, 10, 0.0, "constant")
+    optimiser, _ = make_optimiser(
+        [{"params": [one], "lr": 0.1}, {"params": [other], "lr": 0.01}], 0.0, 10, 0.0, "constant"
+    )
     one.grad = other.grad = torch.ones(1)
     optimiser.step()
     assert (one.item(), other.item()) == pytest.approx((0.9, 0.99))
@@ -72,8 +77,14 @@ def climb(scores=None, epochs=5, patience=None, losses=None, batches=(3, 1), **c
         modes.append(("validate", module.training, torch.is_grad_enabled()))
         return {"dev_loss": scores[len(task.curve)], "weight": module.weight.item()}
 
-    task = Task("test", module, lambda epoch: [np.arange(size) for size in batches], step,
-                None if scores is None else validate, **changes)
+    task = Task(
+        "test",
+        module,
+        lambda epoch: [np.arange(size) for size in batches],
+        step,
+        None if scores is None else validate,
+        **changes,
+    )
     optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0)
     return train(task, optimiser, schedule, epochs, patience), task, modes
@@ -87,13 +98,16 @@ def test_the_best_epochs_weights_and_buffers_are_kept():
     assert task.curve[kept - 1]["dev_loss"] == 3
 
 
-@pytest.mark.parametrize(("scores", "patience", "run", "kept"), [
-    ([5, 6, 4, 3, 2], 1, 2, 1),
-    ([5, 6, 4, 5, 5, 1], 2, 5, 3),
-    ([5, 4, 3, 2, 1], 1, 5, 5),
-    ([5, 5, 5, 5, 5], 3, 4, 1),
-    ([5, 6, 7, 8, 1], None, 5, 5),
-])
+@pytest.mark.parametrize(
+    ("scores", "patience", "run", "kept"),
+    [
+        ([5, 6, 4, 3, 2], 1, 2, 1),
+        ([5, 6, 4, 5, 5, 1], 2, 5, 3),
+        ([5, 4, 3, 2, 1], 1, 5, 5),
+        ([5, 5, 5, 5, 5], 3, 4, 1),
+        ([5, 6, 7, 8, 1], None, 5, 5),
+    ],
+)
 def test_training_stops_after_so_many_epochs_without_a_better_one(scores, patience, run, kept):
     found, task, _ = climb(scores, epochs=len(scores), patience=patience)
     assert (found, len(task.curve)) == (kept, run)

@@ -9,8 +9,12 @@ from clseave.grammar import express
 from clseave.records import Translation, hypothesis_id
 from clseave.translation import GoldTranslator, make_translator, translate_hypotheses
 
-ENGLISH = {hypothesis_id(text): text for text in
-           (express(Fact("object_at", (thing, "top_left")), "en", 0).text for thing in ("red circle", "blue square"))}
+ENGLISH = {
+    hypothesis_id(text): text
+    for text in (
+        express(Fact("object_at", (thing, "top_left")), "en", 0).text for thing in ("red circle", "blue square")
+    )
+}
 
 
 class Fake:
@@ -30,7 +34,10 @@ class Fake:
 
 def test_rows_carry_ids_source_and_what_made_them():
     rows = translate_hypotheses({"b": "One", "a": "Two"}, "de", Fake(["Eins", "Zwei"]))
-    assert rows == [Translation("b", "One", "de", "Eins", "fake", "7"), Translation("a", "Two", "de", "Zwei", "fake", "7")]
+    assert rows == [
+        Translation("b", "One", "de", "Eins", "fake", "7"),
+        Translation("a", "Two", "de", "Zwei", "fake", "7"),
+    ]
 
 
 def test_each_hypothesis_is_asked_for_once():
@@ -39,12 +46,15 @@ def test_each_hypothesis_is_asked_for_once():
     assert fake.asked == [["One", "Two"]]
 
 
-@pytest.mark.parametrize(("answers", "message"), [
-    (["Eins"], "gave 1 answers for 2 sentences"),
-    (["Eins", "Zwei", "Drei"], "gave 3 answers for 2 sentences"),
-    (["Eins", " "], "1 translations into de are blank, first of 'Two'"),
-    (["", "\n"], "2 translations into de are blank, first of 'One'"),
-])
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (["Eins"], "gave 1 answers for 2 sentences"),
+        (["Eins", "Zwei", "Drei"], "gave 3 answers for 2 sentences"),
+        (["Eins", " "], "1 translations into de are blank, first of 'Two'"),
+        (["", "\n"], "2 translations into de are blank, first of 'One'"),
+    ],
+)
 def test_an_answer_that_is_no_translation_is_the_users_error(answers, message):
     with pytest.raises(UserError, match=message):
         translate_hypotheses({"b": "One", "a": "Two"}, "de", Fake(answers))
@@ -59,8 +69,9 @@ def test_a_failing_translator_gives_no_rows():
 def test_gold_translations_say_the_same(language):
     rows = translate_hypotheses(ENGLISH, language, make_translator("gold", language))
     assert [row.hypothesis_id for row in rows] == list(ENGLISH)
-    assert [row.text for row in rows] == [express(Fact("object_at", (thing, "top_left")), language, 0).text
-                                          for thing in ("red circle", "blue square")]
+    assert [row.text for row in rows] == [
+        express(Fact("object_at", (thing, "top_left")), language, 0).text for thing in ("red circle", "blue square")
+    ]
     assert {(row.target, row.backend, row.version) for row in rows} == {(language, "gold", gold.VERSION)}
 
 

@@ -38,12 +38,12 @@ def test_merging_stops_at_the_count_and_when_nothing_is_left():
 
 
 def test_repeated_pieces_merge_from_the_left():
-    # a a a: two pairs in one word; merged to "aa a", then "aaa".
+    # The pair stands twice in the word; merged from the left it leaves one piece over.
     assert learn_merges(words(("a a a", 1)), 5) == [("a", "a"), ("aa", "a")]
 
 
 def test_the_joiner_is_dropped_where_two_pieces_meet():
-    # ##b ##c stands in both words (3), a ##b in one (2).
+    # "##b" before "##c" counts three, "a" before "##b" two, "x" before "##b" one.
     corpus = words(("a ##b ##c", 2), ("x ##b ##c", 1))
     assert learn_merges(corpus, 3, joiner="##") == [("##b", "##c"), ("a", "##bc"), ("x", "##bc")]
 
@@ -86,7 +86,9 @@ def test_bert_ids_start_with_the_special_tokens():
 def test_bert_vocabulary_by_hand():
     tokenizer = bert_tokenizer(["ab ab b"], 5 + 4 + 1, 16)
     # Every character opens and continues a word; then the one merge a ##b.
-    assert tokenizer.get_vocab() == {token: row for row, token in enumerate([*BERT_SPECIALS, "##a", "##b", "a", "b", "ab"])}
+    assert tokenizer.get_vocab() == {
+        token: row for row, token in enumerate([*BERT_SPECIALS, "##a", "##b", "a", "b", "ab"])
+    }
     assert tokenizer.tokenize("ab ba aab") == ["ab", "b", "##a", "a", "##a", "##b"]
 
 
@@ -104,7 +106,7 @@ def test_bert_splits_han_characters(text, tokens):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_bert_knows_every_character_of_its_texts_in_any_order(language):
     tokenizer = bert_tokenizer(TEXTS, 900, 48)
-    for text in TEXTS[LANGUAGES.index(language)::len(LANGUAGES)]:
+    for text in TEXTS[LANGUAGES.index(language) :: len(LANGUAGES)]:
         assert tokenizer.unk_token_id not in tokenizer(text).input_ids, text
         assert tokenizer.unk_token_id not in tokenizer(text[::-1]).input_ids, text
 
@@ -128,7 +130,11 @@ for tokenizer in (bert_tokenizer(texts, 300, 32), clip_tokenizer(texts, 560, 32)
 
 
 def test_ids_are_the_same_in_every_process():
-    runs = [subprocess.Popen([sys.executable, "-c", PRINT], env=os.environ | {"PYTHONHASHSEED": seed},
-                             stdout=subprocess.PIPE, text=True) for seed in ("1", "2")]
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", PRINT], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
+        for seed in ("1", "2")
+    ]
     first, second = (run.communicate()[0] for run in runs)
     assert first == second and "circle" in first

@@ -26,13 +26,20 @@ def bert_text():
 @cache
 def clip_text():
     """An English byte-level BPE."""
-    return clip_tokenizer(TEXTS[::len(LANGUAGES)], 560, 24)
+    return clip_tokenizer(TEXTS[:: len(LANGUAGES)], 560, 24)
 
 
 def bert_config(**changes) -> BertConfig:
-    settings = {"hidden_size": WIDE, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-                "max_position_embeddings": 40, "vocab_size": len(bert_text()), "pad_token_id": 0,
-                "initializer_range": 0.3}
+    settings = {
+        "hidden_size": WIDE,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 40,
+        "vocab_size": len(bert_text()),
+        "pad_token_id": 0,
+        "initializer_range": 0.3,
+    }
     return BertConfig(**settings | changes)
 
 
@@ -53,10 +60,19 @@ def save_masked_bert(folder: Path, seed: int = 0, **changes) -> Path:
 
 def clip_config(**changes) -> CLIPTextConfig:
     tokenizer = clip_text()
-    settings = {"hidden_size": NARROW, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-                "max_position_embeddings": 24, "vocab_size": len(tokenizer), "projection_dim": PROJECTED,
-                "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
-                "pad_token_id": tokenizer.pad_token_id, "initializer_factor": 8.0}
+    settings = {
+        "hidden_size": NARROW,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 24,
+        "vocab_size": len(tokenizer),
+        "projection_dim": PROJECTED,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "initializer_factor": 8.0,
+    }
     return CLIPTextConfig(**settings | changes)
 
 
