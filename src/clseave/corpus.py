@@ -99,7 +99,10 @@ class Drawer:
                 pools = (held_out, common) if self.rng.random() < held_out_rows else (common, held_out)
                 hard = self.rng.random() < hard_relations
                 tries = (
-                    self.triple(scene, kind, pool, level) for pool in pools if pool.any() for level in {hard, False}
+                    self.triple(scene, kind, pool, level)
+                    for pool in pools
+                    if pool.any()
+                    for level in dict.fromkeys((hard, False))
                 )
                 triple = next((found for found in tries if found), None)
                 if triple:

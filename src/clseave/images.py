@@ -23,9 +23,17 @@ def write_archive(path: Path | str, images: Iterable[tuple[str, np.ndarray]]) ->
             archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # its date is fixed
 
 
+def _open_archive(path: Path | str) -> zipfile.ZipFile:
+    """Open a zip. UserError when it is missing or broken."""
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is not a readable zip: run the stage that writes it (`dvc repro`): {error}") from error
+
+
 def read_archive(path: Path | str, wanted: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
     """Decode the wanted images of a zip, in that order. UserError names those that are missing or broken."""
-    with zipfile.ZipFile(path) as archive:
+    with _open_archive(path) as archive:
         members = {Path(name).stem: name for name in archive.namelist()}
         if missing := sorted(set(wanted) - set(members)):
             raise UserError(f"{path}: {len(missing)} images are missing, the first {', '.join(missing[:10])}")

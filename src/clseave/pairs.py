@@ -1,14 +1,15 @@
 """Aligned tokens: the word pairs of a sentence and its translation as token positions (thesis 3.2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from clseave.errors import UserError
-from clseave.records import Alignment, Translation
+from clseave.records import Alignment, Translation, read_rows, require
 from clseave.text import encode, pad
 
 
@@ -20,6 +21,15 @@ class TokenPairs:
     target: list[int]
     source_positions: list[int]
     target_positions: list[int]
+
+
+def read_aligned(translations: Path, alignments: Path, wanted: Collection[str]) -> list[tuple[Translation, Alignment]]:
+    """Translation and alignment of the wanted hypotheses, those with a word pair. UserError when one has no row."""
+    links = {row.hypothesis_id: row for row in read_rows(alignments, Alignment)}
+    rows = [row for row in read_rows(translations, Translation) if row.hypothesis_id in wanted]
+    require(wanted, {row.hypothesis_id for row in rows}, f"translation in {translations}")
+    require(wanted, links, f"alignment in {alignments}")
+    return [(row, links[row.hypothesis_id]) for row in rows if links[row.hypothesis_id].pairs]
 
 
 def first_positions(tokenizer: PreTrainedTokenizerBase, text: str, words: Sequence[str]) -> list[int]:
@@ -35,7 +45,10 @@ def first_positions(tokenizer: PreTrainedTokenizerBase, text: str, words: Sequen
     for word in words:
         start = text.find(word, cursor)
         if start not in holder:
-            raise UserError(f"word {word!r} is not where it should be in {text!r}: align its words again")
+            raise UserError(
+                f"word {word!r} is not a token of {text!r}: other words than the text's, or a text longer than "
+                f"the tokenizer's {tokenizer.model_max_length} tokens"
+            )
         positions.append(holder[start])
         cursor = start + len(word)
     return positions

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from clseave.errors import UserError
-from clseave.schema import Params, Profile, Section
+from clseave.schema import STEPS_PER_LINE, Params, Profile, Section
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
         raise UserError(_one_line(path, Profile, error)) from error
     _check_references(params, values)
     _check_shares(path, profile)
+    _check_shapes(path, profile)
     return values, profile
 
 
@@ -107,6 +108,24 @@ def _check_shares(path: Path, profile: Profile) -> None:
             raise UserError(f"{path}: source.{key}: found {', '.join(shares)}, allowed: train, dev and test, each once")
         if key != "images" and abs(sum(shares.values()) - 1) > 1e-9:
             raise UserError(f"{path}: source.{key}: found a sum of {sum(shares.values()):g}, allowed: 1")
+
+
+def _check_shapes(path: Path, profile: Profile) -> None:
+    """Sizes that fit each other, which a model would otherwise find out much later."""
+    clip, mbert = profile.backbones.clip, profile.backbones.mbert
+    for name, tower in (("clip.text", clip.text), ("clip.vision", clip.vision), ("mbert.tower", mbert.tower)):
+        if tower.width % tower.heads:
+            found = f"found {tower.heads}, allowed: a divisor of the width {tower.width}"
+            raise UserError(f"{path}: backbones.{name}.heads: {found}")
+    for name, steps in (("clip", clip.steps), ("mbert", mbert.steps)):
+        if steps % STEPS_PER_LINE:
+            raise UserError(f"{path}: backbones.{name}.steps: found {steps}, allowed: multiples of {STEPS_PER_LINE}")
+    if clip.projection != clip.text.width:  # CLTEAVE's direct assembly takes one for the other, as in CLIP B/16
+        found = f"found {clip.projection}, allowed: the text tower's width {clip.text.width}"
+        raise UserError(f"{path}: backbones.clip.projection: {found}")
+    if profile.align_words.layer > mbert.tower.layers:
+        found = f"found {profile.align_words.layer}, allowed: 1 to {mbert.tower.layers}"
+        raise UserError(f"{path}: align_words.layer: {found}")
 
 
 def _validate(path: Path | str, model: type[Section], key: str, content: dict[str, Any]) -> Any:

@@ -20,11 +20,10 @@ from transformers import (
 )
 
 from clseave.images import prepare
-from clseave.schema import ClipBackbone, MbertBackbone, Tower
+from clseave.schema import STEPS_PER_LINE, ClipBackbone, MbertBackbone, Tower
 from clseave.text import encode, pad
 from clseave.training import Task
 
-STEPS_PER_LINE = 100  # one row of the curve
 IGNORED = -100  # the label that transformers' masked language model leaves out of its loss
 
 

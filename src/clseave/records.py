@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,9 +133,15 @@ def read_vectors(folder: Path | str) -> tuple[dict[str, int], np.ndarray]:
     return {key: row for row, key in enumerate(ids)}, vectors
 
 
-def rows_of(ids: Iterable[str], index: dict[str, int], what: str) -> np.ndarray:
+def require(ids: Iterable[str], known: Collection[str], what: str) -> None:
+    """UserError names the first id that `known` lacks, and what is missing for it."""
+    for key in ids:
+        if key not in known:
+            raise UserError(f"no {what} for id {key}: run the stage that makes it again")
+
+
+def rows_of(ids: Iterable[str], index: Mapping[str, int], what: str) -> np.ndarray:
     """Row numbers of ids, (N,) int64. UserError names the first id that is missing."""
-    try:
-        return np.array([index[key] for key in ids], dtype=np.int64)
-    except KeyError as error:
-        raise UserError(f"no {what} for id {error.args[0]}: run the stage that makes it again") from error
+    ids = list(ids)
+    require(ids, index, what)
+    return np.array([index[key] for key in ids], dtype=np.int64)

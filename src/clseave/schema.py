@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+STEPS_PER_LINE = 100  # of pre-training: one row of its curve
+BYTE_VOCABULARY = 2 * 256 + 2  # the least a byte-level vocabulary holds: bytes, bytes that end a word, two specials
+
 Positive = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -48,8 +51,8 @@ class Scenes(Section):
     content_shares: dict[str, Share]  # of all scene contents
     kinds_per_image: Annotated[int, Field(ge=1, le=6)]
     fact_shares: dict[str, Share]  # of each kind's statements
-    held_out_rows: Share  # share of dev and test rows that say a statement held out from training
-    hard_relations: Share  # share of contradicted relations whose two things are both visible
+    held_out_rows: Share  # how often dev and test prefer statements held out from training
+    hard_relations: Share  # how often a contradicted relation names two things that are both visible
     empty: Share
     two_panels: Share
     noise: Annotated[int, Field(ge=0, le=60)]
@@ -71,7 +74,7 @@ class ClipBackbone(Section):
     vision: Tower
     patch: Positive
     projection: Positive
-    vocabulary: Positive
+    vocabulary: Annotated[int, Field(ge=BYTE_VOCABULARY)]
     max_tokens: Positive
     steps: Positive
     batch_size: Positive
@@ -140,7 +143,7 @@ class Clteave(Section):
 class Clseave(Section):
     """Sentence-level transfer (thesis 3.3); its learning rate is `lr` times `lr_scale`."""
 
-    lr_scale: Annotated[float, Field(gt=0)]
+    lr_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     loss: Literal["raw", "normalised"]
     pooling: Literal["sep", "cls", "mean"]
     weight_decay: Share

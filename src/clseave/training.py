@@ -83,6 +83,10 @@ def train(
             "  ".join([f"{task.name} {epoch}/{epochs}", *(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")]),
         )
         score = next(iter(figures.values()), -float(epoch))
+        if not np.isfinite(score):
+            raise RuntimeError(
+                f"{task.name}: the validation loss of epoch {epoch} is not finite: lower the learning rate"
+            )
         if score < best:
             best, kept = score, epoch
             state = {name: value.clone() for name, value in task.module.state_dict().items()}

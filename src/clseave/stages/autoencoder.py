@@ -17,8 +17,8 @@ from clseave import cli, numerics, params
 from clseave.autoencoder import Autoencoder
 from clseave.batches import draw_batches
 from clseave.errors import UserError
-from clseave.pairs import batch, first_positions, gather
-from clseave.records import SPLITS, Alignment, Translation, distinct_hypotheses, read_rows, read_splits
+from clseave.pairs import batch, first_positions, gather, read_aligned
+from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
@@ -40,11 +40,9 @@ def aligned_words(
     translations: Path, alignments: Path, wanted: set[str], tokenizer: PreTrainedTokenizerBase
 ) -> list[tuple[list[int], list[int]]]:
     """Token ids and the positions of aligned words of each wanted sentence of one language."""
-    links = {row.hypothesis_id: row for row in read_rows(alignments, Alignment)}
-    rows = [row for row in read_rows(translations, Translation) if row.hypothesis_id in wanted]
+    rows = read_aligned(translations, alignments, wanted)
     found = []
-    for row, ids in zip(rows, encode(tokenizer, [row.text for row in rows]), strict=True):
-        link = links[row.hypothesis_id]
+    for (row, link), ids in zip(rows, encode(tokenizer, [row.text for row, _ in rows]), strict=True):
         starts = first_positions(tokenizer, row.text, link.target_words)
         found.append((ids, sorted({starts[j] for _, j in link.pairs})))
     return found
@@ -66,8 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     files = zip(
         *(read_languages(folder, values.languages) for folder in (args.hypotheses, args.alignments)), strict=True
     )
-    found = (row for texts, links in files for row in aligned_words(texts, links, wanted, tokenizer))
-    rows = [row for row in found if row[1]]
+    rows = [row for texts, links in files for row in aligned_words(texts, links, wanted, tokenizer)]
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size)
     lengths = np.array([len(ids) for ids, _ in rows])
 

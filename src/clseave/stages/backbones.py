@@ -12,8 +12,9 @@ from clseave import cli, numerics, params, schema
 from clseave.grammar import LANGUAGES
 from clseave.images import processor
 from clseave.miniature import caption_batches
-from clseave.pretraining import STEPS_PER_LINE, build_clip, build_mbert, contrastive_task, masked_language_task
+from clseave.pretraining import build_clip, build_mbert, contrastive_task, masked_language_task
 from clseave.scenes import CELL
+from clseave.schema import STEPS_PER_LINE
 from clseave.storage import write_csv
 from clseave.training import Curve, make_optimiser, train
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer

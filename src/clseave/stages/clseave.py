@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clseave import cli, numerics, params
 from clseave.batches import draw_batches, in_order
-from clseave.records import Translation, distinct_hypotheses, read_rows, read_splits, read_vectors, rows_of
+from clseave.records import Translation, distinct_hypotheses, read_rows, read_splits, read_vectors, require, rows_of
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import encode, load_tokenizer, pad
@@ -45,6 +45,7 @@ def read_pairs(args: Namespace, split: str, tokenizer: PreTrainedTokenizerBase, 
     ids = list(distinct_hypotheses(read_splits(args.examples, [split])))
     index, vectors = read_vectors(args.targets)
     targets = torch.from_numpy(vectors[rows_of(ids, index, "teacher vector")])
+    require(ids, texts, f"translation in {args.translations}")
     tokens = encode(tokenizer, [texts[key] for key in ids])
     return Pairs(tokens, functional.normalize(targets, dim=-1) if loss == "normalised" else targets)
 

@@ -15,8 +15,8 @@ from torch.nn import functional
 from clseave import cli, numerics, params
 from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.batches import draw_batches
-from clseave.pairs import TokenPairs, batch, gather, token_pairs
-from clseave.records import SPLITS, Alignment, Translation, distinct_hypotheses, read_rows, read_splits
+from clseave.pairs import TokenPairs, batch, gather, read_aligned, token_pairs
+from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
@@ -64,13 +64,9 @@ def main(argv: list[str] | None = None) -> None:
     tower = TextTower.load(args.teacher).eval().requires_grad_(False)
     student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
-    links = {row.hypothesis_id: row for row in read_rows(args.alignments, Alignment)}
-    rows = [
-        token_pairs(row, links[row.hypothesis_id], tower.tokenizer, student.tokenizer)
-        for row in read_rows(args.translations, Translation)
-        if row.hypothesis_id in wanted
-    ]
-    task = make_task(student, tower, [row for row in rows if row.source_positions], values, args.seed)
+    aligned = read_aligned(args.translations, args.alignments, wanted)
+    rows = [token_pairs(row, link, tower.tokenizer, student.tokenizer) for row, link in aligned]
+    task = make_task(student, tower, rows, values, args.seed)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")

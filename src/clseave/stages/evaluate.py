@@ -13,7 +13,17 @@ import torch
 
 from clseave import cli, metrics, numerics, params
 from clseave.encoders import embed_texts, load_encoder
-from clseave.records import Example, Prediction, Translation, read_rows, read_splits, read_vectors, rows_of, write_rows
+from clseave.records import (
+    Example,
+    Prediction,
+    Translation,
+    read_rows,
+    read_splits,
+    read_vectors,
+    require,
+    rows_of,
+    write_rows,
+)
 from clseave.storage import write_json
 from clseave.teacher import judge, load_head
 
@@ -25,7 +35,7 @@ def embed_hypotheses(args: Namespace, examples: list[Example], batch_size: int) 
     """The encoder's vector of each example's hypothesis, (N, D); every distinct text is encoded once."""
     texts = {row.hypothesis_id: row.text for row in read_rows(args.hypotheses, Translation)}
     wanted = list(dict.fromkeys(row.hypothesis_id for row in examples))
-    rows_of(wanted, {key: row for row, key in enumerate(texts)}, f"text in {args.hypotheses}")
+    require(wanted, texts, f"text in {args.hypotheses}")
     encoder = load_encoder(args.encoder, args.head, args.assembly)
     vectors = embed_texts(encoder, [texts[key] for key in wanted], batch_size)
     place = {key: row for row, key in enumerate(wanted)}
