@@ -80,7 +80,7 @@ def start(root: Path, *command: str, env: dict[str, str] | None = None, umask: i
 def run(root: Path, *command: str, code: int = 0, env: dict[str, str] | None = None, umask: int = -1) -> str:
     """Output and errors together; the exit code must be `code`."""
     found, out, errors = start(root, *command, env=env, umask=umask)
-    assert found == code, f"{' '.join(command)}: exit code {found}, expected {code}\n{out}\n{errors}"
+    assert found == code, f"{' '.join(command)}: exit code {found}, expected {code}\n{(out + errors)[-4000:]}"
     return out + errors
 
 
