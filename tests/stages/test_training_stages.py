@@ -55,7 +55,7 @@ CHANGES = {
         "clip": {"text": TOWER, "vision": TOWER, "projection": 16, "vocabulary": 900, "steps": 100, "batch_size": 4},
         "mbert": {"tower": TOWER | {"layers": 2, "width": 20}, "vocabulary": 900, "steps": 100, "batch_size": 4},
     },
-    "clip_ve": {"batch_size": 32, "epochs": 3, "patience": 3, "hidden": 8},
+    "clip_ve": {"batch_size": 32, "epochs": 6, "patience": 3, "hidden": 8},
     "autoencoder": {"epochs": 2},
     "clteave": {"epochs": 2},
     "clseave": {"epochs": 3, "patience": 3, "dropout": 0.1},
