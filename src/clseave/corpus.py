@@ -14,7 +14,7 @@ from clseave.facts import KINDS, Fact, all_facts, both_visible, label_scenes
 from clseave.labels import CONTRADICTION, LABELS
 from clseave.scenes import sample_scenes, split_of
 
-BALANCE = 4  # how much more an even use of a statement's labels counts than an even use of statements
+BALANCE = 20  # how much more an even use of a statement's labels counts than an even use of statements
 
 
 @dataclass(frozen=True)
