@@ -7,7 +7,8 @@ import pytest
 
 
 def test_readme_shows_the_current_results_and_pipeline(repo_root):
-    done = subprocess.run([sys.executable, "src/readme.py", "--check"], cwd=repo_root, capture_output=True, text=True)
+    command = [sys.executable, "src/readme.py", "--check"]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -19,7 +19,8 @@ def write_params(path: Path, seeds: tuple[int, ...]) -> None:
     """The committed `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
     values = read_yaml(PARAMS)
     evaluations = [entry for entry in values["evaluations"] if entry["name"] in RIGHT]
-    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations}
+    models = ["clip_ve", "hypothesis_only"]
+    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations, "ve_models": models}
     path.write_text(json.dumps(values | changes), encoding="utf-8")
 
 
@@ -65,9 +66,8 @@ def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
 def write_curves(folder: Path, languages: list[str], seed: int) -> None:
     """Training curves of three epochs."""
     epochs = (1, 2, 3)
-    write_csv(
-        folder / f"clip_ve-seed{seed}.csv",
-        [
+    for model in ("clip_ve", "hypothesis_only"):
+        rows = [
             {
                 "epoch": epoch,
                 "train_loss": 1 / epoch,
@@ -77,23 +77,29 @@ def write_curves(folder: Path, languages: list[str], seed: int) -> None:
                 "learning_rate": 0.001,
             }
             for epoch in epochs
-        ],
-    )
+        ]
+        write_csv(folder / f"{model}-seed{seed}.csv", rows)
     for language in languages:
-        write_csv(
-            folder / f"clseave-{language}-seed{seed}.csv",
-            [
-                {
-                    "epoch": epoch,
-                    "train_mse": 0.01 / epoch,
-                    "dev_mse": 0.02 / epoch,
-                    "dev_mae": 0.1 / epoch,
-                    "dev_cosine": 0.9,
-                    "learning_rate": 0.001,
-                }
-                for epoch in epochs
-            ],
-        )
+        rows = [
+            {
+                "epoch": epoch,
+                "train_mse": 0.01 / epoch,
+                "dev_mse": 0.02 / epoch,
+                "dev_mae": 0.1 / epoch,
+                "dev_cosine": 0.9,
+                "learning_rate": 0.001,
+            }
+            for epoch in epochs
+        ]
+        write_csv(folder / f"clseave-{language}-seed{seed}.csv", rows)
+    for model in ("autoencoder", "clteave-de"):
+        write_csv(folder / f"{model}-seed{seed}.csv", [{"epoch": epoch, "train_loss": 1 / epoch} for epoch in epochs])
+
+
+def write_training(folder: Path, languages: list[str], seed: int) -> None:
+    """What each training stage settled on."""
+    for model in ("clip_ve", "hypothesis_only", *(f"clseave-{language}" for language in languages)):
+        write_json(folder / f"{model}-seed{seed}.json", {"seed": seed, "lr": 0.001, "epoch": 3})
 
 
 def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Path:
@@ -106,12 +112,12 @@ def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Pa
         for name in RIGHT:
             write_evaluation(reports, name, seed, known)
         write_curves(reports / "curves", LANGUAGES, seed)
+        write_training(reports / "training", LANGUAGES, seed)
     for number, language in enumerate(LANGUAGES):
         write_json(
             reports / f"metrics/align/{language}.json",
             {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30},
         )
-    write_json(reports / "training/seed0/clseave-de.json", {"seed": 0, "lr": 0.001, "epoch": 3})
     write_json(
         root / "data/mini/counts.json",
         {
@@ -130,7 +136,7 @@ def compare_arguments(root: Path, expected: Path, profile: str = "mini") -> list
         "params": root / "params.yaml",
         "metrics": reports / "metrics",
         "predictions": reports / "predictions",
-        "alignment": reports / "metrics" / "align",
+        "training": reports / "training",
         "curves": reports / "curves",
         "expected": expected,
         "out-metrics": reports / "metrics.json",

@@ -95,23 +95,29 @@ def test_a_corpus_without_kinds_or_seen_flags(tmp_path, expected):
 
 
 @pytest.mark.parametrize(
-    "stale", ["metrics/seed0/nl.json", "metrics/seed1/en.json", "predictions/seed0/nl.jsonl", "metrics/align/nl.json"]
+    "stale",
+    [
+        *("metrics/seed0/nl.json", "metrics/seed1/en.json", "predictions/seed0/nl.jsonl", "metrics/align/nl.json"),
+        *("training/clseave-nl-seed0.json", "curves/clseave-nl-seed0.csv", "curves/clteave-ko-seed0.csv"),
+    ],
 )
 def test_a_stale_file_stops_the_comparison(tmp_path, expected, stale):
     reports = make(tmp_path)
     path = reports / stale
     path.parent.mkdir(exist_ok=True)
     path.write_text("{}")
-    with pytest.raises(UserError, match=f"{stale} belongs to no entry of evaluations, languages and seeds"):
+    with pytest.raises(UserError, match=f"names no such model or language any more, delete: .*{stale}"):
         compare.main(compare_arguments(tmp_path, expected))
     assert not (reports / "results.md").exists()
 
 
-@pytest.mark.parametrize("missing", ["metrics/seed0/ko.json", "predictions/seed0/en.jsonl", "metrics/align/de.json"])
+@pytest.mark.parametrize(
+    "missing", ["metrics/seed0/ko.json", "predictions/seed0/en.jsonl", "training/clseave-de-seed0.json"]
+)
 def test_a_missing_file_is_named(tmp_path, expected, missing):
     reports = make(tmp_path)
     (reports / missing).unlink()
-    with pytest.raises(UserError, match=f"{missing} is missing"):
+    with pytest.raises(UserError, match=f"missing, `dvc repro` makes them: .*{missing}"):
         compare.main(compare_arguments(tmp_path, expected))
 
 

@@ -28,12 +28,12 @@ from clseave.training import Task, make_optimiser, train
 KEYS = ("languages", "autoencoder", "sampler")
 
 
-def read_languages(folder: Path, languages: list[str]) -> list[Path]:
-    """Files of exactly these languages. UserError names one too many: DVC keeps what an earlier run left."""
-    extra = sorted({path.stem for path in folder.glob("*.jsonl")} - set(languages) - {"en"})
-    if extra:
-        raise UserError(f"{folder} also holds {', '.join(extra)}, which `languages` does not name: remove the file")
-    return [folder / f"{language}.jsonl" for language in languages]
+def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
+    """Each language's file in every folder. UserError lists files too many: DVC keeps what an earlier run left."""
+    found = [path for folder in folders for path in sorted(folder.glob("*.jsonl"))]
+    if stale := [str(path) for path in found if path.stem not in {"en", *languages}]:
+        raise UserError(f"params.yaml names no such language any more, delete: {' '.join(stale)}")
+    return [[folder / f"{language}.jsonl" for folder in folders] for language in languages]
 
 
 def aligned_words(
@@ -61,9 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     numerics.seed_torch(args.seed)
     mbert, tokenizer = load_mbert(args.mbert).eval(), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
-    files = zip(
-        *(read_languages(folder, values.languages) for folder in (args.hypotheses, args.alignments)), strict=True
-    )
+    files = language_files([args.hypotheses, args.alignments], values.languages)
     rows = [row for texts, links in files for row in aligned_words(texts, links, wanted, tokenizer)]
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size)
     lengths = np.array([len(ids) for ids, _ in rows])

@@ -1,6 +1,6 @@
 """Put all evaluations side by side: tables, intervals, differences to English, and the thesis's values.
 
-Reads:  the metrics, predictions, alignment scores and curves that `evaluations`, `languages` and `seeds` name;
+Reads:  the metrics, predictions, alignment scores, training metrics and curves that `params.yaml` names;
         the thesis's values.
 Writes: the wide metrics JSON, small tables (CSV and Markdown), the README's results table.
 Thesis: Table 4.1, section 4.1, Tables A.2 and A.3.
@@ -8,7 +8,7 @@ Cost:   about 5 seconds, 0.3 GiB.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,19 +22,33 @@ from clseave.records import Prediction, read_rows
 from clseave.storage import read_json, write_csv, write_json, write_text
 from clseave.verdicts import Outcome
 
-KEYS = ("languages", "seeds", "evaluations")
-PATHS = "params metrics predictions alignment curves expected out-metrics out-tables out-results".split()
+KEYS = ("languages", "seeds", "ve_models", "token_languages", "evaluations")
+PATHS = "params metrics predictions training curves expected out-metrics out-tables out-results".split()
 
 
-def check_files(folder: Path, named: Iterable[str], beside: Path | None = None) -> None:
-    """UserError names the first file that is missing from a folder, or that nothing in `params.yaml` names."""
-    wanted = {folder / name for name in named}
-    found = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    found = {path for path in found if beside is None or beside not in path.parents}
-    for path in sorted(wanted - found):
-        raise UserError(f"{path} is missing: `dvc repro` makes it")
-    for path in sorted(found - wanted):
-        raise UserError(f"{path} belongs to no entry of evaluations, languages and seeds in params.yaml: delete it")
+def check_files(folders: dict[Path, set[str]]) -> None:
+    """UserError lists what is missing from the folders, or what `params.yaml` no longer names (DVC keeps old files)."""
+    wanted = {folder / name for folder, names in folders.items() for name in names}
+    found = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
+    if missing := sorted(wanted - found):
+        raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
+    if stale := sorted(found - wanted):
+        raise UserError(f"params.yaml names no such model or language any more, delete: {' '.join(map(str, stale))}")
+
+
+def expected_files(paths: argparse.Namespace, values: SimpleNamespace, names: list[str]) -> dict[Path, set[str]]:
+    """The files that each folder must hold, no more; only the curves of backbones are optional."""
+    seeds = [f"seed{seed}" for seed in values.seeds]
+    judged = [f"{seed}/{name}" for seed in seeds for name in names]
+    trained = [*values.ve_models, *(f"clseave-{code}" for code in values.languages)]
+    tokens = ["autoencoder", *(f"clteave-{code}" for code in values.token_languages)]
+    backbones = {path.name for path in paths.curves.glob("backbones-*.csv")}
+    return {
+        paths.metrics: {f"{name}.json" for name in judged} | {f"align/{code}.json" for code in values.languages},
+        paths.predictions: {f"{name}.jsonl" for name in judged},
+        paths.training: {f"{name}-{seed}.json" for name in trained for seed in seeds},
+        paths.curves: {f"{name}-{seed}.csv" for name in trained + tokens for seed in seeds} | backbones,
+    }
 
 
 def read_curves(folder: Path, languages: Sequence[str], seeds: Sequence[int]) -> dict[Any, float]:
@@ -54,9 +68,8 @@ def read_curves(folder: Path, languages: Sequence[str], seeds: Sequence[int]) ->
 def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Outcome]:
     """All evaluations, English first, after checking that the folders hold exactly their files."""
     names = list(dict.fromkeys((verdicts.ENGLISH, *values.languages, *(entry.name for entry in values.evaluations))))
+    check_files(expected_files(paths, values, names))
     files = {name: [f"seed{seed}/{name}" for seed in values.seeds] for name in names}
-    check_files(paths.metrics, [f"{file}.json" for group in files.values() for file in group], beside=paths.alignment)
-    check_files(paths.predictions, [f"{file}.jsonl" for group in files.values() for file in group])
     return [
         verdicts.outcome(
             name,
@@ -70,7 +83,6 @@ def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Ou
 
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
     """Alignment scores, one row a language."""
-    check_files(folder, [f"{code}.json" for code in languages])
     return [{"language": code, "label": tables.NAMES[code], **read_json(folder / f"{code}.json")} for code in languages]
 
 
@@ -78,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Compare what `params.yaml` names; UserError on a missing or a stale file."""
     paths = cli.parse(argv, __doc__, PATHS, names=["profile-name"])
     values = params.load(paths.params, paths.params, KEYS)
-    outcomes, alignment = read_outcomes(paths, values), read_alignment(paths.alignment, values.languages)
+    outcomes, alignment = read_outcomes(paths, values), read_alignment(paths.metrics / "align", values.languages)
     own_profile, expected = verdicts.parse(params.read_yaml(paths.expected))
     measured: dict[Any, float | None] = dict(read_curves(paths.curves, values.languages, values.seeds))
     measured |= {(one.name, key, None): one.mean(key) for one in outcomes for key in ("accuracy", "loss")}
