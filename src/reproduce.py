@@ -323,7 +323,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     state = State(plan, flags, args.jobs)
     final: list[Running] = []
     say(f"{profile}: {len(plan.candidates)} of {len(plan.stages)} stages to look at, {args.jobs} at a time")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):  # also where the parent shell had it ignored
+        signal.signal(sign, signal.default_int_handler)
     try:
         run_stages(state)
         good = not state.failed and verify(final)

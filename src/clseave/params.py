@@ -20,7 +20,9 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; profiles are {', '.join(profile_names(Path(path).parent))}") from error
+        folder = Path(path).parent
+        hint = f"; profiles are {', '.join(profile_names(folder))}" if folder.name == "profiles" else ""
+        raise UserError(f"{path}: no such file{hint}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -84,7 +86,7 @@ def _check_references(path: Path | str, values: Params) -> None:
     made = {"text_encoder": encoders, "head": heads}
     names: list[str] = list(values.languages)
     for number, entry in enumerate(values.evaluations):
-        where = f"{path}: evaluations[{number}]"
+        where = f"{path}: evaluations.{number}"
         if entry.name in names:
             raise UserError(f"{where}.name: found {entry.name!r} twice, allowed: names not used by another entry")
         names.append(entry.name)
@@ -95,6 +97,11 @@ def _check_references(path: Path | str, values: Params) -> None:
             raise UserError(
                 f"{where}.hypotheses: found {entry.hypotheses!r}, allowed: en, {', '.join(values.languages)}"
             )
+    english = [
+        entry.name for entry in values.evaluations if (entry.text_encoder, entry.hypotheses) == ("clip_ve", "en")
+    ]
+    if "en" not in english:
+        raise UserError(f"{path}: evaluations: no entry `en` of clip_ve on en, to which all others are compared")
     for code in values.token_languages:
         if code not in values.languages:
             raise UserError(f"{path}: token_languages: found {code!r}, allowed: {', '.join(values.languages)}")

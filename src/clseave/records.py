@@ -106,8 +106,14 @@ def distinct_hypotheses(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def read_splits(folder: Path | str, splits: Iterable[str] = SPLITS) -> list[Example]:
-    """Examples of several splits, in the order of the splits."""
-    return [row for split in splits for row in read_rows(Path(folder) / f"{split}.jsonl", Example)]
+    """Examples of several splits, in the order of the splits. UserError names a pair id that stands there twice."""
+    rows = [row for split in splits for row in read_rows(Path(folder) / f"{split}.jsonl", Example)]
+    known: set[str] = set()
+    for row in rows:
+        if row.pair_id in known:
+            raise UserError(f"{folder}: pair_id {row.pair_id} stands there twice: each example counts once")
+        known.add(row.pair_id)
+    return rows
 
 
 def write_vectors(folder: Path | str, ids: list[str], vectors: np.ndarray) -> None:

@@ -29,11 +29,15 @@ def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text with special tokens, cut to the model's length. UserError names a blank text."""
+    """Token ids of each text with special tokens. UserError names a blank text, or one too long for the model."""
     for text in texts:
         if not text.strip():
             raise UserError(f"a blank text cannot be encoded: {text!r}")
-    return tokenizer(list(texts), truncation=True, max_length=tokenizer.model_max_length).input_ids if texts else []
+    rows = tokenizer(list(texts)).input_ids if texts else []
+    for text, row in zip(texts, rows, strict=True):
+        if len(row) > tokenizer.model_max_length:
+            raise UserError(f"{len(row)} tokens, the model takes {tokenizer.model_max_length}: {text!r}")
+    return rows
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

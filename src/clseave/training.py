@@ -41,7 +41,7 @@ def make_optimiser(
 
 @dataclass
 class Task:
-    """What a stage trains: `step(rows)` returns the loss to minimise, `validate()` figures with "dev_loss" first.
+    """What a stage trains: `step(rows)` returns the loss to minimise, `validate()` the figure to lower first.
 
     `batches(epoch)` gives the rows of each step. `clip` bounds the gradient's norm; None leaves it.
     """

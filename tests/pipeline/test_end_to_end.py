@@ -353,11 +353,9 @@ def test_one_line_adds_a_language_and_removing_it_names_what_is_left(work: Path)
         output = answer[1] + answer[2]
         error = re.search(r"^error: (.*)$", output, re.MULTILINE)
         assert error and "zh" in error[1], f"the error names no file of zh:\n{output}"
-        words = [work / word.strip(",;:`'") for word in error[1].split()]
-        path = next(word for word in words if word.exists())
-        path = path / "zh.jsonl" if path.is_dir() else path
-        path.unlink()
-        removed.append(path.relative_to(work))
+        for word in error[1].partition("delete:")[2].split():
+            (work / word).unlink()
+            removed.append(word)
     assert removed, "nothing was said about the files of the language that is gone"
     assert answer[0] == 0, f"still failing after {removed}:\n{answer[1]}\n{answer[2]}"
     paths = [f"reports/tiny/{name}" for name in ("metrics", "tables", "metrics.json", "results.md")]

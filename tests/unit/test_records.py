@@ -149,3 +149,9 @@ def test_rows_of_ids():
     assert rows_of(["b", "a", "b"], {"a": 0, "b": 1}, "vector").tolist() == [1, 0, 1]
     with pytest.raises(UserError, match="no teacher vector for id c"):
         rows_of(["a", "c"], {"a": 0}, "teacher vector")
+
+
+def test_an_example_that_stands_twice_is_named(tmp_path):
+    write_rows(tmp_path / "dev.jsonl", [EXAMPLE, EXAMPLE])
+    with pytest.raises(UserError, match="pair_id dev-1 stands there twice"):
+        read_splits(tmp_path, ["dev"])

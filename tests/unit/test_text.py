@@ -27,11 +27,10 @@ def test_a_tokenizer_that_ends_otherwise_raises():
 
 
 @TOKENIZERS
-def test_a_long_text_keeps_its_end_token_when_it_is_cut(tokenizer):
-    rows = encode(tokenizer, ["red circle " * 40, "red"])
-    assert len(rows[0]) == tokenizer.model_max_length
-    assert {row[-1] for row in rows} == {end_id(tokenizer)}
-    assert all(row.count(end_id(tokenizer)) == 1 for row in rows)
+def test_a_text_that_is_too_long_is_named_and_never_cut(tokenizer):
+    with pytest.raises(UserError, match=f"82 tokens, the model takes {tokenizer.model_max_length}: 'red circle"):
+        encode(tokenizer, ["red", "red circle " * 40])
+    assert [row[-1] for row in encode(tokenizer, ["red", "red circle"])] == [end_id(tokenizer)] * 2
 
 
 @TOKENIZERS

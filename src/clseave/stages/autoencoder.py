@@ -1,6 +1,6 @@
 """Train the multilingual autoencoder on mBERT's states of aligned words, all languages together.
 
-Reads:  alignments and translations of every language, mBERT.
+Reads:  train examples, alignments and translations of every language, mBERT, CLIP for its width.
 Writes: the autoencoder, a curve.
 Thesis: 3.2.2 (linear layer and ReLU each way, mean squared error; its final training loss is 0.1529).
 Cost:   about a minute.

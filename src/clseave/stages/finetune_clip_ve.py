@@ -1,7 +1,7 @@
 """Fine-tune CLIP's text tower and the head on English visual entailment, or one of the two blind controls.
 
 Reads:  examples, image vectors, CLIP.
-Writes: text tower in Hugging Face layout and head; curve; metrics of the best epoch.
+Writes: text tower in Hugging Face layout (none for image_only) and head; curve; metrics of the best epoch.
 Thesis: 3.1.2, Eq. 3.1-3.3; the head's details are those of its author's code.
 Cost:   about 3 minutes, 1 GiB.
 """
