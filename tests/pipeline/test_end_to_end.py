@@ -381,7 +381,7 @@ def test_the_report_shows_no_model_that_params_do_not_name(work: Path) -> None:
         (r"^profile: .*$", "profile: nosuch", ["profile", "'nosuch'", "mini", "tiny"]),
         (r"^( *)- ja$", r"\1- fr", ["languages.1", "'fr'", "'nl'"]),
         (r"^( *- name: en\b.*\n +text_encoder: ).*$", r"\1bert",
-         ["evaluations.0.text_encoder", "'bert'", "'clip_ve'"]),
+         ["evaluations.0.text_encoder", "'bert'", "clip_ve, clseave/de"]),
     ],
     ids=["unknown key", "not a number", "out of range", "no such profile", "no such language", "no such model"],
 )  # fmt: skip
