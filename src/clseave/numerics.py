@@ -5,9 +5,14 @@ the values act exactly as if exported, and they override whatever the user's she
 inherit them.
 """
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from clseave.errors import UserError
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +23,7 @@ PINS = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_CBWR": "COMPATIBLE",  # the only MKL branch that is the same on Intel and AMD
     "ATEN_CPU_CAPABILITY": "avx2",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # the setting with which CUDA's matrix products repeat
     "OPENBLAS_CORETYPE": "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "PYTHONHASHSEED": "0",
@@ -34,11 +40,12 @@ def pin() -> None:
     os.environ.update(PINS)
 
 
-def seed_torch(seed: int) -> "torch.Generator":
-    """Seed torch, turn off what differs between processors, and return a generator for sampling.
+def start_torch(seed: int, device: str) -> "torch.device":
+    """Seed torch, turn off what differs between processors, and resolve "cpu", "cuda" or "auto" to a device.
 
     oneDNN and NNPACK have no variable that turns them off. Their kernels differ by instruction set, NNPACK's in the
-    convolution of CLIP's patches for batches of 16 images and more.
+    convolution of CLIP's patches for batches of 16 images and more. UserError when "cuda" finds no GPU; "auto" says so
+    and takes the CPU.
     """
     import torch  # only the stages that compute with torch pay for loading it
 
@@ -47,4 +54,9 @@ def seed_torch(seed: int) -> "torch.Generator":
     torch.backends.nnpack.set_flags(False)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)
+    found = torch.cuda.is_available()
+    if device == "cuda" and not found:
+        raise UserError("device: found 'cuda', but torch sees no GPU: `make check-thesis` says what to install")
+    if device == "auto" and not found:
+        log.warning("no GPU found: running on the CPU, which takes the full-size models many times longer")
+    return torch.device("cpu" if device == "cpu" or not found else "cuda")

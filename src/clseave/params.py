@@ -12,7 +12,19 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from clseave.errors import UserError
-from clseave.schema import STEPS_PER_LINE, Params, Profile, Section
+from clseave.schema import (
+    GOLD_LANGUAGES,
+    SPLITS,
+    STEPS_PER_LINE,
+    Backbones,
+    Params,
+    Photos,
+    Profile,
+    Scenes,
+    Section,
+    SnliVeRows,
+    HubRows,
+)
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
@@ -67,8 +79,16 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     except ValidationError as error:
         raise UserError(_one_line(path, Profile, error)) from error
     _check_references(params, values)
-    _check_shares(path, profile)
-    _check_shapes(path, profile)
+    _check_kinds(path, profile)
+    _check_languages(params, values, path, profile)
+    if isinstance(profile.source, Scenes):
+        _check_shares(path, profile.source)
+    else:
+        _check_photos(path, profile.source)
+    if isinstance(profile.backbones, Backbones):
+        _check_shapes(path, profile.backbones, profile.align_words.layer)
+    else:
+        _check_revisions(path, profile)
     return values, profile
 
 
@@ -107,19 +127,68 @@ def _check_references(path: Path | str, values: Params) -> None:
             raise UserError(f"{path}: token_languages: found {code!r}, allowed: {', '.join(values.languages)}")
 
 
-def _check_shares(path: Path, profile: Profile) -> None:
+def _check_kinds(path: Path, profile: Profile) -> None:
+    """The miniature's own tools know its own sentences only."""
+    if isinstance(profile.source, Scenes):
+        return
+    gold = "gold" in profile.align_words.segmenters.values()
+    for key, found, wrong, allowed in (
+        ("backbones.kind", profile.backbones.kind, isinstance(profile.backbones, Backbones), "hub"),
+        ("translate.backend", profile.translate.backend, profile.translate.backend == "gold", "google, nmt, files"),
+        ("align_words.segmenters", "gold", gold, "bert, whitespace, jieba, fugashi"),
+    ):
+        if wrong:
+            raise UserError(f"{path}: {key}: found {found!r}, allowed with source.kind photos: {allowed}")
+
+
+def _check_languages(params: Path | str, values: Params, path: Path, profile: Profile) -> None:
+    """A language that the translator speaks, and a segmenter for each."""
+    for number, code in enumerate(values.languages):
+        if code == "en":
+            raise UserError(f"{params}: languages.{number}: found 'en', allowed: target languages; English is the source")
+        if profile.translate.backend == "gold" and code not in GOLD_LANGUAGES:
+            known = ", ".join(GOLD_LANGUAGES)
+            raise UserError(f"{params}: languages.{number}: found {code!r}, allowed with {path}: {known}")
+    if "default" not in profile.align_words.segmenters:
+        raise UserError(f"{path}: align_words.segmenters: no `default`, which languages without an entry take")
+
+
+def _check_shares(path: Path, source: Scenes) -> None:
     """Shares of a whole name every split and sum to one."""
     for key in ("content_shares", "fact_shares", "images"):
-        shares = getattr(profile.source, key)
-        if set(shares) != {"train", "dev", "test"}:
-            raise UserError(f"{path}: source.{key}: found {', '.join(shares)}, allowed: train, dev and test, each once")
+        shares = getattr(source, key)
+        _check_splits(path, f"source.{key}", shares)
         if key != "images" and abs(sum(shares.values()) - 1) > 1e-9:
             raise UserError(f"{path}: source.{key}: found a sum of {sum(shares.values()):g}, allowed: 1")
 
 
-def _check_shapes(path: Path, profile: Profile) -> None:
+def _check_splits(path: Path, key: str, found: dict[str, Any]) -> None:
+    """A mapping names every split."""
+    if set(found) != set(SPLITS):
+        raise UserError(f"{path}: {key}: found {', '.join(found)}, allowed: train, dev and test, each once")
+
+
+def _check_photos(path: Path, source: Photos) -> None:
+    """Where the rows of each split come from."""
+    if isinstance(source.rows, SnliVeRows):
+        _check_splits(path, "source.rows.files", source.rows.files)
+    if isinstance(source.rows, HubRows):
+        _check_splits(path, "source.rows.splits", source.rows.splits)
+
+
+def _check_revisions(path: Path, profile: Profile) -> None:
+    """What comes from a hub is pinned."""
+    models = {"backbones.clip": profile.backbones.clip, "backbones.mbert": profile.backbones.mbert}
+    if profile.translate.backend == "nmt":
+        models["translate.model"] = profile.translate.model
+    for key, model in models.items():
+        if not model.id.startswith((".", "/")) and model.revision is None:
+            raise UserError(f"{path}: {key}.revision: found none, allowed: the 40 hex digits of a commit of {model.id}")
+
+
+def _check_shapes(path: Path, backbones: Backbones, layer: int) -> None:
     """Sizes that fit each other, which a model would otherwise find out much later."""
-    clip, mbert = profile.backbones.clip, profile.backbones.mbert
+    clip, mbert = backbones.clip, backbones.mbert
     for name, tower in (("clip.text", clip.text), ("clip.vision", clip.vision), ("mbert.tower", mbert.tower)):
         if tower.width % tower.heads:
             found = f"found {tower.heads}, allowed: a divisor of the width {tower.width}"
@@ -130,9 +199,8 @@ def _check_shapes(path: Path, profile: Profile) -> None:
     if clip.projection != clip.text.width:  # CLTEAVE's direct assembly takes one for the other, as in CLIP B/16
         found = f"found {clip.projection}, allowed: the text tower's width {clip.text.width}"
         raise UserError(f"{path}: backbones.clip.projection: {found}")
-    if profile.align_words.layer > mbert.tower.layers:
-        found = f"found {profile.align_words.layer}, allowed: 1 to {mbert.tower.layers}"
-        raise UserError(f"{path}: align_words.layer: {found}")
+    if layer > mbert.tower.layers:
+        raise UserError(f"{path}: align_words.layer: found {layer}, allowed: 1 to {mbert.tower.layers}")
 
 
 def _validate(path: Path | str, model: type[Section], key: str, content: dict[str, Any]) -> Any:

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 
 from clseave.errors import UserError
 from clseave.labels import LABELS
+from clseave.schema import SPLITS
 from clseave.storage import atomic, read_json, read_jsonl, write_json, write_jsonl
 
-SPLITS = ("train", "dev", "test")
 
 
 def hypothesis_id(english: str) -> str:

@@ -13,7 +13,12 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sampler = Literal["bucket", "random"]
-TargetLanguage = Literal["de", "nl", "ja", "ko", "zh"]
+TargetLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Device = Literal["cpu", "cuda", "auto"]
+GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
+SPLITS = ("train", "dev", "test")
 
 
 class Section(BaseModel):
@@ -48,6 +53,48 @@ class Scenes(Section):
     two_panels: Share
     noise: Annotated[int, Field(ge=0, le=60)]
     text_lines: Positive  # per language, for masked language modelling
+
+
+class Download(Section):
+    """A file that the user may place in the profile's source folder; without it, it is fetched from `url`."""
+
+    file: str
+    url: str | None
+    sha256: Sha256 | None  # None: computed and recorded at the first download
+
+
+class SnliRows(Download):
+    """SNLI 1.0 as a zip, or a folder of the same files, split by the official lists of images."""
+
+    format: Literal["snli"]
+    train_val: Download
+    test: Download
+    dev_images: Positive  # the last images of the train_val list
+
+
+class SnliVeRows(Section):
+    """Ready-made JSON Lines, a file for each split: SNLI-VE, its early schema, or XVNLI."""
+
+    format: Literal["snli_ve"]
+    files: dict[str, str]
+
+
+class HubRows(Section):
+    """A data set of the Hugging Face hub, or a local one by its path; `splits` gives its name for each of ours."""
+
+    format: Literal["hub"]
+    id: str
+    revision: Revision | None
+    splits: dict[str, str]
+
+
+class Photos(Section):
+    """A corpus of photos: SNLI-VE over Flickr30k. Files are named relative to the profile's source folder."""
+
+    kind: Literal["photos"]
+    rows: Annotated[SnliRows | SnliVeRows | HubRows, Field(discriminator="format")]
+    photos: str  # a folder, a tar or a zip
+    expected_counts: str  # "official", "none", or a JSON file
 
 
 class Tower(Section):
@@ -97,6 +144,59 @@ class Backbones(Section):
     mbert: MbertBackbone
 
 
+class Pretrained(Section):
+    """A model of the Hugging Face hub at a pinned revision, or (when `id` starts with "." or "/") a local folder."""
+
+    id: str
+    revision: Revision | None
+    weights: Literal["safetensors", "convert"]  # convert: read pytorch_model.bin, weights only, where no other is
+
+
+class HubBackbones(Section):
+    """The pre-trained models: fetched."""
+
+    kind: Literal["hub"]
+    clip: Pretrained
+    mbert: Pretrained
+
+
+class GoldTranslation(Section):
+    """The grammar's own translations."""
+
+    backend: Literal["gold"]
+
+
+class GoogleTranslation(Section):
+    """deep-translator's GoogleTranslator: several hypotheses a request, a line each."""
+
+    backend: Literal["google"]
+    characters: Annotated[int, Field(gt=0, lt=5000)]  # of one request, at most
+    requests_per_second: Annotated[float, Field(gt=0)]  # of all threads together
+    threads: Positive
+    timeout_s: Annotated[float, Field(gt=0)]
+    retries: Natural
+    corrections: str | None  # a file of translations that take the place of recorded failures
+
+
+class NmtTranslation(Section):
+    """A sequence-to-sequence model of `transformers`."""
+
+    backend: Literal["nmt"]
+    model: Pretrained
+    beams: Positive
+    batch_tokens: Positive  # of the English side, padding counted
+    max_new_tokens: Positive
+    corrections: str | None
+
+
+class FileTranslation(Section):
+    """Translations someone already has: LANGUAGE.jsonl or LANGUAGE.tsv in a folder."""
+
+    backend: Literal["files"]
+    folder: str
+    corrections: str | None
+
+
 class ClipVe(Section):
     """Fine-tuning of CLIP's text tower and the head (thesis 3.1, Table A.1)."""
 
@@ -109,6 +209,8 @@ class ClipVe(Section):
     rows_per_hypothesis: Positive
     epochs: Positive
     patience: Positive
+    keep: Literal["best", "last"]
+    validation: Literal["dev", "train_fifth"]
     dropout: Share
     hidden: Positive
 
@@ -143,7 +245,9 @@ class Clseave(Section):
     warmup: Share
     batch_size: Positive
     epochs: Positive
-    patience: Positive
+    stop_after: Positive | None
+    patience: Positive | None
+    keep: Literal["best", "last"]
 
 
 class AlignWords(Section):
@@ -152,6 +256,7 @@ class AlignWords(Section):
     layer: Positive
     threshold: Rate
     batch_size: Positive
+    segmenters: dict[str, Literal["gold", "bert", "whitespace", "jieba", "fugashi"]]  # by language; and "default"
 
 
 class Params(Section):
@@ -169,11 +274,16 @@ class Params(Section):
 class Profile(Section):
     """`profiles/<name>.yaml`."""
 
+    device: Device
     sampler: Sampler
-    source: Scenes
-    backbones: Backbones
+    max_resident_gb: Annotated[float, Field(ge=0)]
+    source: Annotated[Scenes | Photos, Field(discriminator="kind")]
+    backbones: Annotated[Backbones | HubBackbones, Field(discriminator="kind")]
     encode_batch: Positive
-    translate: Literal["gold"]
+    skip_broken: bool
+    translate: Annotated[
+        GoldTranslation | GoogleTranslation | NmtTranslation | FileTranslation, Field(discriminator="backend")
+    ]
     align_words: AlignWords
     clip_ve: ClipVe
     autoencoder: AutoencoderParams

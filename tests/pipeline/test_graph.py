@@ -22,10 +22,11 @@ GENERATED = [name for name in PROFILES if name != "thesis"]  # profiles that nee
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "numerics", "errors", "cli", "schema", "params", "labels", "storage", "records",
-    "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "images",
-    "text", "vocabulary", "checkpoints", "batches", "training", "pretraining",
-    "fusion", "pooling", "teacher", "student", "translation", "alignment", "pairs", "autoencoder", "encoders",
+    "errors", "numerics", "cli", "schema", "params", "labels", "storage", "downloads", "records",
+    "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "images",
+    "text", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
+    "fusion", "pooling", "teacher", "student", "answers", "google", "nmt", "translation",
+    "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "verdicts", "tables", "figures", "notebook",
 )  # fmt: skip
 

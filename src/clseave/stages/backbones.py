@@ -33,7 +33,7 @@ def train_clip(source: schema.Scenes, backbones: schema.Backbones, text: Path, o
     settings = backbones.clip
     captions = [line for lines, _ in caption_batches(source, 20, settings.batch_size, backbones.seed) for line in lines]
     tokenizer = clip_tokenizer(captions + read_texts(text, ("en",)), settings.vocabulary, settings.max_tokens)
-    numerics.seed_torch(backbones.seed)
+    numerics.start_torch(backbones.seed, "cpu")
     model = build_clip(settings, tokenizer, IMAGE_SIZE)
     pairs = caption_batches(source, settings.steps, settings.batch_size, backbones.seed)
     task = contrastive_task(model, tokenizer, pairs, settings.batch_size)
@@ -56,7 +56,7 @@ def train_mbert(backbones: schema.Backbones, text: Path, out: Path) -> Curve:
     settings = backbones.mbert
     texts = read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
-    numerics.seed_torch(backbones.seed)
+    numerics.start_torch(backbones.seed, "cpu")
     model = build_mbert(settings, tokenizer)
     task = masked_language_task(model, tokenizer, texts, settings, backbones.seed)
     optimiser, schedule = make_optimiser(
