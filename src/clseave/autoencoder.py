@@ -26,6 +26,7 @@ class Autoencoder(nn.Module):
     def __init__(self, wide: int, narrow: int):
         """`wide` is mBERT's width, `narrow` that of CLIP's text tower."""
         super().__init__()
+        self.wide, self.narrow = wide, narrow
         self.encoder = nn.Sequential(nn.Linear(wide, narrow), nn.ReLU())
         self.decoder = nn.Sequential(nn.Linear(narrow, wide), nn.ReLU())
 
@@ -39,7 +40,7 @@ class Autoencoder(nn.Module):
             save_file(self.state_dict(), temporary)
         write_json(
             Path(folder) / "autoencoder.json",
-            {"wide": self.encoder[0].in_features, "narrow": self.encoder[0].out_features},
+            {"wide": self.wide, "narrow": self.narrow},
         )
 
     @classmethod
@@ -59,6 +60,13 @@ class TokenStudent(nn.Module):
         self.end = end_id(tokenizer)
         self.tower: TextTower | None = None
         self.assembly: Assembly = "direct"
+
+    @property
+    def width(self) -> int:
+        """Size of a sentence vector."""
+        if self.tower and self.assembly != "direct":
+            return self.tower.width
+        return self.autoencoder.narrow
 
     def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Last token states of mBERT, (B, T) -> (B, T, wide)."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from tqdm import tqdm
 
 from clseave.autoencoder import Assembly, TokenStudent
 from clseave.batches import in_order
@@ -31,11 +33,11 @@ def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
 
 @torch.no_grad()
 def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torch.Tensor:
-    """Sentence vectors, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
-    rows = encode(encoder.tokenizer, texts)
-    order = sorted(range(len(rows)), key=lambda row: (len(rows[row]), row))
-    vectors = [
-        encoder(*pad([rows[order[n]] for n in part], encoder.tokenizer.pad_token_id))
-        for part in in_order(len(order), batch_size)
-    ]
-    return torch.cat(vectors)[torch.tensor(order).argsort()]
+    """Sentence vectors on the CPU, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
+    rows, device = encode(encoder.tokenizer, texts), next(encoder.parameters()).device
+    order = np.argsort(rows.lengths, kind="stable")
+    vectors = torch.empty(len(rows), encoder.width)
+    for part in tqdm(in_order(len(order), batch_size), desc="sentence vectors", unit="batch", disable=None):
+        inputs = pad([rows[row] for row in order[part]], encoder.tokenizer.pad_token_id, device)
+        vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()
+    return vectors

@@ -7,23 +7,26 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from clseave.errors import UserError
+from clseave.faults import one_line
 from clseave.schema import (
     GOLD_LANGUAGES,
     SPLITS,
     STEPS_PER_LINE,
     Backbones,
+    HubBackbones,
+    HubRows,
+    NmtTranslation,
     Params,
     Photos,
     Profile,
     Scenes,
     Section,
     SnliVeRows,
-    HubRows,
 )
 
 
@@ -69,7 +72,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     try:
         values = Params.model_validate(read_yaml(params))
     except ValidationError as error:
-        raise UserError(_one_line(params, Params, error)) from error
+        raise UserError(one_line(params, Params, error)) from error
     allowed = profile_names(Path(profiles))
     if values.profile not in allowed:
         raise UserError(f"{params}: profile: found {values.profile!r}, allowed: {', '.join(allowed)}")
@@ -77,10 +80,10 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     try:
         profile = Profile.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError(_one_line(path, Profile, error)) from error
-    _check_references(params, values)
+        raise UserError(one_line(path, Profile, error)) from error
     _check_kinds(path, profile)
     _check_languages(params, values, path, profile)
+    _check_references(params, values)
     if isinstance(profile.source, Scenes):
         _check_shares(path, profile.source)
     else:
@@ -88,7 +91,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     if isinstance(profile.backbones, Backbones):
         _check_shapes(path, profile.backbones, profile.align_words.layer)
     else:
-        _check_revisions(path, profile)
+        _check_revisions(path, profile.backbones, profile.translate)
     return values, profile
 
 
@@ -145,7 +148,9 @@ def _check_languages(params: Path | str, values: Params, path: Path, profile: Pr
     """A language that the translator speaks, and a segmenter for each."""
     for number, code in enumerate(values.languages):
         if code == "en":
-            raise UserError(f"{params}: languages.{number}: found 'en', allowed: target languages; English is the source")
+            raise UserError(
+                f"{params}: languages.{number}: found 'en', allowed: target languages; English is the source"
+            )
         if profile.translate.backend == "gold" and code not in GOLD_LANGUAGES:
             known = ", ".join(GOLD_LANGUAGES)
             raise UserError(f"{params}: languages.{number}: found {code!r}, allowed with {path}: {known}")
@@ -176,11 +181,11 @@ def _check_photos(path: Path, source: Photos) -> None:
         _check_splits(path, "source.rows.splits", source.rows.splits)
 
 
-def _check_revisions(path: Path, profile: Profile) -> None:
+def _check_revisions(path: Path, backbones: HubBackbones, translate: Section) -> None:
     """What comes from a hub is pinned."""
-    models = {"backbones.clip": profile.backbones.clip, "backbones.mbert": profile.backbones.mbert}
-    if profile.translate.backend == "nmt":
-        models["translate.model"] = profile.translate.model
+    models = {"backbones.clip": backbones.clip, "backbones.mbert": backbones.mbert}
+    if isinstance(translate, NmtTranslation):
+        models["translate.model"] = translate.model
     for key, model in models.items():
         if not model.id.startswith((".", "/")) and model.revision is None:
             raise UserError(f"{path}: {key}.revision: found none, allowed: the 40 hex digits of a commit of {model.id}")
@@ -209,35 +214,8 @@ def _validate(path: Path | str, model: type[Section], key: str, content: dict[st
         raise UserError(f"{path}: {key}: missing; allowed keys: {', '.join(model.model_fields)}")
     field = model.model_fields[key]
     try:
-        annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        extras = [*field.metadata, *([Field(discriminator=field.discriminator)] if field.discriminator else [])]
+        annotation: Any = Annotated[field.annotation, *extras] if extras else field.annotation
         return TypeAdapter(annotation).validate_python(content[key], strict=True)
     except ValidationError as error:
-        raise UserError(_one_line(path, model, error, (key,))) from error
-
-
-def _one_line(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """The first fault as "file: key: found ..., allowed: ...", and how many more there are."""
-    first = error.errors()[0]
-    location = prefix + tuple(first["loc"])
-    key = ".".join(str(part) for part in location).replace(".[key]", "")
-    if first["type"] == "extra_forbidden":
-        fault = f"unknown key; allowed keys: {', '.join(_siblings(model, location))}"
-    elif first["type"] == "missing":
-        fault = f"missing; expected keys: {', '.join(_siblings(model, location))}"
-    else:
-        message = first["msg"][0].lower() + first["msg"][1:]
-        fault = f"found {first['input']!r}, allowed: {message.removeprefix('input should be ')}"
-    more = error.error_count() - 1
-    return f"{path}: {key}: {fault}" + (f" (and {more} more)" if more else "")
-
-
-def _siblings(model: type[Section], location: tuple[Any, ...]) -> list[str]:
-    """The keys allowed beside the last one of a location."""
-    current: Any = model
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        current = current.model_fields[part].annotation
-        for inner in getattr(current, "__args__", ()) or ():
-            current = inner if isinstance(inner, type) and issubclass(inner, Section) else current
-    return list(current.model_fields) if hasattr(current, "model_fields") else []
+        raise UserError(one_line(path, model, error, (key,))) from error

@@ -16,7 +16,7 @@ def pool_at_end(states: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tens
     if not bool(found.any(dim=1).all()):
         row = int((~found.any(dim=1)).nonzero()[0])
         raise ValueError(f"row {row} has no end token {end}: was it cut, or made by another tokenizer?")
-    return states[torch.arange(len(ids)), found.int().argmax(dim=1)]
+    return states[torch.arange(len(ids), device=ids.device), found.int().argmax(dim=1)]
 
 
 def pool(states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, end: int, how: Pooling) -> torch.Tensor:

@@ -1,20 +1,21 @@
 """The row types that stages exchange, and vectors by id. Rows are joined by id, never by line number."""
 
 import hashlib
+import json
+import struct
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.schema import SPLITS
-from clseave.storage import atomic, read_json, read_jsonl, write_json, write_jsonl
-
+from clseave.storage import atomic, iter_jsonl, read_json, write_json, write_jsonl
 
 
 def hypothesis_id(english: str) -> str:
@@ -85,19 +86,22 @@ def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignmen
     write_jsonl(path, (asdict(row) for row in rows))
 
 
-def read_rows(path: Path | str, kind: type[Row]) -> list[Row]:
-    """Read rows of one type. UserError names file, line and field when a row does not fit the type."""
+def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
+    """Yield rows of one type. UserError names file, line and field when a row does not fit the type."""
     names = {field.name for field in fields(kind)}
-    rows = []
-    for number, raw in enumerate(read_jsonl(path), start=1):
+    for number, raw in enumerate(iter_jsonl(path), start=1):
         if raw.keys() != names:
             odd = ", ".join(sorted(raw.keys() ^ names))
             raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {odd}")
         try:
-            rows.append(kind(**raw))
+            yield kind(**raw)
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
-    return rows
+
+
+def read_rows(path: Path | str, kind: type[Row]) -> list[Row]:
+    """All rows of `iter_rows`."""
+    return list(iter_rows(path, kind))
 
 
 def distinct_hypotheses(examples: Iterable[Example]) -> dict[str, str]:
@@ -127,16 +131,41 @@ def write_vectors(folder: Path | str, ids: list[str], vectors: np.ndarray) -> No
     write_json(folder / "ids.json", ids)
 
 
-def read_vectors(folder: Path | str) -> tuple[dict[str, int], np.ndarray]:
-    """Row number by id, and the vectors (N, D). UserError when the two files disagree."""
+def read_vectors(folder: Path | str, resident_gb: float = float("inf")) -> tuple[dict[str, int], np.ndarray]:
+    """Row number by id, and the vectors (N, D): in memory, or mapped from the file when they exceed `resident_gb`.
+
+    UserError when the two files disagree, or one is no such file.
+    """
     folder = Path(folder)
     ids: list[Any] = read_json(folder / "ids.json")
-    vectors = load_file(folder / "vectors.safetensors")["vectors"]
+    vectors = _map_vectors(folder / "vectors.safetensors")
+    if vectors.nbytes <= resident_gb * 1e9:
+        vectors = np.array(vectors)
     if len(ids) != len(vectors):
         raise UserError(
             f"{folder}: {len(ids)} ids for {len(vectors)} vectors: delete the folder and run its stage again"
         )
     return {key: row for row, key in enumerate(ids)}, vectors
+
+
+def _map_vectors(path: Path) -> np.ndarray:
+    """The one tensor of a safetensors file, mapped: its header gives shape, type and place."""
+    try:
+        with open(path, "rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            if size > path.stat().st_size:
+                raise ValueError("the header is longer than the file")
+            header = json.loads(stream.read(size))["vectors"]
+        start, end = header["data_offsets"]
+        shape = tuple(header["shape"])
+        mapped = np.memmap(path, dtype="<f4", mode="r", offset=8 + size + start, shape=shape)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run the stage that writes it (`dvc repro`)") from error
+    except (struct.error, ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} holds no vectors: delete its folder and run its stage again") from error
+    if header["dtype"] != "F32" or end - start != mapped.nbytes:
+        raise UserError(f"{path} holds {header['dtype']}, expected float32: delete its folder and run its stage again")
+    return mapped
 
 
 def require(ids: Iterable[str], known: Collection[str], what: str) -> None:

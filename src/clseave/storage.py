@@ -55,21 +55,30 @@ def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
             lines.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
-    """Read one JSON object a line. UserError names the file and the line that does not parse."""
-    rows = []
+def iter_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
+    """Yield one JSON object a line. UserError names the file and the line that does not parse."""
     try:
-        with open(path, encoding="utf-8") as lines:
+        with open(path, "rb") as lines:
             for number, line in enumerate(lines, start=1):
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
-                rows.append(row)
+                yield _parse_line(path, number, line)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the stage that writes it (`dvc repro`)") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}:{len(rows) + 1}: not a JSON object: {error}") from error
-    return rows
+
+
+def _parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
+    """The object of one line."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except ValueError as error:  # neither UTF-8 nor JSON
+        raise UserError(f"{path}:{number}: not a JSON object: {error}") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
+    return row
+
+
+def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
+    """All rows of `iter_jsonl`."""
+    return list(iter_jsonl(path))
 
 
 def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:

@@ -9,7 +9,17 @@ from clseave.records import SPLITS
 Row = Mapping[str, Any]
 Text = Callable[[Row], str]
 DASH = "–"
-NAMES = {"en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese"}
+NAMES = {
+    "en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese",
+    "ar": "Arabic", "es": "Spanish", "fr": "French", "ru": "Russian",
+}  # fmt: skip
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, or its code."""
+    return NAMES.get(code, code)
+
+
 
 
 def label_of(name: str) -> str:

@@ -63,7 +63,7 @@ class ClipVE(nn.Module):
     def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Hypothesis vectors, (B, T) -> (B, D); zeros, without running the tower, when the control sees none."""
         if self.inputs == "image_only":
-            return torch.zeros(len(ids), self.tower.width)
+            return torch.zeros(len(ids), self.tower.width, device=ids.device)
         return self.tower(ids, mask)
 
     def judge(self, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:

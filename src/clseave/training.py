@@ -13,6 +13,7 @@ from tqdm import tqdm
 log = logging.getLogger(__name__)
 
 Schedule = Literal["constant", "linear"]
+Keep = Literal["best", "last"]
 Curve = list[dict[str, float]]
 
 
@@ -63,15 +64,18 @@ def train(
     schedule: torch.optim.lr_scheduler.LambdaLR,
     epochs: int,
     patience: int | None = None,
+    *,
+    keep: Keep = "best",
+    stop_after: int | None = None,
 ) -> int:
-    """Train, append a row an epoch to `task.curve`, and leave the best epoch's weights in the module.
+    """Train, append a row an epoch to `task.curve`, and leave the best epoch's weights, or the last's, in the module.
 
     The best epoch has the lowest first figure of `validate`; training stops after `patience` epochs without a
-    better one. Without `validate` the last epoch counts. Returns the epoch kept, from 1. RuntimeError on a loss
-    that is not finite.
+    better one, or after epoch `stop_after` of a schedule made for `epochs`. Without `validate` the last epoch
+    counts. Returns the epoch kept, from 1. RuntimeError on a loss that is not finite.
     """
     best, kept, state = float("inf"), 0, None
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, min(epochs, stop_after or epochs) + 1):
         loss, rate = _train_epoch(task, optimiser, schedule, epoch, epochs)
         row = {"epoch": epoch, task.loss_name: round(loss, 6)}
         row |= task.train_figures() if task.train_figures else {}
@@ -89,13 +93,15 @@ def train(
             )
         if score < best:
             best, kept = score, epoch
-            state = {name: value.clone() for name, value in task.module.state_dict().items()}
+            if keep == "best":
+                state = {name: value.clone() for name, value in task.module.state_dict().items()}
         elif patience is not None and epoch - kept >= patience:
             log.info("%s stops: no better epoch than %d in %d", task.name, kept, patience)
             break
-    task.module.load_state_dict(state or task.module.state_dict())
+    if state:
+        task.module.load_state_dict(state)
     task.module.eval()
-    return kept
+    return kept if keep == "best" else len(task.curve)
 
 
 def _train_epoch(

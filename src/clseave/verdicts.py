@@ -138,7 +138,7 @@ def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> d
     """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation."""
     keys = ("accuracy", "accuracy_seen", "accuracy_unseen")
     wide: dict[str, dict[str, Any]] = {key: {one.name: one.mean(key) for one in outcomes} for key in keys}
-    wide["aer"] = {row["language"]: row["aer"] for row in alignment}
+    wide["aer"] = {row["language"]: row["aer"] for row in alignment if row["aer"] is not None}
     wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in kind_rows(outcomes[0])}
     return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
 

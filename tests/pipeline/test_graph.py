@@ -18,26 +18,31 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "clseave"
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
-GENERATED = [name for name in PROFILES if name != "thesis"]  # profiles that need no data from outside
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "numerics", "cli", "schema", "params", "labels", "storage", "downloads", "records",
+    "errors", "numerics", "cli", "schema", "faults", "params", "labels", "storage", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "images",
-    "text", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
+    "text", "vectors", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
     "fusion", "pooling", "teacher", "student", "answers", "google", "nmt", "translation",
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
-    "metrics", "verdicts", "tables", "figures", "notebook",
+    "metrics", "calibration", "significance", "slices", "distances", "verdicts", "published", "tables", "figures",
+    "notebook",
 )  # fmt: skip
 
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40
 # What may be longer, and why: "path" or "path::function".
 LONGER: dict[str, str] = {
     "src/clseave/lexicon.py": "tables of words and sentence patterns in six languages",
+    "src/clseave/schema.py": "one class for each group of values",
     "src/clseave/grammar.py": "six languages' noun phrases side by side",
 }
 # First parts of paths: a command's argument below one of them must be declared.
 DECLARED_FOLDERS = {"data", "models", "reports", "profiles", "notebooks", "docs", "src"}
+
+# What the user places is no dependency: who has pulled what was made from it can work on without it. `prepare` and
+# `translate` write its hashes into what they make.
+USERS_OWN = re.compile(r"data/[a-z]+/source")
 
 needs_pipeline = pytest.mark.skipif(not (ROOT / "dvc.yaml").exists(), reason="dvc.yaml is not written yet")
 
@@ -222,7 +227,7 @@ def test_paths_in_commands_are_declared(profile: str) -> None:
     for stage in resolve(profile):
         declared = [*stage.deps, *stage.outs, *stage.params]
         for word in stage.cmd.split()[2:]:
-            if "/" in word and Path(word).parts[0] in DECLARED_FOLDERS:
+            if "/" in word and Path(word).parts[0] in DECLARED_FOLDERS and not USERS_OWN.fullmatch(word):
                 assert any(touches(word, path) for path in declared), f"{stage.name}: {word} is not declared"
 
 
@@ -305,7 +310,7 @@ def test_each_output_has_one_producer(profile: str) -> None:
 
 
 @needs_pipeline
-@pytest.mark.parametrize("profile", GENERATED)
+@pytest.mark.parametrize("profile", PROFILES)
 def test_each_dependency_is_produced_or_in_git(profile: str) -> None:
     outs = {out for stage in resolve(profile) for out in stage.outs}
     deps = {dep for stage in resolve(profile) for dep in stage.deps}

@@ -104,9 +104,12 @@ class World:
                 **self.common,
                 examples=out / "examples",
                 hypotheses=out / "hypotheses" / "en.jsonl",
-                images=out / "images.zip",
+                images=out / "images",
                 text=out / "pretraining",
                 counts=out / "counts.json",
+                source=out / "source",
+                downloads=out / "downloads",
+                problems=out / "problems",
             )
         )
 
@@ -126,7 +129,9 @@ class World:
             arguments(
                 **self.common,
                 examples=self / "data/examples",
-                images=self / "data/images.zip",
+                images=self / "data/images",
+                source=self / "data/source",
+                checkpoints=self / "checkpoints",
                 clip=self / "models/clip",
                 out=self / out,
             )
@@ -138,6 +143,8 @@ class World:
                 **self.common,
                 language=language,
                 hypotheses=self / "data/hypotheses/en.jsonl",
+                source=self / "data/source",
+                store=self / "translations",
                 out=self / f"data/hypotheses/{language}.jsonl",
             )
         )
@@ -313,7 +320,7 @@ def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_wor
     assert len({row.hypothesis_id for row in english}) == len(english)
     assert all(row.source == row.text and row.target == "en" for row in english)
     ids = sorted({row.image_id for row in rows})
-    assert {image.size for _, image in read_archive(data / "images.zip", ids)} == {(32, 32)}
+    assert {image.size for _, image in read_archive(data / "images/archive.zip", ids)} == {(32, 32)}
     assert sorted(path.name for path in (data / "pretraining").iterdir()) == [
         f"{code}.txt" for code in ("de", "en", "ja", "ko", "nl", "zh")
     ]
@@ -375,7 +382,7 @@ def test_image_vectors_belong_to_their_images(world):
     index, vectors = read_vectors(world / "data/image_vectors")
     ids = list(index)[::7]
     model = CLIPModel.from_pretrained(world / "models/clip").eval()
-    pictures = [image for _, image in read_archive(world / "data/images.zip", ids)]
+    pictures = [image for _, image in read_archive(world / "data/images/archive.zip", ids)]
     with torch.no_grad():
         pixels = load_processor(world / "models/clip")(pictures, return_tensors="pt").pixel_values
         wanted = model.get_image_features(pixel_values=pixels).pooler_output

@@ -51,6 +51,60 @@ def test_the_committed_values_pass(files):
     assert (values.profile, values.lr, profile.source.kinds_per_image) == ("mini", 1e-4, 3)
 
 
+@pytest.fixture
+def thesis(tmp_path, repo_root):
+    """`check` on profile `thesis` with one value changed."""
+
+    def run(path=(), value=None):
+        values = params.read_yaml(repo_root / "params.yaml") | {"profile": "thesis"}
+        profile = params.read_yaml(repo_root / "profiles" / "thesis.yaml")
+        here = profile
+        for key in path[:-1]:
+            here = here[key]
+        if path:
+            here[path[-1]] = value
+        (tmp_path / "profiles").mkdir(exist_ok=True)
+        (tmp_path / "params.yaml").write_text(json.dumps(values))
+        (tmp_path / "profiles" / "thesis.yaml").write_text(json.dumps(profile))
+        return params.check(tmp_path / "params.yaml", tmp_path / "profiles")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "part"),
+    [
+        (("source", "rows", "format"), "csv", "source.rows.format: found 'csv', allowed: snli, snli_ve, hub"),
+        (("source", "rows", "dev_images"), 0, "source.rows.dev_images: found 0"),
+        (("source", "rows", "sha256"), "abc", "source.rows.sha256: found 'abc'"),
+        (("source", "rows", "test", "url"), 7, "source.rows.test.url: found 7"),
+        (("source", "rows"), {"format": "snli_ve", "files": {"train": "a"}}, "source.rows.files: found train,"),
+        (("backbones", "clip", "revision"), "main", "backbones.clip.revision: found 'main'"),
+        (("backbones", "clip", "revision"), None, "backbones.clip.revision: found none, allowed: the 40 hex digits"),
+        (("translate",), {"backend": "gold"}, "translate.backend: found 'gold', allowed with source.kind photos"),
+        (("align_words", "segmenters", "ja"), "gold", "align_words.segmenters: found 'gold', allowed with"),
+        (("clip_ve", "keep"), "first", "clip_ve.keep: found 'first'"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_of_the_thesis_profile_is_named(thesis, path, value, part):
+    with pytest.raises(UserError) as caught:
+        thesis(path, value)
+    assert part in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_thesis_profile_takes_languages_that_the_grammar_does_not_know(thesis, tmp_path):
+    _, profile = thesis()
+    assert profile.source.rows.dev_images == 1000 and profile.clseave.lr_scale == 1.0
+    text = (tmp_path / "params.yaml").read_text().replace('"languages": ["de"', '"languages": ["fr", "de"')
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.check(tmp_path / "params.yaml", tmp_path / "profiles")[0].languages[0] == "fr"
+
+
+def test_a_local_folder_needs_no_revision(thesis):
+    folder = {"id": "./clip", "revision": None, "weights": "safetensors"}
+    assert thesis(("backbones", "clip"), folder)[1].backbones.clip.id == "./clip"
+
+
 def test_every_shipped_profile_validates(repo_root, tmp_path):
     names = params.profile_names(repo_root / "profiles")
     assert {"mini", "tiny"} <= set(names)
@@ -99,11 +153,24 @@ def test_every_shipped_profile_validates(repo_root, tmp_path):
         # Unknown names.
         ("params/profile", "huge", ["params.yaml: profile:", "found 'huge'", "allowed: mini"]),
         ("params/profile", "../mini", ["params.yaml: profile:", "found '../mini'"]),
-        ("params/languages", ["de", "fr"], ["params.yaml: languages.1:", "found 'fr'", "'de'", "'zh'"]),
+        (
+            "params/languages",
+            ["de", "fr"],
+            ["params.yaml: languages.1:", "found 'fr'", "allowed with", "mini.yaml: de, nl, ja, ko, zh"],
+        ),
         ("params/languages", ["en", "de"], ["params.yaml: languages.0:", "found 'en'"]),
         ("params/ve_models", ["clip"], ["params.yaml: ve_models.0:", "found 'clip'", "'clip_ve'"]),
         ("profile/sampler", "sorted", ["mini.yaml: sampler:", "found 'sorted'", "'bucket' or 'random'"]),
-        ("profile/translate", "google", ["mini.yaml: translate:", "found 'google'", "'gold'"]),
+        ("profile/translate", "google", ["mini.yaml: translate:", "found 'google'", "a valid dictionary"]),
+        ("profile/translate/backend", "bing", ["translate.backend: found 'bing', allowed: gold, google, nmt, files"]),
+        ("profile/translate/threads", 4, ["translate.threads: unknown key; allowed keys: backend"]),
+        ("profile/translate", {"backend": "files", "folder": "x"}, ["translate.corrections: missing; expected keys"]),
+        ("profile/source/kind", DELETE, ["source.kind: found None, allowed: scenes, photos"]),
+        ("profile/source/seed", "x", ["mini.yaml: source.seed: found 'x'"]),
+        ("profile/device", "gpu", ["mini.yaml: device: found 'gpu'", "'cpu', 'cuda' or 'auto'"]),
+        ("profile/align_words/segmenters", {"default": "x"}, ["align_words.segmenters.default: found 'x'"]),
+        ("profile/align_words/segmenters", {"ja": "gold"}, ["align_words.segmenters: no `default`"]),
+        ("profile/clseave/stop_after", 0, ["clseave.stop_after: found 0", "greater than 0"]),
         (
             "profile/clip_ve/schedule",
             "cosine",

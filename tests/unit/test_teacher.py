@@ -59,7 +59,7 @@ def test_a_saved_tower_gives_the_same_bits(tmp_path):
     assert torch.equal(again(IDS, MASK), made(IDS, MASK))
     # The configuration is that of the checkpoint, not transformers' defaults.
     assert (again.model.config.hidden_act, again.model.config.layer_norm_eps) == ("gelu", 1e-3)
-    assert encode(again.tokenizer, ENGLISH) == encode(made.tokenizer, ENGLISH)
+    assert encode(again.tokenizer, ENGLISH).tolist() == encode(made.tokenizer, ENGLISH).tolist()
     assert not any(module.training for module in again.eval().modules())
 
 

@@ -1,11 +1,12 @@
 """Text to ids: special tokens, cutting, padding, the end token."""
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import bert_text, clip_text
 
 from clseave.errors import UserError
-from clseave.text import PAD_MULTIPLE, encode, end_id, load_tokenizer, pad
+from clseave.text import PAD_MULTIPLE, Ragged, encode, end_id, load_tokenizer, pad
 
 TOKENIZERS = pytest.mark.parametrize("tokenizer", [bert_text(), clip_text()], ids=["bert", "clip"])
 
@@ -41,7 +42,25 @@ def test_a_blank_text_is_named(tokenizer, blank):
 
 
 def test_no_text_gives_no_row():
-    assert encode(bert_text(), []) == []
+    assert encode(bert_text(), []).tolist() == []
+
+
+def test_rows_of_unequal_length_come_back_as_they_were():
+    rows = [[5, 6, 7], [], [8], [-1, 2**31 - 1]]
+    table = Ragged.of(rows)
+    assert len(table) == 4 and table.lengths.tolist() == [3, 0, 1, 2]
+    assert table.tolist() == rows and table[3].tolist() == rows[3] and [row.tolist() for row in table] == rows
+    assert table.values.dtype == np.int32 and Ragged.joined([table, table]).tolist() == rows * 2
+    with pytest.raises(IndexError):
+        table[4]
+
+
+@TOKENIZERS
+def test_texts_are_encoded_the_same_in_chunks(tokenizer, monkeypatch):
+    texts = [f"red circle {'blue ' * (number % 3)}left" for number in range(7)]
+    whole = encode(tokenizer, texts).tolist()
+    monkeypatch.setattr("clseave.text.CHUNK", 3)
+    assert encode(tokenizer, texts).tolist() == whole == tokenizer(texts).input_ids
 
 
 def test_padding_by_hand():
@@ -70,7 +89,7 @@ def test_a_saved_tokenizer_gives_the_same_ids(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     again = load_tokenizer(tmp_path)
     texts = ["A red circle", "Ein blaues Quadrat", "左上に赤い円"]
-    assert encode(again, texts) == encode(tokenizer, texts)
+    assert encode(again, texts).tolist() == encode(tokenizer, texts).tolist()
     assert (again.model_max_length, again.pad_token_id) == (tokenizer.model_max_length, tokenizer.pad_token_id)
 
 

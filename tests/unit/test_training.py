@@ -63,7 +63,9 @@ class Number(nn.Module):
         self.register_buffer("steps", torch.tensor(0))
 
 
-def climb(scores=None, epochs=5, patience=None, losses=None, batches=(3, 1), **changes):
+def climb(
+    scores=None, epochs=5, *, patience=None, losses=None, batches=(3, 1), keep="best", stop_after=None, **changes
+):
     """Every step raises the weight by 1; `scores` are what validation says, epoch by epoch."""
     module, modes = Number(), []
 
@@ -87,7 +89,7 @@ def climb(scores=None, epochs=5, patience=None, losses=None, batches=(3, 1), **c
     )
     optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0)
-    return train(task, optimiser, schedule, epochs, patience), task, modes
+    return train(task, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop_after), task, modes
 
 
 def test_the_best_epochs_weights_and_buffers_are_kept():
@@ -112,6 +114,22 @@ def test_training_stops_after_so_many_epochs_without_a_better_one(scores, patien
     found, task, _ = climb(scores, epochs=len(scores), patience=patience)
     assert (found, len(task.curve)) == (kept, run)
     assert task.module.weight.item() == 2 * kept
+
+
+def test_the_last_epochs_weights_are_kept_when_asked_for():
+    # The thesis's way: training stops when the loss exceeds the epoch before, and that epoch's weights stay.
+    kept, task, _ = climb([5, 4, 6, 1], epochs=4, patience=1, keep="last")
+    assert (kept, len(task.curve), task.module.weight.item()) == (3, 3, 6)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", 2), ("last", 3)])
+def test_a_schedule_can_be_stopped_before_its_end(keep, kept):
+    found, task, _ = climb([5, 3, 4, 1, 0], stop_after=3, keep=keep)
+    assert (found, len(task.curve), task.module.weight.item()) == (kept, 3, 2 * kept)
+
+
+def test_a_stop_after_the_last_epoch_changes_nothing():
+    assert len(climb([5, 4, 3], epochs=3, stop_after=9)[1].curve) == 3
 
 
 def test_without_validation_the_last_epoch_counts():

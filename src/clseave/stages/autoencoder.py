@@ -22,10 +22,10 @@ from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import encode, load_tokenizer
+from clseave.text import Ragged, load_tokenizer
 from clseave.training import Task, make_optimiser, train
 
-KEYS = ("languages", "autoencoder", "sampler")
+KEYS = ("languages", "autoencoder", "sampler", "device")
 
 
 def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
@@ -37,15 +37,17 @@ def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]
 
 
 def aligned_words(
-    translations: Path, alignments: Path, wanted: set[str], tokenizer: PreTrainedTokenizerBase
-) -> list[tuple[list[int], list[int]]]:
-    """Token ids and the positions of aligned words of each wanted sentence of one language."""
-    rows = read_aligned(translations, alignments, wanted)
-    found = []
-    for (row, link), ids in zip(rows, encode(tokenizer, [row.text for row, _ in rows]), strict=True):
-        starts = first_positions(tokenizer, row.text, link.target_words)
-        found.append((ids, sorted({starts[j] for _, j in link.pairs})))
-    return found
+    files: list[list[Path]], wanted: set[str], tokenizer: PreTrainedTokenizerBase
+) -> tuple[Ragged, Ragged]:
+    """Token ids of each wanted sentence of all languages, and the positions of its aligned words."""
+    tokens, positions = [], []
+    for translations, alignments in files:
+        rows = read_aligned(translations, alignments, wanted)
+        ids, starts = first_positions(tokenizer, [row.text for row, _ in rows], [link.target_words for _, link in rows])
+        tokens.append(ids)
+        places = ([found[j] for _, j in link.pairs] for (_, link), found in zip(rows, starts, strict=True))
+        positions.append(Ragged.of(sorted({place for place in row if place is not None}) for row in places))
+    return Ragged.joined(tokens), Ragged.joined(positions)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,24 +60,23 @@ def main(argv: list[str] | None = None) -> None:
     )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.autoencoder
-    numerics.seed_torch(args.seed)
-    mbert, tokenizer = load_mbert(args.mbert).eval(), load_tokenizer(args.mbert)
+    device = numerics.start_torch(args.seed, values.device)
+    mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
     files = language_files([args.hypotheses, args.alignments], values.languages)
-    rows = [row for texts, links in files for row in aligned_words(texts, links, wanted, tokenizer)]
-    model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size)
-    lengths = np.array([len(ids) for ids, _ in rows])
+    tokens, positions = aligned_words(files, wanted, tokenizer)
+    model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
 
     def step(chosen: np.ndarray) -> torch.Tensor:
-        ids, mask = batch([rows[row][0] for row in chosen], tokenizer)
+        ids, mask = batch([tokens[row] for row in chosen], tokenizer, device)
         with torch.no_grad():
             states = gather(
-                mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [rows[row][1] for row in chosen]
+                mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [positions[row] for row in chosen]
             )
         return functional.mse_loss(model(states), states)
 
     def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(lengths, settings.batch_size, values.sampler, [args.seed, epoch])
+        return draw_batches(tokens.lengths, settings.batch_size, values.sampler, [args.seed, epoch])
 
     task = Task("autoencoder", model, batches, step)
     groups = [{"params": model.parameters(), "lr": settings.lr}]

@@ -23,26 +23,23 @@ from clseave.teacher import TextTower
 from clseave.text import load_tokenizer
 from clseave.training import Task, make_optimiser, train
 
-KEYS = ("sampler", "clteave")
+KEYS = ("sampler", "clteave", "device")
 
 
-def make_task(
-    student: TokenStudent, tower: TextTower, rows: list[TokenPairs], values: SimpleNamespace, seed: int
-) -> Task:
+def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values: SimpleNamespace, seed: int) -> Task:
     """Mean squared error between the encoded mBERT states and CLIP-VE's, over all aligned words of a batch."""
-    lengths = np.array([max(len(row.source), len(row.target)) for row in rows])
+    lengths = np.maximum(data.source.lengths, data.target.lengths)
+    device = next(student.parameters()).device
 
     def step(chosen: np.ndarray) -> torch.Tensor:
-        pairs = [rows[row] for row in chosen]
-        with torch.no_grad():
-            teacher = gather(
-                tower.final_states(*batch([row.source for row in pairs], tower.tokenizer)),
-                [row.source_positions for row in pairs],
-            )
-        states = student.states(*batch([row.target for row in pairs], student.tokenizer))
-        return functional.mse_loss(
-            student.autoencoder.encoder(gather(states, [row.target_positions for row in pairs])), teacher
+        source, target, left, right = (
+            [side[row] for row in chosen]
+            for side in (data.source, data.target, data.source_positions, data.target_positions)
         )
+        with torch.no_grad():
+            teacher = gather(tower.final_states(*batch(source, tower.tokenizer, device)), left)
+        states = student.states(*batch(target, student.tokenizer, device))
+        return functional.mse_loss(student.autoencoder.encoder(gather(states, right)), teacher)
 
     def batches(epoch: int) -> list[np.ndarray]:
         return draw_batches(lengths, values.clteave.batch_size, values.sampler, [seed, epoch])
@@ -60,13 +57,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clteave
-    numerics.seed_torch(args.seed)
-    tower = TextTower.load(args.teacher).eval().requires_grad_(False)
+    device = numerics.start_torch(args.seed, values.device)
+    tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
     student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
+    student.to(device)
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
     aligned = read_aligned(args.translations, args.alignments, wanted)
-    rows = [token_pairs(row, link, tower.tokenizer, student.tokenizer) for row, link in aligned]
-    task = make_task(student, tower, rows, values, args.seed)
+    task = make_task(student, tower, token_pairs(aligned, tower.tokenizer, student.tokenizer), values, args.seed)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")

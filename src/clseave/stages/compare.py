@@ -82,8 +82,12 @@ def read_outcomes(paths: argparse.Namespace, values: SimpleNamespace) -> list[Ou
 
 
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Alignment scores, one row a language."""
-    return [{"language": code, "label": tables.NAMES[code], **read_json(folder / f"{code}.json")} for code in languages]
+    """Alignment scores, one row a language; error rates are None where the true pairs are not known."""
+    scores: dict[str, Any] = dict.fromkeys(("aer", "aer_diagonal", "precision", "recall"))
+    return [
+        {"language": code, "label": tables.language_name(code), **scores, **read_json(folder / f"{code}.json")}
+        for code in languages
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,14 +11,15 @@ from clseave.encoders import embed_texts
 from clseave.records import Translation, read_rows, write_vectors
 from clseave.teacher import TextTower
 
-KEYS = ("encode_batch",)
+KEYS = ("encode_batch", "device")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Embed with dropout off."""
     args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "teacher", "out"])
     settings = params.load(args.params, args.profile, KEYS)
-    numerics.seed_torch(0)
+    device = numerics.start_torch(0, settings.device)
     rows = read_rows(args.hypotheses, Translation)
-    vectors = embed_texts(TextTower.load(args.teacher).eval(), [row.text for row in rows], settings.encode_batch)
+    tower = TextTower.load(args.teacher).eval().to(device)
+    vectors = embed_texts(tower, [row.text for row in rows], settings.encode_batch)
     write_vectors(args.out, [row.hypothesis_id for row in rows], vectors.numpy())

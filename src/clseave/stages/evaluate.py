@@ -17,7 +17,8 @@ from clseave.records import (
     Example,
     Prediction,
     Translation,
-    read_rows,
+    examples_with_images,
+    iter_rows,
     read_splits,
     read_vectors,
     require,
@@ -27,16 +28,18 @@ from clseave.records import (
 from clseave.storage import write_json
 from clseave.teacher import judge, load_head
 
-KEYS = ("encode_batch",)
+KEYS = ("encode_batch", "device")
 DECIMALS = 4  # of a logit
 
 
-def embed_hypotheses(args: Namespace, examples: list[Example], batch_size: int) -> torch.Tensor:
+def embed_hypotheses(args: Namespace, examples: list[Example], batch_size: int, device: torch.device) -> torch.Tensor:
     """The encoder's vector of each example's hypothesis, (N, D); every distinct text is encoded once."""
-    texts = {row.hypothesis_id: row.text for row in read_rows(args.hypotheses, Translation)}
-    wanted = list(dict.fromkeys(row.hypothesis_id for row in examples))
+    wanted = dict.fromkeys(row.hypothesis_id for row in examples)
+    texts = {
+        row.hypothesis_id: row.text for row in iter_rows(args.hypotheses, Translation) if row.hypothesis_id in wanted
+    }
     require(wanted, texts, f"text in {args.hypotheses}")
-    encoder = load_encoder(args.encoder, args.head, args.assembly)
+    encoder = load_encoder(args.encoder, args.head, args.assembly).to(device)
     vectors = embed_texts(encoder, [texts[key] for key in wanted], batch_size)
     place = {key: row for row, key in enumerate(wanted)}
     return vectors[rows_of((row.hypothesis_id for row in examples), place, "hypothesis vector")]
@@ -59,9 +62,9 @@ def main(argv: list[str] | None = None) -> None:
     paths = "params profile examples hypotheses images encoder head predictions metrics".split()
     args = cli.parse(argv, __doc__, paths, names=["name", "split", "assembly"], numbers=["seed"])
     settings = params.load(args.params, args.profile, KEYS)
-    numerics.seed_torch(0)
-    examples = read_splits(args.examples, [args.split])
-    rows = predict(args, examples, embed_hypotheses(args, examples, settings.encode_batch))
+    device = numerics.start_torch(0, settings.device)
+    examples = examples_with_images(read_splits(args.examples, [args.split]), args.images)
+    rows = predict(args, examples, embed_hypotheses(args, examples, settings.encode_batch, device))
     write_rows(args.predictions, rows)
     summary = metrics.summary(
         [row.gold for row in rows],

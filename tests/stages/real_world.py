@@ -1,0 +1,186 @@
+"""Real photos and pairs in a folder of their own, and the pipeline's own commands run in it, stage by stage.
+
+Commands are read from dvc.yaml, so what is tested is what `dvc repro` would run. Sentences in the target languages are
+real ones, but of other photos: they show that real text goes through, not what a translation would score.
+"""
+
+import contextlib
+import importlib
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    PreTrainedTokenizerBase,
+)
+
+from clseave import params
+from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+PARALLEL = {
+    "de": "en-de.flickr30k_val_gmt.tsv",
+    "ja": "en-ja.flickr30k_val_gmt.tsv",
+    "ko": "en-ko.flickr30k_val_gmt.tsv",
+    "zh": "en-zh.flickr30k_val_gmt.tsv",
+}
+MODELS = ("clip_ve", "hypothesis_only", "image_only")
+
+
+@cache
+def pipeline() -> dict[str, Any]:
+    return YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+
+
+def arguments(stage: str, **item: Any) -> tuple[str, list[str]]:
+    """The module that a stage's command names, and the command's arguments for one entry of its matrix."""
+
+    def value(match: re.Match[str]) -> str:
+        found: Any = item
+        for key in match[1].split("."):
+            found = found[key]
+        return str(found)
+
+    words = shlex.split(re.sub(r"\$\{item\.([\w.]+)\}", value, pipeline()[stage]["cmd"]))
+    assert words[:2] == ["python", "src/run.py"]
+    return words[2], words[3:]
+
+
+def run(folder: Path, stage: str, **item: Any) -> None:
+    """Run one stage in `folder`, in this process."""
+    module, argv = arguments(stage, profile="real", **item)
+    with contextlib.chdir(folder):
+        importlib.import_module(f"clseave.stages.{module}").main(argv)
+
+
+def run_all(folder: Path, languages: Sequence[str]) -> None:
+    """Every stage of the pipeline, in order, seed 0."""
+    for stage, items in in_order(json.loads((folder / "params.yaml").read_text()), languages):
+        for item in items:
+            run(folder, stage, **item)
+
+
+def in_order(values: dict[str, Any], languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Stages with the entries of their matrices."""
+    each = [{"language": code, "seed": 0} for code in languages]
+    yield "check", [{}]
+    yield "prepare", [{}]
+    yield "backbones", [{"backbone": name} for name in ("clip", "mbert")]
+    yield "encode_images", [{}]
+    yield "translate", each
+    yield "align_words", each
+    yield "finetune_clip_ve", [{"model": name, "seed": 0} for name in MODELS]
+    yield "embed_english", [{"seed": 0}]
+    yield "autoencoder", [{"seed": 0}]
+    yield "clteave", each[:1]
+    yield "clseave", each
+    yield "evaluate_clseave", each
+    yield "evaluate", [{"evaluation": entry, "seed": 0} for entry in values["evaluations"]]
+    yield "compare", [{}]
+    yield "report", [{}]
+
+
+def pairs(data: Path, split: str) -> list[dict[str, Any]]:
+    """SNLI-VE rows as their file has them."""
+    return [json.loads(line) for line in (data / "snli_ve_real" / f"snli_ve_{split}.jsonl").read_text().splitlines()]
+
+
+def sentences(data: Path, language: str) -> list[str]:
+    """Real sentences of one language."""
+    lines = (data / "parallel" / PARALLEL[language]).read_text(encoding="utf-8").splitlines()[1:]
+    return [line.split("\t")[2] for line in lines]
+
+
+def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, int], changes: dict[str, Any]) -> None:
+    """Parameters, the user's files and the repository's, but for the models' folders `clip` and `mbert`."""
+    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real", "languages": list(languages)}
+    values |= {"token_languages": [languages[0]]}
+    profile = params.read_yaml(ROOT / "profiles" / "thesis.yaml")
+    profile |= {
+        "device": "cpu",
+        "source": {
+            "kind": "photos",
+            "rows": {"format": "snli_ve", "files": {split: f"{split}.jsonl" for split in rows}},
+            "photos": "photos",
+            "expected_counts": "none",
+        },
+        "backbones": {
+            "kind": "hub",
+            "clip": {"id": "./local/clip", "revision": None, "weights": "safetensors"},
+            "mbert": {"id": "./local/mbert", "revision": None, "weights": "safetensors"},
+        },
+        "translate": {"backend": "files", "folder": "translations", "corrections": None},
+    }
+    for key, value in changes.items():
+        profile[key] = profile[key] | value if isinstance(value, dict) else value
+    (folder / "profiles").mkdir(parents=True)
+    (folder / "params.yaml").write_text(json.dumps(values))
+    (folder / "profiles" / "real.yaml").write_text(json.dumps(profile))
+    for name in ("src", "notebooks"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "reports").mkdir()
+    (folder / "reports/expected.yaml").write_bytes((ROOT / "reports/expected.yaml").read_bytes())
+    source = folder / "data/real/source"
+    (source / "translations").mkdir(parents=True)
+    (source / "photos").symlink_to(data / "snli_ve_real/flickr30k_images")
+    hypotheses = []
+    for split, count in rows.items():
+        chosen = pairs(data, split)[:count]
+        (source / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen))
+        hypotheses += [row["sentence2"].strip() for row in chosen]
+    for language in languages:
+        texts = sentences(data, language)
+        lines = {text: texts[number % len(texts)] for number, text in enumerate(dict.fromkeys(hypotheses))}
+        table = "".join(f"{text}\t{other}\n" for text, other in lines.items())
+        (source / "translations" / f"{language}.tsv").write_text(table, encoding="utf-8")
+
+
+def clip_config(tokenizer: PreTrainedTokenizerBase, **shape: Any) -> CLIPConfig:
+    """CLIP ViT-B/16 as published (the default of `transformers` but for the patch), or smaller."""
+    text = {"vocab_size": 49408, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1} | shape.get("text", {})
+    vision = {"patch_size": 16, "image_size": 224} | shape.get("vision", {})
+    width = shape.get("projection", 512)
+    return CLIPConfig(
+        text_config=CLIPTextConfig(projection_dim=width, **text).to_dict(),
+        vision_config=CLIPVisionConfig(projection_dim=width, **vision).to_dict(),
+        projection_dim=width,
+    )
+
+
+def save_models(folder: Path, data: Path, languages: Sequence[str], *, full_size: bool) -> None:
+    """Random weights in the layout of the hub: the published shapes, or small ones."""
+    english = [row["sentence2"] for split in ("train", "dev", "test") for row in pairs(data, split)]
+    clip_words = clip_tokenizer(english, 1200, 77)
+    bert_words = bert_tokenizer(english + [text for code in languages for text in sentences(data, code)], 6000, 512)
+    small = {
+        "text": {"vocab_size": 1200, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+                 "num_attention_heads": 2},
+        "vision": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+                   "patch_size": 16, "image_size": 48},
+        "projection": 32,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    clip = CLIPModel(clip_config(clip_words, **({} if full_size else small)))
+    shape = {} if full_size else {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2,
+                                  "num_attention_heads": 2}  # fmt: skip
+    mbert = BertForMaskedLM(BertConfig(vocab_size=119547 if full_size else 6000, **shape))
+    size = clip.config.vision_config.image_size
+    for name, model, tokenizer in (("clip", clip, clip_words), ("mbert", mbert, bert_words)):
+        model.save_pretrained(folder / "local" / name)
+        tokenizer.save_pretrained(folder / "local" / name)
+    CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(
+        folder / "local/clip"
+    )

@@ -1,0 +1,120 @@
+"""Real photos and sentence pairs through every stage of the pipeline: small models by default, full-size ones slow."""
+
+import json
+
+import numpy as np
+import pytest
+from real_world import build, pairs, run, run_all, save_models
+
+from clseave.records import Alignment, Example, Prediction, Translation, hypothesis_id, read_rows, read_vectors
+
+pytestmark = pytest.mark.needs_data
+
+LANGUAGES = ("ja", "de")
+SMALL = {
+    "encode_batch": 64,
+    "align_words": {"layer": 1},
+    "clip_ve": {"epochs": 2, "text_lr": 1e-3, "head_lr": 1e-3},
+    "autoencoder": {"epochs": 1},
+    "clteave": {"epochs": 1},
+    "clseave": {"epochs": 3, "stop_after": 2},
+}
+ROWS = {"train": 481, "dev": 17, "test": 24}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, test_data):
+    """All stages, once, with small models."""
+    folder = tmp_path_factory.mktemp("real")
+    build(folder, test_data, LANGUAGES, ROWS, SMALL)
+    save_models(folder, test_data, LANGUAGES, full_size=False)
+    run_all(folder, LANGUAGES)
+    return folder
+
+
+def test_every_labelled_pair_is_an_example(world, test_data):
+    for split, count in ROWS.items():
+        rows = read_rows(world / f"data/real/examples/{split}.jsonl", Example)
+        official = {row["pairID"]: row for row in pairs(test_data, split)}
+        assert len(rows) == count and {row.pair_id for row in rows} == set(official)
+        for row in rows:
+            there = official[row.pair_id]
+            assert (row.image_id, row.label) == (there["Flickr30K_ID"], there["gold_label"])
+            assert row.hypothesis_id == hypothesis_id(there["sentence2"]) and row.kind is None
+
+
+def test_seen_says_whether_train_has_the_sentence(world):
+    trained = {row.hypothesis_id for row in read_rows(world / "data/real/examples/train.jsonl", Example)}
+    for split in ("dev", "test"):
+        for row in read_rows(world / f"data/real/examples/{split}.jsonl", Example):
+            assert row.seen == (row.hypothesis_id in trained)
+
+
+def test_every_photo_has_one_vector_and_every_hypothesis_one_translation_and_one_alignment(world):
+    examples = [row for split in ROWS for row in read_rows(world / f"data/real/examples/{split}.jsonl", Example)]
+    index, vectors = read_vectors(world / "data/real/image_vectors")
+    assert set(index) == {row.image_id for row in examples} and np.isfinite(vectors).all()
+    assert len(np.unique(vectors, axis=0)) == len(vectors)
+    wanted = {row.hypothesis_id for row in examples}
+    for language in LANGUAGES:
+        texts = read_rows(world / f"data/real/hypotheses/{language}.jsonl", Translation)
+        links = read_rows(world / f"data/real/alignments/{language}.jsonl", Alignment)
+        for rows in (texts, links):
+            assert {row.hypothesis_id for row in rows} == wanted and len(rows) == len(wanted)
+        by_id = {row.hypothesis_id: row.text for row in texts}
+        for row in links:  # each word stands in the text, in order
+            assert "".join(row.target_words) == "".join(by_id[row.hypothesis_id].split())
+            assert all(i < len(row.source_words) and j < len(row.target_words) for i, j in row.pairs)
+
+
+def test_japanese_is_cut_into_words(world):
+    rows = read_rows(world / "data/real/alignments/ja.jsonl", Alignment)
+    assert min(len(row.target_words) for row in rows) > 2
+
+
+def test_every_evaluation_judged_every_test_pair(world, test_data):
+    golden = {row["pairID"]: row["gold_label"] for row in pairs(test_data, "test")}
+    found = sorted((world / "reports/real/predictions/seed0").glob("*.jsonl"))
+    evaluations = json.loads((world / "params.yaml").read_text())["evaluations"]
+    assert {path.stem for path in found} == {*LANGUAGES, *(entry["name"] for entry in evaluations)}
+    for path in found:
+        assert {row.pair_id: row.gold for row in read_rows(path, Prediction)} == golden
+
+
+def test_the_schedule_of_three_epochs_was_stopped_after_two_and_the_last_was_kept(world):
+    metrics = json.loads((world / "reports/real/training/clseave-de-seed0.json").read_text())
+    assert (metrics["epochs_run"], metrics["epoch"], metrics["lr"]) == (2, 2, 1e-4)
+
+
+def test_the_report_shows_the_thesis_beside_ours_without_scores_of_what_is_not_known(world):
+    page = (world / "reports/real/report.html").read_text()
+    assert "no error rate" in page and "The backbones of this profile are downloaded" in page
+    assert "has no kinds of statement" in page and "other corpus" in page
+    assert "aer" not in json.loads((world / "reports/real/metrics.json").read_text()).get("aer", {})
+
+
+def test_the_stages_need_no_photo_once_vectors_are_made(world, tmp_path):
+    photos = world / "data/real/source/photos"
+    photos.rename(world / "data/real/source/elsewhere")
+    try:
+        before = (world / "reports/real/predictions/seed0/de.jsonl").read_bytes()
+        run(world, "evaluate_clseave", language="de", seed=0)
+        assert (world / "reports/real/predictions/seed0/de.jsonl").read_bytes() == before
+    finally:
+        (world / "data/real/source/elsewhere").rename(photos)
+
+
+@pytest.mark.slow
+def test_full_size_models_go_through_all_stages(tmp_path, test_data):
+    # CLIP ViT-B/16 and mBERT with random weights; a handful of photos, sentences and steps.
+    rows = {"train": 12, "dev": 4, "test": 6}
+    changes = SMALL | {"align_words": {"layer": 8}, "clip_ve": {"epochs": 1, "batch_size": 6}, "encode_batch": 8}
+    changes |= {"clseave": {"epochs": 1, "batch_size": 6}, "clteave": {"epochs": 1, "batch_size": 6}}
+    build(tmp_path, test_data, ("de",), rows, changes)
+    save_models(tmp_path, test_data, ("de",), full_size=True)
+    run_all(tmp_path, ("de",))
+    metrics = json.loads((tmp_path / "reports/real/metrics/seed0/de.json").read_text())
+    assert metrics["rows"] == 6 and np.isfinite(metrics["loss"])
+    assert read_vectors(tmp_path / "data/real/image_vectors")[1].shape[1] == 512
+    config = json.loads((tmp_path / "models/real/clseave/de/seed0/config.json").read_text())
+    assert (config["hidden_size"], config["num_hidden_layers"], config["vocab_size"]) == (768, 12, 119547)
