@@ -97,5 +97,5 @@ def main(argv: list[str] | None = None) -> None:
     kept = train(task, optimiser, schedule, settings.epochs, **stops)
     student.save(args.out)
     write_csv(args.curve, task.curve)
-    resolved = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss}
+    resolved = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
     write_json(args.metrics, {**resolved, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]})
