@@ -18,7 +18,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check reproduce test test-all lint format types readme notebook publish pull lock clean
+.PHONY: help setup check check-thesis reproduce test test-all lint format types readme notebook publish pull lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -26,7 +26,7 @@ help: ## list the targets
 
 setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX= chooses torch's build)
 	@venv="$(VENV)"
-	wanted=$$({ cat requirements.lock; printf '%s\n' "$(TORCH_INDEX)"; } | sha256sum | cut -d ' ' -f 1)
+	wanted=$$({ cat requirements.lock requirements-test.lock; printf '%s\n' "$(TORCH_INDEX)"; } | sha256sum | cut -d ' ' -f 1)
 	# The stamp is written last: without it the environment was never finished, and is built anew.
 	have=$$(cat "$$venv/.stamp" 2>/dev/null || true)
 	if [ "$$have" = "$$wanted" ] && "$(BIN)/python" -c '' 2>/dev/null; then exit 0; fi
@@ -53,11 +53,16 @@ setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX=
 	echo "setup: installing the packages of requirements.lock (a few minutes the first time)"
 	if [ -n "$(TORCH_INDEX)" ]; then "$${pip[@]}" --no-deps --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)"; fi
 	"$${pip[@]}" -r requirements.lock
+	"$${pip[@]}" --no-deps -r requirements-test.lock
 	printf '%s\n' "$$wanted" > "$$venv/.stamp"
 	echo "setup: $$venv is ready"
 
 check: setup ## check params.yaml and the profile (exit 2 with one line when a value makes no sense)
 	@python src/run.py check --params params.yaml --profiles profiles --out .work/checked
+
+check-thesis: setup ## say what a run of profile thesis still lacks on this machine, and what mends it
+	@python src/run.py check_thesis --params params.yaml --profile profiles/thesis.yaml --source data/thesis/source \
+	  --downloads .downloads --models models/thesis --store .translations
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
@@ -98,6 +103,7 @@ pull: setup ## fetch the committed results of the active profile instead of comp
 lock: setup ## write requirements.lock from the environment
 	@{ sed -n '/^#/p' requirements.lock
 	  pip freeze | { grep -viE '^(pip|setuptools|wheel)==|^(nvidia-|cuda-|triton)|^-e |^clseave' || true; } \
+	    | grep -vixFf requirements-test.lock \
 	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort -f
 	} > .requirements.lock.tmp
 	mv .requirements.lock.tmp requirements.lock

@@ -23,6 +23,7 @@ from clseave.schema import (
     NmtTranslation,
     Params,
     Photos,
+    Pretrained,
     Profile,
     Scenes,
     Section,
@@ -179,6 +180,7 @@ def _check_photos(path: Path, source: Photos) -> None:
         _check_splits(path, "source.rows.files", source.rows.files)
     if isinstance(source.rows, HubRows):
         _check_splits(path, "source.rows.splits", source.rows.splits)
+        _check_pinned(path, "source.rows", source.rows)
 
 
 def _check_revisions(path: Path, backbones: HubBackbones, translate: Section) -> None:
@@ -187,8 +189,13 @@ def _check_revisions(path: Path, backbones: HubBackbones, translate: Section) ->
     if isinstance(translate, NmtTranslation):
         models["translate.model"] = translate.model
     for key, model in models.items():
-        if not model.id.startswith((".", "/")) and model.revision is None:
-            raise UserError(f"{path}: {key}.revision: found none, allowed: the 40 hex digits of a commit of {model.id}")
+        _check_pinned(path, key, model)
+
+
+def _check_pinned(path: Path, key: str, entry: Pretrained | HubRows) -> None:
+    """A hub's id has a revision; a local folder needs none."""
+    if not entry.id.startswith((".", "/")) and entry.revision is None:
+        raise UserError(f"{path}: {key}.revision: found none, allowed: the 40 hex digits of a commit of {entry.id}")
 
 
 def _check_shapes(path: Path, backbones: Backbones, layer: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import struct
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,13 +18,17 @@ from clseave.labels import LABELS
 from clseave.schema import SPLITS
 from clseave.storage import atomic, iter_jsonl, read_json, write_json, write_jsonl
 
+SKIPPED = "skipped.json"  # beside the vectors of images
+
+log = logging.getLogger(__name__)
+
 
 def hypothesis_id(english: str) -> str:
     """First 16 hex digits of the SHA-256 of the NFC-normalised, stripped English text."""
     return hashlib.sha256(unicodedata.normalize("NFC", english).strip().encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """One premise (image), one English hypothesis, one label name. `kind` and `seen` may be unknown (None)."""
 
@@ -43,7 +48,7 @@ class Example:
             raise ValueError(f"split {self.split!r} is not one of {', '.join(SPLITS)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Translation:
     """One distinct hypothesis (`source` is its English text) in one target language, with what made it."""
 
@@ -118,6 +123,22 @@ def read_splits(folder: Path | str, splits: Iterable[str] = SPLITS) -> list[Exam
             raise UserError(f"{folder}: pair_id {row.pair_id} stands there twice: each example counts once")
         known.add(row.pair_id)
     return rows
+
+
+def write_skipped(folder: Path | str, reasons: Mapping[str, str]) -> None:
+    """Write which ids have no vector in this folder, and why; no file when there is none."""
+    if reasons:
+        write_json(Path(folder) / SKIPPED, reasons)
+
+
+def examples_with_images(examples: list[Example], folder: Path | str) -> list[Example]:
+    """The examples but those whose image was skipped for want of a readable file; it says how many those are."""
+    path = Path(folder) / SKIPPED
+    skipped = read_json(path) if path.exists() else {}
+    kept = [row for row in examples if row.image_id not in skipped]
+    if len(kept) < len(examples):
+        log.warning("%d of %d examples left out: %s lists their images", len(examples) - len(kept), len(examples), path)
+    return kept
 
 
 def write_vectors(folder: Path | str, ids: list[str], vectors: np.ndarray) -> None:

@@ -170,12 +170,12 @@ class GoogleTranslation(Section):
     """deep-translator's GoogleTranslator: several hypotheses a request, a line each."""
 
     backend: Literal["google"]
-    characters: Annotated[int, Field(gt=0, lt=5000)]  # of one request, at most
+    characters: Annotated[int, Field(gt=0, lt=5000)]  # of one request, as sent in the address
     requests_per_second: Annotated[float, Field(gt=0)]  # of all threads together
     threads: Positive
     timeout_s: Annotated[float, Field(gt=0)]
     retries: Natural
-    corrections: str | None  # a file of translations that take the place of recorded failures
+    corrections: str | None  # a file of translations that come before the service's; its rows name their language
 
 
 class NmtTranslation(Section):

@@ -82,10 +82,7 @@ def train(
         figures = _validate(task) if task.validate else {}
         row |= figures | {"learning_rate": float(f"{rate:.6g}")}
         task.curve.append(row)
-        log.info(
-            "%s",
-            "  ".join([f"{task.name} {epoch}/{epochs}", *(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch")]),
-        )
+        _report(task, epochs)
         score = next(iter(figures.values()), -float(epoch))
         if not np.isfinite(score):
             raise RuntimeError(
@@ -102,6 +99,13 @@ def train(
         task.module.load_state_dict(state)
     task.module.eval()
     return kept if keep == "best" else len(task.curve)
+
+
+def _report(task: Task, epochs: int) -> None:
+    """One line for the epoch that ended."""
+    row = task.curve[-1]
+    figures = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
+    log.info("%s %d/%d  %s", task.name, row["epoch"], epochs, figures)
 
 
 def _train_epoch(

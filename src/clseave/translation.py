@@ -1,21 +1,45 @@
-"""Translators behind one protocol: English text in, text out, each answer kept with what made it."""
+"""Translators behind one protocol: English texts in, answers out as they come, each kept with what made it.
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+Translations that someone already has come from files, one sentence a line, in one of two forms:
 
-from clseave import gold
+- JSON Lines: `{"source": ..., "text": ...}`, or rows of `records.Translation`, as an earlier run has written them;
+- tab-separated: English, translation. Nothing is quoted, so that a sentence with a tab or line break needs the other.
+
+A file of corrections is for several languages: its rows have `"target": "de"` too, or a first column `de`.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tqdm import tqdm
+
+from clseave import gold, schema
+from clseave.answers import NO_ANSWER, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
 from clseave.errors import UserError
-from clseave.records import Translation
+from clseave.records import Translation, hypothesis_id
+from clseave.storage import iter_jsonl
+
+log = logging.getLogger(__name__)
+
+NAMED = 3  # failures that a message quotes
+MISSING = "missing"
+Settings = schema.GoldTranslation | schema.GoogleTranslation | schema.NmtTranslation | schema.FileTranslation
+FIELDS = frozenset(field.name for field in fields(Translation))
 
 
 class Translator(Protocol):
     """Translates English texts into one target language."""
 
     name: str
-    version: str
+    version: str  # what decides its answers; never a path or a date
 
-    def translate(self, texts: Sequence[str]) -> list[str]:
-        """Translations in the order of `texts`. UserError when one cannot be had."""
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
+        """An answer for each text, as it comes, in any order. ServiceError when the rest cannot be had for now."""
         ...
 
 
@@ -29,29 +53,189 @@ class GoldTranslator:
         """`language` is the target."""
         self.language = language
 
-    def translate(self, texts: Sequence[str]) -> list[str]:
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
         """Say the same in the target language. UserError for a sentence that the grammar never says."""
-        return [gold.sentence(text, self.language).text for text in texts]
+        for text in texts:
+            yield Answer(text, gold.sentence(text, self.language).text)
 
 
-def make_translator(backend: str, language: str) -> Translator:
-    """The backend that a profile names. ValueError names the known ones."""
-    if backend == "gold":
-        return GoldTranslator(language)
-    raise ValueError(f"no translation backend {backend!r}: gold")
+class FileTranslator:
+    """Translations that someone already has, in LANGUAGE.jsonl or LANGUAGE.tsv."""
+
+    name = "files"
+
+    def __init__(self, folder: Path, language: str):
+        """UserError when the folder holds neither file, or both."""
+        paths = [folder / f"{language}{suffix}" for suffix in (".jsonl", ".tsv")]
+        found = [path for path in paths if path.is_file()]
+        if len(found) != 1:
+            names = " and ".join(path.name for path in found) or f"neither {paths[0].name} nor {paths[1].name}"
+            raise UserError(f"{folder}: found {names}, expected one of them, with a translation of each hypothesis")
+        self._path, self._language = found[0], language
+        self.version = file_hash(self._path)
+
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
+        """What the file says, in the order of `texts`. Its blank, echoed or letterless lines are failures."""
+        given = read_given(self._path, self._language, texts, shared=False)
+        for text in texts:
+            if (line := given.get(hypothesis_id(text))) is None:
+                yield Answer(text, None, MISSING)
+            else:
+                reason = fault(text, line.text)
+                yield Answer(text, line.text, f"{self._path.name}:{line.number}: {reason}" if reason else None)
 
 
-def translate_hypotheses(hypotheses: Mapping[str, str], language: str, translator: Translator) -> list[Translation]:
-    """One row per distinct hypothesis, in the order given. UserError names an answer that is no translation."""
-    texts = translator.translate(list(hypotheses.values()))
-    if len(texts) != len(hypotheses):
-        raise UserError(f"{translator.name} gave {len(texts)} answers for {len(hypotheses)} sentences")
-    blank = [source for source, text in zip(hypotheses.values(), texts, strict=True) if not text.strip()]
-    if blank:
+class Given(NamedTuple):
+    """A translation in a user's file, and its line number."""
+
+    text: str
+    number: int
+
+
+def file_hash(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def read_given(path: Path, language: str, texts: Iterable[str], *, shared: bool) -> dict[str, Given]:
+    """A user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a log line.
+
+    `shared`: rows name their language, and those of others are passed over. UserError names the line that is malformed,
+    or the two lines that translate one sentence differently.
+    """
+    wanted = {hypothesis_id(text) for text in texts}
+    given: dict[str, Given] = {}
+    others = 0
+    for number, (target, source, text) in _rows(path):
+        if shared and target is None:
+            raise UserError(f"{path}:{number}: no target language, expected one with each correction")
+        if target is not None and target != language:
+            if shared:
+                continue
+            raise UserError(f"{path}:{number}: found target {target!r}, expected {language!r}")
+        key, line = hypothesis_id(source), Given(tidy(text), number)
+        if key not in wanted:
+            others += 1
+        elif given.setdefault(key, line).text != line.text:
+            raise UserError(f"{path}: lines {given[key].number} and {number} translate {source!r} differently")
+    if others:
+        log.info("%s: %d lines are for sentences that are no hypotheses", path, others)
+    return given
+
+
+def _rows(path: Path) -> Iterator[tuple[int, tuple[str | None, str, str]]]:
+    """Line number and (target language or None, English, translation) of each row."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: expected a file of translations")
+    if path.suffix == ".jsonl":
+        for number, row in enumerate(iter_jsonl(path), start=1):
+            odd = row.keys() - FIELDS
+            target, source, text = row.get("target"), row.get("source"), row.get("text")
+            if odd or not (isinstance(source, str) and isinstance(text, str) and isinstance(target, str | None)):
+                raise UserError(f"{path}:{number}: found {row}, expected source, text and perhaps target, all strings")
+            yield number, (target, source, text)
+    elif path.suffix == ".tsv":
+        with open(path, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield number, _columns(path, number, line)
+    else:
+        raise UserError(f"{path}: found {path.suffix or 'no suffix'}, expected .jsonl or .tsv")
+
+
+def _columns(path: Path, number: int, line: bytes) -> tuple[str | None, str, str]:
+    """One tab-separated line."""
+    try:
+        columns = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n").split("\t")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}:{number}: not UTF-8: {error}") from error
+    match columns:
+        case [source, text]:
+            return None, source, text
+        case [target, source, text]:
+            return target, source, text
+    raise UserError(f"{path}:{number}: found {len(columns)} columns, expected English and translation, parted by a tab")
+
+
+def make_translator(settings: Settings, language: str, source: Path, device: str) -> Translator:
+    """The backend that a profile names. `source` is the folder of the user's files, `device` where a model runs."""
+    match settings:
+        case schema.GoogleTranslation():
+            from clseave.google import GoogleBackend  # each backend loads its own libraries only
+
+            return GoogleBackend(settings, language)
+        case schema.NmtTranslation():
+            from clseave.nmt import NmtBackend
+
+            return NmtBackend(settings, language, device)
+        case schema.FileTranslation():
+            return FileTranslator(source / settings.folder, language)
+        case schema.GoldTranslation():
+            return GoldTranslator(language)
+
+
+def translate_hypotheses(
+    hypotheses: Mapping[str, str], translator: Translator, answers: Answers, corrections: Path | None = None
+) -> Iterator[Translation]:
+    """One row per distinct hypothesis, in the order given: `hypotheses` are English texts by id.
+
+    What `answers` holds is not asked for again, but for its failures. Corrections come before all else. UserError when
+    some have no translation, and when the backend gave up or the user stopped it; what was answered is kept.
+    """
+    language = answers.key["target"]
+    corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
+    open_texts = [text for key, text in hypotheses.items() if key not in corrected]
+    _ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
+    _refuse_failures(
+        {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts},
+        answers,
+        len(hypotheses),
+    )
+    by_hand = "" if corrections is None else file_hash(corrections)
+    return (
+        Translation(key, text, language, corrected[key].text, "correction", by_hand)
+        if key in corrected
+        else Translation(key, text, language, answers.texts[text], translator.name, translator.version)
+        for key, text in hypotheses.items()
+    )
+
+
+def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
+    """A user's corrections. UserError names one that is blank, or still the reason of a list of failures."""
+    given = read_given(path, language, hypotheses.values(), shared=True)
+    for line in given.values():
+        if not line.text or line.text.startswith(UNFINISHED.strip()):
+            raise UserError(f"{path}:{line.number}: found {line.text!r}, expected a translation")
+    return given
+
+
+def _ask(translator: Translator, texts: Sequence[str], answers: Answers, total: int) -> None:
+    """Ask for what is not known, and keep each answer as it comes."""
+    target, start = answers.key["target"], total - len(texts)
+    if answers.kept:
+        log.info("%s: %d of %d translations are there, asking %s for the rest", target, start, total, translator.name)
+    try:
+        with tqdm(total=total, initial=start, desc=target, unit=" hypotheses", disable=None) as bar:
+            for answer in translator.translate(texts):
+                text = None if answer.text is None else tidy(answer.text)
+                answers.add(Answer(answer.source, text, answer.reason or fault(answer.source, text)))
+                bar.update()
+    except (ServiceError, KeyboardInterrupt) as error:
+        what = f"{translator.name} gave up: {error}" if isinstance(error, ServiceError) else "stopped"
+        done = total - sum(text not in answers.texts for text in texts)
         raise UserError(
-            f"{translator.name}: {len(blank)} translations into {language} are blank, first of {blank[0]!r}"
+            f"{what}. {done} of {total} translations into {target} are kept in {answers.path}: run again to go on"
+        ) from error
+
+
+def _refuse_failures(failures: Mapping[str, str], answers: Answers, total: int) -> None:
+    """UserError counts the hypotheses without a translation (reason by text) and says where all of them stand."""
+    path = answers.list_failures(failures)
+    if failures:
+        named = ", ".join(f"{text!r} ({reason})" for text, reason in islice(failures.items(), NAMED))
+        raise UserError(
+            f"{len(failures)} of {total} hypotheses have no translation into {answers.key['target']}: {named}"
+            f"{' ...' if len(failures) > NAMED else ''}. All stand in {path}: write a translation in place of each "
+            "reason (also where the English is right, as in a name), let translate.corrections name the file, in the "
+            "source folder, and run again"
         )
-    return [
-        Translation(key, source, language, text, translator.name, translator.version)
-        for (key, source), text in zip(hypotheses.items(), texts, strict=True)
-    ]

@@ -10,7 +10,7 @@ from clseave.records import Alignment, Example, Prediction, Translation, hypothe
 
 pytestmark = pytest.mark.needs_data
 
-LANGUAGES = ("ja", "de")
+LANGUAGES = ("de", "ja")
 SMALL = {
     "encode_batch": 64,
     "align_words": {"layer": 1},

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -555,7 +556,7 @@ def other_inputs(world):
     texts = [row.text for row in rows[3:] + rows[:3]]
     write_rows(
         world / "other/en.jsonl",
-        [Translation(**vars(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)],
+        [Translation(**asdict(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)],
     )
     return {"image": {"images": world / "other/images"}, "text": {"hypotheses": world / "other/en.jsonl"}}
 
@@ -606,7 +607,7 @@ def test_training_a_control_never_uses_the_other_input(world, other_inputs, tmp_
         write_rows(
             tmp_path / f"examples/{split}.jsonl",
             [
-                Example(**vars(row) | {"hypothesis": same_length[row.hypothesis_id]})
+                Example(**asdict(row) | {"hypothesis": same_length[row.hypothesis_id]})
                 for row in rows
                 if row.split == split
             ],

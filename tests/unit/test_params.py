@@ -83,6 +83,8 @@ def thesis(tmp_path, repo_root):
         (("backbones", "clip", "revision"), None, "backbones.clip.revision: found none, allowed: the 40 hex digits"),
         (("translate",), {"backend": "gold"}, "translate.backend: found 'gold', allowed with source.kind photos"),
         (("align_words", "segmenters", "ja"), "gold", "align_words.segmenters: found 'gold', allowed with"),
+        (("source", "rows"), {"format": "hub", "id": "a/b", "revision": None,
+                               "splits": {"train": "t", "dev": "d", "test": "e"}}, "source.rows.revision: found none"),
         (("clip_ve", "keep"), "first", "clip_ve.keep: found 'first'"),
     ],
 )  # fmt: skip

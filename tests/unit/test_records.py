@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from clseave.records import (
     Prediction,
     Translation,
     distinct_hypotheses,
+    examples_with_images,
     hypothesis_id,
     read_rows,
     read_splits,
     read_vectors,
     rows_of,
     write_rows,
+    write_skipped,
     write_vectors,
 )
 
@@ -73,7 +77,7 @@ def test_text_is_stored_readably_on_one_line_a_row(tmp_path):
     ],
 )
 def test_a_field_too_many_or_too_few_is_named(tmp_path, change, message):
-    good = vars(TRANSLATION)
+    good = asdict(TRANSLATION)
     bad = {key: value for key, value in (good | change).items() if key not in ("drop", change.get("drop"))}
     (tmp_path / "rows.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
     with pytest.raises(UserError, match=message):
@@ -82,14 +86,14 @@ def test_a_field_too_many_or_too_few_is_named(tmp_path, change, message):
 
 @pytest.mark.parametrize(("field", "value"), [("label", "maybe"), ("split", "validation")])
 def test_a_label_or_split_that_does_not_exist_is_named(tmp_path, field, value):
-    (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE) | {field: value}) + "\n")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(asdict(EXAMPLE) | {field: value}) + "\n")
     with pytest.raises(UserError, match=rf"rows\.jsonl:1: {field} '{value}' is not one of"):
         read_rows(tmp_path / "rows.jsonl", Example)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"a"'])
 def test_a_broken_line_is_named(tmp_path, text):
-    (tmp_path / "rows.jsonl").write_text(json.dumps(vars(EXAMPLE)) + "\n" + text + "\n")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(asdict(EXAMPLE)) + "\n" + text + "\n")
     with pytest.raises(UserError, match=r"rows\.jsonl:2:"):
         read_rows(tmp_path / "rows.jsonl", Example)
 
@@ -155,3 +159,21 @@ def test_an_example_that_stands_twice_is_named(tmp_path):
     write_rows(tmp_path / "dev.jsonl", [EXAMPLE, EXAMPLE])
     with pytest.raises(UserError, match="pair_id dev-1 stands there twice"):
         read_splits(tmp_path, ["dev"])
+
+
+def test_examples_of_skipped_images_are_left_out_and_counted(tmp_path, caplog):
+    rows = [Example(str(number), f"img{number % 3}", "h", "A", "neutral", "dev", None, None) for number in range(7)]
+    write_vectors(tmp_path, ["img0", "img1", "img2"], np.zeros((3, 2)))
+    write_skipped(tmp_path, {})
+    with caplog.at_level(logging.WARNING):
+        assert examples_with_images(rows, tmp_path) == rows and not caplog.messages
+        write_skipped(tmp_path, {"img1": "the file is empty"})
+        assert [row.pair_id for row in examples_with_images(rows, tmp_path)] == ["0", "2", "3", "5", "6"]
+    assert caplog.messages == [f"2 of 7 examples left out: {tmp_path / 'skipped.json'} lists their images"]
+
+
+def test_half_a_million_rows_fit_in_memory():
+    # Without a dictionary of its own, an example takes no more than its fields.
+    assert not hasattr(EXAMPLE, "__dict__") and not hasattr(TRANSLATION, "__dict__")
+    with pytest.raises(AttributeError):
+        EXAMPLE.label = "entailment"

@@ -1,22 +1,31 @@
-"""Translate every distinct hypothesis into one language.
+"""Translate every distinct hypothesis into one language; a run that was cut short goes on where it stopped.
 
-Reads:  the English hypotheses.
-Writes: one `Translation` row per distinct hypothesis.
-Thesis: 3.1.1 (machine translation of SNLI-VE; here the grammar's own translation).
-Cost:   seconds.
+Reads:  the English hypotheses; the store of answers; of the source folder (which may be absent) the user's own
+        translations (backend `files`) and corrections.
+Writes: one `Translation` row per distinct hypothesis. In the store, which lies outside DVC's outputs as DVC deletes
+        these before a run: each answer as it comes, their dates, and a list of what has no translation.
+        Failures listed there are asked for once more in each run, until a correction stands for them.
+Thesis: 3.1.1 (machine translation of SNLI-VE; in the miniature the grammar's own translation).
+Cost:   seconds by the grammar and from files; about two hours a language by Google at one request a second.
 """
 
 from clseave import cli, params
-from clseave.records import Translation, read_rows, write_rows
+from clseave.answers import Answers
+from clseave.records import Translation, iter_rows, write_rows
 from clseave.translation import make_translator, translate_hypotheses
 
-KEYS = ("translate",)
+KEYS = ("translate", "device")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Translate with the backend that the profile names."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "out"], names=["language"])
+    paths = ["params", "profile", "hypotheses", "source", "store", "out"]
+    args = cli.parse(argv, __doc__, paths, names=["language"])
     settings = params.load(args.params, args.profile, KEYS)
-    hypotheses = {row.hypothesis_id: row.text for row in read_rows(args.hypotheses, Translation)}
-    translator = make_translator(settings.translate, args.language)
-    write_rows(args.out, translate_hypotheses(hypotheses, args.language, translator))
+    hypotheses = {row.hypothesis_id: row.text for row in iter_rows(args.hypotheses, Translation)}
+    translator = make_translator(settings.translate, args.language, args.source, settings.device)
+    corrections = getattr(settings.translate, "corrections", None)  # the grammar needs none
+    kept = settings.translate.backend in ("google", "nmt")
+    with Answers(args.store, translator.name, translator.version, args.language, kept=kept) as answers:
+        rows = translate_hypotheses(hypotheses, translator, answers, corrections and args.source / corrections)
+        write_rows(args.out, rows)

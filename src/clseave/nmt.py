@@ -1,0 +1,162 @@
+"""Translation by a sequence-to-sequence model of `transformers`: M2M100, NLLB or Marian, on this machine.
+
+Imports torch and transformers: only who translates with a model imports this module.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from clseave import hub, numerics
+from clseave.answers import SOURCE, Answer, tidy
+from clseave.checkpoints import load_model
+from clseave.errors import UserError
+from clseave.schema import NmtTranslation, Pretrained
+
+FILES = (*hub.SETTINGS, "target_vocab.json")
+NLLB_ENGLISH = "eng_Latn"
+NLLB_CODES = {
+    "de": "deu_Latn", "nl": "nld_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang", "zh": "zho_Hans",
+    "fr": "fra_Latn", "es": "spa_Latn", "ru": "rus_Cyrl", "ar": "arb_Arab",
+}  # fmt: skip
+# Names that Marian models with several target languages give theirs: by ISO 639-3, with a script, or as we do.
+MARIAN_CODES = {"zh": ("cmn_Hans", "cmn", "zho_Hans"), "ja": ("jap",), "ar": ("ara",)}
+
+
+class NmtBackend:
+    """Translates batch by batch with a model that is loaded when the first text is asked for."""
+
+    name = "nmt"
+
+    def __init__(self, settings: NmtTranslation, language: str, device: str):
+        """`device` is "cpu", "cuda" or "auto": bfloat16 on a GPU, float32 on the CPU, which is part of the version."""
+        self._settings = settings
+        self._language = language
+        self._device = numerics.start_torch(0, device)
+        self._dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
+        decoding = f"beams={settings.beams} max_new_tokens={settings.max_new_tokens}"
+        self.version = f"{_identity(settings.model)} {decoding} {str(self._dtype).removeprefix('torch.')}"
+
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
+        """Answers batch by batch, longest texts first, so that too little memory shows at once.
+
+        A text longer than the model takes and a translation that does not end within `max_new_tokens` are failures.
+        UserError for a model of another type, or without the language.
+        """
+        if not texts:
+            return
+        folder = hub.fetch(self._settings.model, FILES)
+        tokenizer, model = self._load(folder)
+        prefix, start = _direction(tokenizer, model.config.model_type, self._language, self._settings.model.id)
+        limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+        if self._settings.max_new_tokens >= limit:
+            raise UserError(
+                f"translate.max_new_tokens: found {self._settings.max_new_tokens}, allowed: less than {limit}, the "
+                f"positions of {self._settings.model.id}"
+            )
+        lengths = {text: len(tokenizer(prefix + tidy(text)).input_ids) for text in texts}
+        for text in texts:
+            if lengths[text] > limit:
+                yield Answer(text, None, f"too long: {lengths[text]} tokens, the model takes {limit}")
+        fitting = {text: length for text, length in lengths.items() if length <= limit}
+        for batch in batches_by_length(fitting, self._settings.batch_tokens):
+            inputs = tokenizer([prefix + tidy(text) for text in batch], padding=True, return_tensors="pt")
+            tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without what was there at the start
+            yield from self._decode(batch, tokenizer, tokens)
+
+    def _load(self, folder: Path) -> tuple[Any, Any]:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"translate.model: {self._settings.model.id} has no usable tokenizer: {why}") from error
+        # Marian's rewrites punctuation where a package happens to be installed: the same answers everywhere instead.
+        tokenizer.punc_normalizer = str
+        safe = self._settings.model.weights == "safetensors"  # else pytorch_model.bin, of which only tensors are read
+        model = load_model(AutoModelForSeq2SeqLM, folder, dtype=self._dtype, use_safetensors=safe)
+        # The default of Marian forces an end on what does not end by itself: it would pass for a whole translation.
+        model.generation_config.forced_eos_token_id = None
+        model.generation_config.max_length = None
+        return tokenizer, model.to(self._device)
+
+    def _generate(self, model: Any, inputs: Any, start: dict[str, int]) -> torch.Tensor:
+        """Tokens (B, L): the decoder's start token, that of the language if the model has one, and the translation."""
+        with torch.inference_mode():
+            tokens: torch.Tensor = model.generate(
+                **inputs.to(self._device),
+                **start,
+                num_beams=self._settings.beams,
+                do_sample=False,
+                max_new_tokens=self._settings.max_new_tokens,
+            )
+        return tokens
+
+    def _decode(self, batch: Sequence[str], tokenizer: Any, tokens: torch.Tensor) -> Iterator[Answer]:
+        ended = (tokens == tokenizer.eos_token_id).any(dim=1).tolist()
+        answers = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        for text, answer, whole in zip(batch, answers, ended, strict=True):
+            cut = None if whole else f"cut off: no end after {self._settings.max_new_tokens} tokens"
+            yield Answer(text, answer, cut)
+
+
+def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[list[str]]:
+    """Texts, longest first, in batches of at most `batch_tokens` tokens with their padding; a longer text alone.
+
+    `lengths` are token counts by text.
+    """
+    batch: list[str] = []
+    for text in sorted(lengths, key=lambda text: -lengths[text]):  # stable: equal lengths keep their order
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
+def _direction(tokenizer: Any, kind: str, language: str, name: str) -> tuple[str, dict[str, int]]:
+    """What tells the model its target language: words before the text, and settings of `generate`."""
+    match kind:
+        case "m2m_100" if hasattr(tokenizer, "get_lang_id"):
+            tokenizer.src_lang = SOURCE
+            code = _one_of([language], list(tokenizer.lang_code_to_token), language, name)
+            return "", {"forced_bos_token_id": tokenizer.get_lang_id(code)}
+        case "m2m_100":
+            tokenizer.src_lang = NLLB_ENGLISH
+            known = sorted(NLLB_CODES.values() & tokenizer.get_vocab().keys())
+            code = _one_of([NLLB_CODES.get(language, "")], known, language, name)
+            return "", {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(code)}
+        case "marian":
+            signs = [token[2:-2] for token in tokenizer.get_vocab() if token.startswith(">>") and token.endswith("<<")]
+            names = [*MARIAN_CODES.get(language, ()), NLLB_CODES.get(language, "")[:3], language]
+            only = [tokenizer.target_lang] if tokenizer.target_lang else names  # of a model with one target
+            code = _one_of(names, signs or only, language, name)
+            return f">>{code}<< " if signs else "", {}
+    raise UserError(f"translate.model.id: found {name}, a {kind}, allowed: M2M100 or NLLB (m2m_100), Marian (marian)")
+
+
+def _one_of(names: Sequence[str], known: Sequence[str], language: str, model: str) -> str:
+    """The first name that the model knows. UserError lists its languages."""
+    for name in names:
+        if name in known:
+            return name
+    raise UserError(f"languages: found {language!r}, allowed with {model}: {', '.join(sorted(known))}")
+
+
+def _identity(model: Pretrained) -> str:
+    """Id and revision; of a local folder, whose path says nothing, a hash of what is in its files."""
+    if model.revision is not None and not model.id.startswith((".", "/")):
+        return f"{model.id}@{model.revision}"
+    digest = hashlib.sha256()
+    folder = hub.fetch(model, FILES)
+    for path in sorted({path for pattern in (*FILES, hub.WEIGHTS[model.weights]) for path in folder.glob(pattern)}):
+        with open(path, "rb") as stream:
+            digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return f"local@{digest.hexdigest()[:16]}"

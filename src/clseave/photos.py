@@ -1,0 +1,247 @@
+"""Photos by id: files of a folder, or members of a tar or a zip, read as bytes. Nothing is ever unpacked.
+
+A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795 of Flickr30k.
+"""
+
+import hashlib
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from clseave.errors import UserError
+from clseave.storage import read_jsonl, write_jsonl, write_text
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+THREADS = min(8, len(os.sched_getaffinity(0)))
+NAMED = 10  # of many missing or broken photos, in a message
+BROKEN = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+REQUEST = (
+    "their licence forbids redistribution, so nothing can fetch them: ask for Flickr30k by the form of the "
+    "University of Illinois (http://shannon.cs.illinois.edu/DenotationGraph/)"
+)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Loader = Callable[[], bytes]  # may be called from any thread
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo that examples use. `file` is relative to the source folder, or the member's name in `archive`."""
+
+    image_id: str
+    archive: str | None
+    file: str
+    sha256: str
+    bytes: int
+
+
+def write_photos(path: Path, photos: Sequence[Photo]) -> None:
+    """Write one photo a line, sorted by id."""
+    write_jsonl(path, (asdict(photo) for photo in sorted(photos, key=lambda photo: photo.image_id)))
+
+
+def read_photos(path: Path) -> list[Photo]:
+    """Read what `write_photos` wrote. UserError when the file is another."""
+    try:
+        return [Photo(**row) for row in read_jsonl(path)]
+    except TypeError as error:
+        raise UserError(f"{path} is no list of photos: run its stage again (`dvc repro -f prepare`)") from error
+
+
+class Collection:
+    """Photos of one place; `files` maps ids to names in it. The base class reads the files of a folder."""
+
+    def __init__(self, path: Path, files: dict[str, str] | None = None):
+        """Index the place, unless the names are known. UserError: not readable, or two photos with one id."""
+        self.path = path
+        try:
+            self.files = by_id(path, self.names()) if files is None else files
+        except BROKEN as error:
+            raise UserError(f"{path} cannot be read ({error}): copy or fetch it again") from error
+
+    def names(self) -> Iterator[str]:
+        """Files of the folder and of the folders in it, sorted."""
+        folders = [self.path, *(entry for entry in sorted(self.path.iterdir()) if entry.is_dir())]
+        for folder in folders:
+            found = sorted(entry for entry in folder.iterdir() if entry.is_file())
+            yield from (entry.relative_to(self.path).as_posix() for entry in found)
+
+    def order(self, ids: Sequence[str]) -> list[str]:
+        """The same ids in the order in which `loaders` gives them."""
+        return list(ids)
+
+    def loaders(self, ids: Iterable[str]) -> Iterator[tuple[str, Loader]]:
+        """For each id, in the order of `order`, what reads its bytes. The loader raises UserError when it cannot."""
+        return ((image_id, partial(self.read, image_id)) for image_id in ids)
+
+    def read(self, image_id: str) -> bytes:
+        """Bytes of one photo. UserError when it is missing or cannot be read."""
+        try:
+            return self._read(self.files[image_id])
+        except KeyError as error:
+            raise UserError(f"{self.path}: no photo {image_id}") from error
+        except BROKEN as error:
+            raise UserError(f"{self.path}: {self.files[image_id]} cannot be read: {error}") from error
+
+    def _read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+
+class ZipCollection(Collection):
+    """Members of a zip."""
+
+    def names(self) -> Iterator[str]:
+        """Names of the members that are files, links left out, in the archive's order."""
+        self._zip = zipfile.ZipFile(self.path)
+        for member in self._zip.infolist():
+            link = (member.external_attr >> 16) & 0o170000 == 0o120000
+            if not member.is_dir() and not link:
+                yield member.filename
+
+    def _read(self, name: str) -> bytes:
+        return self._zip.read(name)
+
+
+class TarCollection(Collection):
+    """Members of a tar, which may be compressed: read once, forward."""
+
+    def names(self) -> Iterator[str]:
+        """Names of the members that are files, links left out, in the archive's order."""
+        with tarfile.open(self.path) as archive:
+            yield from (member.name for member in archive if member.isreg())
+
+    def order(self, ids: Sequence[str]) -> list[str]:
+        """The order of the archive."""
+        wanted = set(ids)
+        return [image_id for image_id in self.files if image_id in wanted]
+
+    def loaders(self, ids: Iterable[str]) -> Iterator[tuple[str, Loader]]:
+        """Bytes that are read already, in the order of the archive."""
+        wanted = {self.files[image_id]: image_id for image_id in ids}
+        try:
+            with tarfile.open(self.path, "r|*") as archive:
+                for member in archive:
+                    if member.name in wanted and (stream := archive.extractfile(member)):
+                        yield wanted.pop(member.name), partial(bytes, stream.read())
+                    if not wanted:
+                        return
+                raise EOFError(f"{len(wanted)} members are gone")
+        except BROKEN as error:
+            raise UserError(f"{self.path} cannot be read ({error}): copy or fetch it again") from error
+
+    def _read(self, name: str) -> bytes:
+        with tarfile.open(self.path) as archive:
+            stream = archive.extractfile(name)
+            assert stream is not None  # `names` leaves out what is no file
+            return stream.read()
+
+
+def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """Names of photos by id; other files and what macOS adds are left out. UserError: unsafe name, or an id twice."""
+    files: dict[str, str] = {}
+    for name in names:
+        parts = PurePosixPath(name)
+        if parts.suffix.lower() not in SUFFIXES:
+            continue
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name:
+            raise UserError(f"{path}: {name!r} is no safe file name: make the archive anew with plain, relative names")
+        if "__MACOSX" in parts.parts or any(part.startswith(".") for part in parts.parts):
+            continue
+        if parts.stem in files:
+            raise UserError(f"{path}: {files[parts.stem]} and {name} are both photo {parts.stem}: keep one of them")
+        files[parts.stem] = name
+    return files
+
+
+def find(source: Path, name: str) -> Path:
+    """The folder or archive `name` in `source`; a tar or zip of that name serves as well. UserError says what to do."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UserError(f"source.photos: found {name!r}, allowed: a name in {source}, where a link may lead elsewhere")
+    for path in (source / name, *(source / f"{name}{suffix}" for suffix in ARCHIVES)):
+        if path.exists():
+            return path
+    raise UserError(
+        f"no photos: {source / name} does not exist: place there the folder of photos or a link to it, "
+        f"or a tar or zip beside it ({name}.tar.gz, {name}.zip); {REQUEST}"
+    )
+
+
+def open_collection(path: Path, files: dict[str, str] | None = None) -> Collection:
+    """A folder, a tar or a zip. `files`, of a folder, spares looking for them. UserError when it is none of them."""
+    if path.is_dir():
+        return Collection(path, files)
+    if zipfile.is_zipfile(path):
+        return ZipCollection(path)
+    try:
+        if tarfile.is_tarfile(path):
+            return TarCollection(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    raise UserError(f"{path} is neither a folder nor a whole tar or zip of photos: copy or fetch it again")
+
+
+def reopen(source: Path, photos: Sequence[Photo]) -> Collection:
+    """The collection that `photos` were described from. UserError when it is gone."""
+    if not photos:
+        return Collection(source, {})
+    archive = photos[0].archive
+    if not (path := source / archive if archive else source).exists():
+        raise UserError(f"{path} does not exist: place the photos there again; {REQUEST}")
+    return open_collection(path, None if archive else {photo.image_id: photo.file for photo in photos})
+
+
+def require_photos(collection: Collection, wanted: Iterable[str], problems: Path) -> None:
+    """UserError when photos are missing: how many, the first ten, and the file in `problems` that lists all."""
+    listing = problems / "missing_photos.txt"
+    missing = sorted(set(wanted) - set(collection.files))
+    if not missing:
+        listing.unlink(missing_ok=True)
+        return
+    write_text(listing, "\n".join(missing) + "\n")
+    raise UserError(
+        f"{collection.path}: {len(missing):,} photos are missing ({len(collection.files):,} found), the first "
+        f"{', '.join(missing[:NAMED])}; all of them in {listing}: add them and run again"
+    )
+
+
+def describe(collection: Collection, ids: Sequence[str], source: Path | None) -> list[Photo]:
+    """Name, hash and size of photos. `source` is the folder that names are relative to; None: the collection's own."""
+    inside = collection.path.relative_to(source).as_posix() if source else None
+    folder = collection.path.is_dir()
+
+    def hashed(loader: tuple[str, Loader]) -> Photo:
+        image_id, load = loader
+        content, name = load(), collection.files[image_id]
+        file = (PurePosixPath(inside or ".") / name).as_posix() if folder else name
+        return Photo(image_id, None if folder else inside, file, hashlib.sha256(content).hexdigest(), len(content))
+
+    rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
+    return list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
+    """Results of `function` in the order of `items`, computed by threads up to `depth` items ahead of the reader."""
+    pool = ThreadPoolExecutor(THREADS)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

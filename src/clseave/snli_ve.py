@@ -1,0 +1,250 @@
+"""SNLI-VE from its sources: SNLI 1.0 and the official lists of images, ready-made rows, or a data set of the hub.
+
+By the rules of the official generator, pairs without a gold label and pairs of Visual Genome are left out, and the
+photo decides the split. Rows come in its order: by photo as in the lists, then as in SNLI's train, dev and test.
+"""
+
+import json
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from clseave.downloads import locate
+from clseave.errors import UserError
+from clseave.labels import LABELS
+from clseave.records import Example, hypothesis_id
+from clseave.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
+
+
+class Expected(Section):
+    """What one split must hold; what is not named is not compared."""
+
+    rows: int | None = None
+    images: int | None = None
+    labels: dict[str, int] = Field(default_factory=dict)
+
+
+# Table 2.1; labels: README.md of github.com/necla-ml/SNLI-VE, whose numbers of images are those of the lists.
+OFFICIAL_COUNTS = {
+    "train": Expected(rows=529527, labels={"entailment": 176932, "neutral": 176045, "contradiction": 176550}),
+    "dev": Expected(rows=17858, labels={"entailment": 5959, "neutral": 5960, "contradiction": 5939}),
+    "test": Expected(rows=17901, labels={"entailment": 5973, "neutral": 5964, "contradiction": 5964}),
+}
+# Each field by the names it goes by: SNLI's and SNLI-VE's, those of the early schema and XVNLI (sic), and of the hub.
+NAMES = {
+    "pair_id": ("pairID", "pair_id"),
+    "image_id": ("Flickr30K_ID", "Flikr30kID", "Flickr30kID", "flickr30k_id", "image_id", "filename"),
+    "hypothesis": ("sentence2", "hypothesis"),
+    "label": ("gold_label", "label"),
+}
+
+Raw = tuple[int, Mapping[str, Any]]  # line or row number from 1, and its fields
+
+
+class Pair(NamedTuple):
+    """One labelled pair before it has a split; its text is NFC-normalised and stripped, as in `hypothesis_id`."""
+
+    pair_id: str
+    image_id: str
+    hypothesis: str
+    label: str
+
+
+def read_corpus(
+    rows: SnliRows | SnliVeRows | HubRows, source: Path, downloads: Path
+) -> tuple[dict[str, list[Example]], dict[str, int]]:
+    """Examples by split, and how many rows were left out for which reason. UserError names what makes no sense."""
+    skipped: Counter[str] = Counter()
+    pairs: dict[str, Iterable[Pair]] = {}
+    if isinstance(rows, SnliRows):
+        pairs |= _from_snli(rows, source, downloads, skipped)
+    elif isinstance(rows, SnliVeRows):
+        pairs |= {split: _pairs(read_file(source / name), source / name, skipped) for split, name in rows.files.items()}
+    else:
+        pairs |= {split: _from_hub(rows, split, source, downloads, skipped) for split in SPLITS}
+    return _to_examples(pairs), dict(skipped)
+
+
+def _to_examples(pairs: Mapping[str, Iterable[Pair]]) -> dict[str, list[Example]]:
+    """Examples with their hypothesis ids; `seen` is whether train has the hypothesis."""
+    known: set[str] = set()
+    trained: set[str] = set()
+    examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    for split in SPLITS:
+        for pair in pairs[split]:
+            if pair.pair_id in known:
+                raise UserError(f"pair {pair.pair_id} stands in the corpus twice: each pair counts once, remove one")
+            known.add(pair.pair_id)
+            key = hypothesis_id(pair.hypothesis)
+            if split == "train":
+                trained.add(key)
+            fields = (pair.pair_id, pair.image_id, key, pair.hypothesis, pair.label, split)
+            examples[split].append(Example(*fields, kind=None, seen=key in trained))
+        if not examples[split]:
+            raise UserError(f"the {split} split has no labelled pair: check the files and lists that source.rows names")
+    return examples
+
+
+def parse(raw: Mapping[str, Any]) -> Pair | str:
+    """One row, or the reason to leave it out. ValueError for anything unexpected in it."""
+    pair_id, hypothesis, label = (_field(raw, name) for name in ("pair_id", "hypothesis", "label"))
+    if label == "-":
+        return "no_gold_label"
+    if "vg_" in pair_id:
+        return "visual_genome"
+    if label not in LABELS:
+        raise ValueError(f"label {label!r} is not one of {', '.join(LABELS)} or '-'")
+    text = unicodedata.normalize("NFC", hypothesis).strip()
+    if not text or not pair_id.strip():
+        raise ValueError(f"the {'pair id' if text else 'hypothesis'} is blank")
+    if any(name in raw for name in NAMES["image_id"]):
+        image_id = _field(raw, "image_id").removesuffix(".jpg")
+    else:  # SNLI: a pair id is its caption's, which starts with the photo's file name
+        image_id, found, _ = pair_id.rpartition(".jpg")
+        if not found:
+            raise ValueError(f"pair id {pair_id!r} names no photo: expected PHOTO.jpg#...")
+    if image_id in ("", ".", "..") or set(image_id) & set("/\\\0"):
+        raise ValueError(f"photo {image_id!r} is no safe file name")
+    return Pair(pair_id, image_id, text, label)
+
+
+def _field(raw: Mapping[str, Any], name: str) -> str:
+    """Text of a field, under whichever name it goes by."""
+    for key in NAMES[name]:
+        if isinstance(value := raw.get(key), str):
+            return value
+        if key in raw:
+            raise ValueError(f"{key} is {value!r}, expected text")
+    raise ValueError(f"no field {' or '.join(NAMES[name])}; found {', '.join(map(str, raw)) or 'none'}")
+
+
+def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator[Pair]:
+    """Parse rows, counting those that are left out. UserError names the row that makes no sense."""
+    for number, raw in rows:
+        try:
+            pair = parse(raw)
+        except ValueError as error:
+            raise UserError(f"{name}:{number}: {error}") from error
+        if isinstance(pair, str):
+            skipped[pair] += 1
+        else:
+            yield pair
+
+
+def read_file(path: Any) -> Iterator[Raw]:
+    """Rows of JSON Lines, or of SNLI's tab-separated form (.txt), also in a zip. UserError names file and line."""
+    number, header = 0, None
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                cells = line.decode().rstrip("\r\n").split("\t") if path.suffix == ".txt" else []
+                row = dict(zip(header, cells, strict=False)) if header else cells or json.loads(line)
+                if isinstance(row, dict):
+                    yield number, row
+                elif not cells:
+                    raise ValueError(f"expected a JSON object, found {type(row).__name__}")
+                header = header or cells
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: place the file (or a link to it) there") from error
+    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}:{number}: cannot be read as a row: {error}") from error
+
+
+def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[str]) -> dict[str, list[Pair]]:
+    """Pairs of all of SNLI by the split of their photo, in the order of the lists."""
+    train_val = _read_list(locate(rows.train_val, source, downloads))
+    test = _read_list(locate(rows.test, source, downloads))
+    if both := set(test) & set(train_val):
+        raise UserError(f"photo {min(both)} is in {rows.train_val.file} and in {rows.test.file}: remove it from one")
+    listed = {"train": train_val[: -rows.dev_images], "dev": train_val[-rows.dev_images :], "test": test}
+    by_photo: dict[str, list[Pair]] = {image_id: [] for image_id in train_val + test}
+    snli = locate(rows, source, downloads)
+    for split in SPLITS:
+        path = _snli_file(snli, split)
+        for pair in _pairs(read_file(path), path, skipped):
+            if pair.image_id in by_photo:
+                by_photo[pair.image_id].append(pair)
+            else:
+                skipped["photo_in_no_list"] += 1
+    return {split: [pair for image_id in listed[split] for pair in by_photo[image_id]] for split in SPLITS}
+
+
+def _read_list(path: Path) -> list[str]:
+    """Photo ids, one a line. UserError names one that stands there twice."""
+    ids = [line.strip().removesuffix(".jpg") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if twice := [image_id for image_id, count in Counter(ids).items() if count > 1]:
+        raise UserError(f"{path}: photo {twice[0]} stands there twice")
+    return ids
+
+
+def _snli_file(snli: Path, split: str) -> Any:
+    """One of SNLI's three files, .jsonl rather than .txt: a path in a folder, or one of the same kind in a zip."""
+    try:
+        root: Any = snli if snli.is_dir() else zipfile.Path(snli)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{snli} is no whole zip ({error}): delete it and run again") from error
+    for suffix in (".jsonl", ".txt"):
+        for folder in (root, root / "snli_1.0"):
+            if (path := folder / f"snli_1.0_{split}{suffix}").is_file():
+                return path
+    raise UserError(f"{snli}: no snli_1.0_{split}.jsonl and no .txt: expected SNLI 1.0 as published")
+
+
+def _from_hub(rows: HubRows, split: str, source: Path, downloads: Path, skipped: Counter[str]) -> Iterator[Pair]:
+    """Pairs of one split of a data set; without pair ids, a row's number in its split takes their place."""
+    table = _load_dataset(rows, rows.splits[split], source, downloads)
+    table = table.select_columns([key for key in table.features if key in set().union(*NAMES.values())])
+    kinds = {key: kind for key, kind in table.features.items() if hasattr(kind, "int2str")}  # ClassLabel: -1 is none
+
+    def named(row: dict[str, Any]) -> dict[str, str]:
+        return {key: "-" if row[key] in (None, -1) else kinds[key].int2str(row[key]) for key in kinds}
+
+    raws = ((n, {"pair_id": f"{split}-{n:06d}"} | row | named(row)) for n, row in enumerate(table, start=1))
+    yield from _pairs(raws, f"{rows.id}/{rows.splits[split]}", skipped)
+
+
+def _load_dataset(rows: HubRows, name: str, source: Path, downloads: Path) -> Any:
+    """A split of a data set of the hub, or of one in a folder (an id that starts with "." or "/")."""
+    import datasets  # slow to load
+
+    place = str(source / rows.id) if rows.id.startswith((".", "/")) else rows.id
+    try:
+        if Path(place, "dataset_dict.json").is_file():
+            return datasets.load_from_disk(place)[name]
+        return datasets.load_dataset(place, revision=rows.revision, split=name, cache_dir=str(downloads / "datasets"))
+    except (OSError, ValueError, KeyError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise UserError(f"{place}, split {name}, cannot be loaded: {reason}") from error
+
+
+def expected_counts(name: str, source: Path) -> dict[str, Expected]:
+    """What `source.expected_counts` names: the official counts, none, or a JSON file of {split: {rows, labels ...}}."""
+    if name in ("official", "none"):
+        return OFFICIAL_COUNTS if name == "official" else {}
+    try:
+        return TypeAdapter(dict[str, Expected]).validate_json((source / name).read_bytes(), strict=True)
+    except OSError as error:
+        raise UserError(f"source.expected_counts: {source / name} cannot be read; or say official or none") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{source / name}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from error
+
+
+def check_counts(counts: Mapping[str, dict[str, Any]], expected: Mapping[str, Expected]) -> None:
+    """Compare the `counts` of the splits. UserError names each split and quantity that differs, with both numbers."""
+    differences = []
+    for split, wanted in expected.items():
+        if split not in counts:
+            raise UserError(f"source.expected_counts: found split {split!r}, allowed: {', '.join(counts)}")
+        found = counts[split] | counts[split]["labels"]
+        for what, number in (wanted.model_dump(exclude_none=True, exclude={"labels"}) | wanted.labels).items():
+            if found.get(what, 0) != number:
+                differences.append(f"{split} {what} {found.get(what, 0):,}, expected {number:,}")
+    if differences:
+        raise UserError(f"counts differ from source.expected_counts: {'; '.join(differences)}")
