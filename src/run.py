@@ -1,4 +1,5 @@
-"""The one entry: `python src/run.py STAGE ...` pins the numerics, then calls `clseave.stages.STAGE.main`.
+"""The one entry: `python src/run.py NAME ...` pins the numerics, then calls `main` of `clseave.stages.NAME`, or of
+`clseave.commands.NAME` for what is no stage of the pipeline.
 
 A script, not `python -m`: started by its path it imports the copy of the code it belongs to, also in the temporary
 trees of `dvc exp run --temp` and `--queue`.
@@ -17,28 +18,33 @@ from clseave import numerics  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
 
 
-def stage_names() -> list[str]:
-    """Names of the stage modules."""
-    return sorted(path.stem for path in (SOURCE / "clseave" / "stages").glob("*.py") if path.stem != "__init__")
+def names(package: str) -> list[str]:
+    """Names of the modules in `stages` or `commands`."""
+    return sorted(path.stem for path in (SOURCE / "clseave" / package).glob("*.py") if path.stem != "__init__")
 
 
 def main(argv: list[str]) -> int:
-    """Run one stage; 2 for a user's own mistake (one line, no traceback), 0 when all is well."""
+    """Run one stage or command; 2 for a user's own mistake (one line, no traceback), 0 when all is well."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("awesome_align", "papermill", "traitlets"):
+    for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
-    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    # Files of the hub come by plain HTTP: its failures are those that `clseave.hub` knows.
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    known = {package: names(package) for package in ("stages", "commands")}
+    listed = "; ".join(f"{package}: {', '.join(found)}" for package, found in known.items())
     if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write(f"{__doc__}\nstages: {', '.join(stage_names())}\n")
+        sys.stdout.write(f"{__doc__}\n{listed}\n")
         return 0 if argv else 2
     name = argv[0].replace("-", "_")
-    if name not in stage_names():
-        sys.stderr.write(f"error: no stage {argv[0]!r}; stages: {', '.join(stage_names())}\n")
+    package = next((package for package, found in known.items() if name in found), None)
+    if package is None:
+        sys.stderr.write(f"error: no stage {argv[0]!r}; {listed}\n")
         return 2
     numerics.pin()
     try:
-        importlib.import_module(f"clseave.stages.{name}").main(argv[1:])
+        importlib.import_module(f"clseave.{package}.{name}").main(argv[1:])
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

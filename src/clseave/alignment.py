@@ -5,8 +5,8 @@ gives random weights, a layer that does not exist gives the last one, special id
 Each is checked here, so that a wrong set-up stops.
 """
 
-import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,91 +14,115 @@ import torch
 from awesome_align import modeling
 from awesome_align.configuration_bert import BertConfig
 from awesome_align.tokenization_bert import BertTokenizer
-from safetensors.torch import load_file
 
 from clseave.batches import in_order
+from clseave.checkpoints import read_weights
+from clseave.errors import UserError
 from clseave.text import load_tokenizer
 
 Pairs = list[list[int]]
+Encoded = tuple[list[int], list[int]]  # token ids with special tokens, and the word that each inner token belongs to
 
 
 class WordAligner:
     """awesome-align: token states of one layer, softmax over both sides, pairs above a threshold in both."""
 
-    def __init__(self, mbert: Path | str, layer: int, threshold: float, batch_size: int):
-        """`mbert` is a folder in Hugging Face layout. ValueError when awesome-align could not use it as it is."""
-        self.layer, self.threshold, self.batch_size = layer, threshold, batch_size
-        with TemporaryDirectory() as folder:
-            _export(Path(mbert), Path(folder))
-            config = BertConfig.from_pretrained(folder)
-            if config.num_hidden_layers < layer:
-                raise ValueError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
-            self.tokenizer = BertTokenizer.from_pretrained(folder)
-            self.model, loading = modeling.BertForMaskedLM.from_pretrained(
-                folder, config=config, output_loading_info=True
-            )
-        # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
-        missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
-        if missing:
-            raise ValueError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
+    def __init__(
+        self, mbert: Path | str, layer: int, threshold: float, batch_size: int, device: torch.device | str = "cpu"
+    ):
+        """`mbert` is a folder in Hugging Face layout. UserError when awesome-align could not use it as it is."""
+        self.layer, self.threshold, self.batch_size, self.device = layer, threshold, batch_size, device
+        self.model, self.tokenizer = _load(Path(mbert), layer)
         # Module-level ids of the package; its guide layer masks by them.
         modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = (
             self.tokenizer.pad_token_id,
             self.tokenizer.cls_token_id,
             self.tokenizer.sep_token_id,
         )
-        self.model.eval()
+        self.model.to(device).eval()
+        self.cut = 0  # sentences whose end was left out, as they are longer than the model takes
+        self._pieces = lru_cache(maxsize=100_000)(self._word_pieces)  # a corpus has few distinct words
 
     def align(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> list[Pairs]:
-        """Sorted 0-based word pairs of each sentence pair. ValueError names a sentence without a word."""
+        """Sorted 0-based word pairs of each sentence pair. Sentences of like length share a batch; the order is kept.
+
+        UserError names a sentence without a word.
+        """
         encoded = [
             (self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)
         ]
-        found: list[Pairs] = []
-        for rows in in_order(len(encoded), self.batch_size):
-            left, right = zip(*(encoded[row] for row in rows), strict=True)
-            pairs = self.model.get_aligned_word(
-                self._pad(left),
-                self._pad(right),
-                [words for _, words in left],
-                [words for _, words in right],
-                "cpu",
-                0,
-                0,
-                align_layer=self.layer,
-                softmax_threshold=self.threshold,
-                test=True,
-            )
-            found += [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
+        order = sorted(range(len(encoded)), key=lambda row: sum(len(ids) for ids, _ in encoded[row]))
+        found: list[Pairs] = [[] for _ in encoded]
+        for part in in_order(len(order), self.batch_size):
+            rows = [order[number] for number in part]
+            for row, pairs in zip(rows, self._align_batch([encoded[row] for row in rows]), strict=True):
+                found[row] = pairs
         return found
 
-    def _encode(self, words: list[str]) -> tuple[list[int], list[int]]:
-        """Token ids with special tokens, and the word that each inner token belongs to."""
-        pieces = [(token, number) for number, word in enumerate(words) for token in self.tokenizer.tokenize(word)]
-        pieces = pieces[: self.tokenizer.max_len - 2]
+    def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
+        """Word pairs of one batch."""
+        left, right = zip(*batch, strict=True)
+        pairs = self.model.get_aligned_word(
+            self._pad(left),
+            self._pad(right),
+            [words for _, words in left],
+            [words for _, words in right],
+            self.device,
+            0,
+            0,
+            align_layer=self.layer,
+            softmax_threshold=self.threshold,
+            test=True,
+        )
+        return [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
+
+    def _word_pieces(self, word: str) -> list[int]:
+        """Token ids of one word."""
+        return self.tokenizer.convert_tokens_to_ids(self.tokenizer.tokenize(word))
+
+    def _encode(self, words: list[str]) -> Encoded:
+        """A sentence as the model takes it, its end left out where it is too long."""
+        pieces = [(token, number) for number, word in enumerate(words) for token in self._pieces(word)]
         if not pieces:
-            raise ValueError(f"no word to align in {words!r}")
-        ids = self.tokenizer.convert_tokens_to_ids([token for token, _ in pieces])
+            raise UserError(f"no word to align in {words!r}")
+        self.cut += len(pieces) > self.tokenizer.max_len - 2
+        pieces = pieces[: self.tokenizer.max_len - 2]
+        ids = [token for token, _ in pieces]
         return [self.tokenizer.cls_token_id, *ids, self.tokenizer.sep_token_id], [number for _, number in pieces]
 
-    def _pad(self, side: Iterable[tuple[list[int], list[int]]]) -> torch.Tensor:
+    def _pad(self, side: Iterable[Encoded]) -> torch.Tensor:
         """Ids, (B, T)."""
         return torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(ids) for ids, _ in side], batch_first=True, padding_value=self.tokenizer.pad_token_id
         )
 
 
-def _export(mbert: Path, folder: Path) -> None:
-    """Write the checkpoint the way awesome-align reads it: config, vocab.txt, tokenizer settings, a pickled state."""
+def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, BertTokenizer]:
+    """awesome-align's own model and tokenizer, with the weights and the vocabulary of a folder."""
+    config = BertConfig.from_json_file(str(mbert / "config.json"))
+    if config.num_hidden_layers < layer:
+        raise UserError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
+    weights = read_weights(mbert)
+    if not any(name.startswith("bert.") for name in weights):  # saved without the language-model head
+        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
+    model, loading = modeling.BertForMaskedLM.from_pretrained(
+        None, config=config, state_dict=weights, output_loading_info=True
+    )
+    # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
+    missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
+    if missing:
+        raise UserError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
+    return model, _tokenizer(mbert, config.max_position_embeddings)
+
+
+def _tokenizer(mbert: Path, longest: int) -> BertTokenizer:
+    """The vocabulary in awesome-align's tokenizer, which would lower-case and not cut unless told otherwise."""
     tokenizer = load_tokenizer(mbert)
     vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    # The package lower-cases unless told not to, and reads the length from `max_len`.
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": False, "max_len": min(tokenizer.model_max_length, 512)})
-    )
-    (folder / "config.json").write_text((mbert / "config.json").read_text())
-    torch.save(load_file(mbert / "model.safetensors"), folder / "pytorch_model.bin")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "vocab.txt")
+        path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+        return BertTokenizer(str(path), do_lower_case=False, max_len=min(tokenizer.model_max_length, longest))
 
 
 def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
@@ -109,19 +133,24 @@ def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
     return [[i, (2 * i * (len(target) - 1) + last) // (2 * last)] for i in range(len(source))]
 
 
-def alignment_scores(found: Iterable[Pairs], gold: Iterable[Pairs]) -> dict[str, float]:
-    """AER, precision and recall over a corpus (Och and Ney 2003), all gold pairs sure:
+def alignment_scores(
+    found: Iterable[Pairs], sure: Iterable[Pairs], possible: Iterable[Pairs] | None = None
+) -> dict[str, float]:
+    """AER, precision and recall over a corpus (Och and Ney 2003); without `possible` all gold pairs are sure.
 
-    AER = 1 - 2 |A and S| / (|A| + |S|).
+    A sure pair is a possible one too: AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), precision = |A and P| / |A|,
+    recall = |A and S| / |S|.
     """
-    hits = made = sure = 0
-    for ours, theirs in zip(found, gold, strict=True):
-        left, right = {tuple(pair) for pair in ours}, {tuple(pair) for pair in theirs}
-        hits, made, sure = hits + len(left & right), made + len(left), sure + len(right)
-    if not sure:
+    sure = list(sure)
+    hits = likely = made = wanted = 0
+    for ours, certain, maybe in zip(found, sure, sure if possible is None else possible, strict=True):
+        pairs, gold = {tuple(pair) for pair in ours}, {tuple(pair) for pair in certain}
+        hits, likely = hits + len(pairs & gold), likely + len(pairs & (gold | {tuple(pair) for pair in maybe}))
+        made, wanted = made + len(pairs), wanted + len(gold)
+    if not wanted:
         raise ValueError("no gold pair: an alignment error rate needs some")
     return {
-        "aer": round(1 - 2 * hits / (made + sure), 6),
-        "precision": round(hits / max(1, made), 6),
-        "recall": round(hits / sure, 6),
+        "aer": round(1 - (hits + likely) / (made + wanted), 6),
+        "precision": round(likely / max(1, made), 6),
+        "recall": round(hits / wanted, 6),
     }

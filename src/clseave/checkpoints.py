@@ -1,13 +1,20 @@
 """Loading a transformers model from a folder: from disk only, with every weight found."""
 
+import pickle
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from clseave.errors import UserError
 
 Model = TypeVar("Model", bound=PreTrainedModel)
+
+# What a file that is no checkpoint, a damaged one, or a pickle that would run code makes the libraries raise.
+UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError)
 
 
 def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
@@ -18,6 +25,35 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
         )
     except OSError as error:
         raise UserError(f"{folder} holds no {kind.__name__}: run the stage that writes it (`dvc repro`)") from error
+    except UNREADABLE as error:
+        raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"{folder} lacks {len(missing)} weights of {kind.__name__}, the first {missing[0]}")
     return model.eval()
+
+
+def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
+    """All tensors of a folder by name: `model.safetensors`, else `pytorch_model.bin`, of which weights only are read.
+
+    UserError when there is neither, or the file does not hold weights.
+    """
+    path = Path(folder, "model.safetensors")
+    try:
+        if path.exists():
+            return load_file(path)
+        path = path.with_name("pytorch_model.bin")
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin") from error
+    except UNREADABLE as error:
+        raise UserError(f"{path} holds no readable weights: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """One line without the libraries' advice, which is to lower the guard."""
+    text = str(error).strip()
+    if isinstance(error, pickle.UnpicklingError):
+        return "its pickle is damaged, or holds more than weights and could run code"
+    if "ignore_mismatched_sizes" in text:
+        return "weights of other sizes than its config.json says"
+    return (text.splitlines() or [type(error).__name__])[0]

@@ -1,12 +1,14 @@
 """Loading models from a folder."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import bert, save_masked_bert
 from transformers import BertForMaskedLM, BertModel
 
-from clseave.checkpoints import load_model
+from clseave.checkpoints import load_model, read_weights
 from clseave.errors import UserError
 
 
@@ -66,3 +68,69 @@ def test_a_file_that_is_no_checkpoint_is_the_users_error(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="holds no BertModel"):
         load_model(BertModel, tmp_path)
+
+
+def test_weights_of_other_sizes_than_the_configuration_are_the_users_error(tmp_path):
+    bert().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="no readable BertModel: weights of other sizes than its"):
+        load_model(BertModel, tmp_path, add_pooling_layer=False, intermediate_size=64)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\x08" + bytes(15)])
+def test_damaged_safetensors_are_the_users_error(tmp_path, content):
+    bert().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=f"{tmp_path} holds no readable BertModel: "):
+        load_model(BertModel, tmp_path, add_pooling_layer=False)
+    with pytest.raises(UserError, match=f"{tmp_path}/model.safetensors holds no readable weights: "):
+        read_weights(tmp_path)
+
+
+def test_weights_are_read_from_either_file_safetensors_first(tmp_path):
+    ours, theirs = bert(seed=1).state_dict(), bert(seed=2).state_dict()
+    torch.save(theirs, tmp_path / "pytorch_model.bin")
+    assert read_weights(tmp_path).keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in read_weights(tmp_path).items())
+    save_file(ours, tmp_path / "model.safetensors")
+    assert all(torch.equal(value, ours[name]) for name, value in read_weights(tmp_path).items())
+
+
+def test_a_folder_without_weights_is_the_users_error(tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path} holds neither model.safetensors nor pytorch_model.bin"):
+        read_weights(tmp_path)
+
+
+class Payload:
+    """What a hostile checkpoint holds."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def hostile(folder):
+    """A BERT whose pickled weights would make a folder."""
+    bert().save_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Payload(folder / "made")}, folder / "pytorch_model.bin")
+
+
+def half(folder):
+    bert().save_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(bert().state_dict(), folder / "pytorch_model.bin")
+    path = folder / "pytorch_model.bin"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize("damage", [hostile, half])
+def test_a_pickle_that_is_more_or_less_than_weights_is_refused_and_not_run(tmp_path, damage):
+    damage(tmp_path)
+    with pytest.raises(UserError, match="holds no"):
+        load_model(BertModel, tmp_path, add_pooling_layer=False, use_safetensors=False)
+    with pytest.raises(UserError, match="bin holds no readable weights: ") as raised:
+        read_weights(tmp_path)
+    assert damage is half or "holds more than weights and could run code" in str(raised.value)
+    assert not (tmp_path / "made").exists()

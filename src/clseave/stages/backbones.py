@@ -1,22 +1,28 @@
-"""Train one of the two backbones of the miniature: CLIP or the multilingual BERT.
+"""One of the two backbones, CLIP or the multilingual BERT: fetched from the hub, or the miniature's own, trained.
 
-Reads:  pre-training texts; CLIP's scenes are drawn and rendered while it trains.
-Writes: a model folder in Hugging Face layout, and a curve.
+Reads:  the hub, or pre-training texts; CLIP's scenes are drawn and rendered while it trains.
+Writes: a model folder in Hugging Face layout, and a curve, which has no row for a fetched model.
 Thesis: 2.2 (the thesis downloads both).
-Cost:   about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
+Cost:   fetching: 600 and 714 MB, twice as much memory; training: about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 """
 
 from pathlib import Path
 
-from clseave import cli, numerics, params, schema
+import torch
+from transformers import BertForMaskedLM, CLIPModel, PreTrainedTokenizerBase
+
+from clseave import cli, hub, numerics, params, schema
+from clseave.checkpoints import Model, load_model
+from clseave.errors import UserError
 from clseave.grammar import LANGUAGES
-from clseave.images import processor
+from clseave.images import load_processor, processor
 from clseave.miniature import caption_batches
 from clseave.pretraining import build_clip, build_mbert, contrastive_task, masked_language_task
 from clseave.scenes import CELL
 from clseave.schema import STEPS_PER_LINE
-from clseave.storage import write_csv
-from clseave.training import Curve, make_optimiser, train
+from clseave.storage import write_text
+from clseave.text import end_id, load_tokenizer
+from clseave.training import Curve, Task, make_optimiser, train
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 
 KEYS = ("source", "backbones")
@@ -28,6 +34,14 @@ def read_texts(folder: Path, languages: tuple[str, ...]) -> list[str]:
     return [line for code in languages for line in (folder / f"{code}.txt").read_text(encoding="utf-8").splitlines()]
 
 
+def optimise(task: Task, settings: schema.ClipBackbone | schema.MbertBackbone) -> Curve:
+    """Train the task's model."""
+    groups = [{"params": task.module.parameters(), "lr": settings.lr}]
+    optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.steps, settings.warmup, "linear")
+    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
+    return task.curve
+
+
 def train_clip(source: schema.Scenes, backbones: schema.Backbones, text: Path, out: Path) -> Curve:
     """Contrastive pre-training; English sentences only widen the vocabulary."""
     settings = backbones.clip
@@ -36,57 +50,70 @@ def train_clip(source: schema.Scenes, backbones: schema.Backbones, text: Path, o
     numerics.start_torch(backbones.seed, "cpu")
     model = build_clip(settings, tokenizer, IMAGE_SIZE)
     pairs = caption_batches(source, settings.steps, settings.batch_size, backbones.seed)
-    task = contrastive_task(model, tokenizer, pairs, settings.batch_size)
-    optimiser, schedule = make_optimiser(
-        [{"params": model.parameters(), "lr": settings.lr}],
-        settings.weight_decay,
-        settings.steps,
-        settings.warmup,
-        "linear",
-    )
-    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    processor(IMAGE_SIZE).save_pretrained(out)
-    return task.curve
+    curve = optimise(contrastive_task(model, tokenizer, pairs, settings.batch_size), settings)
+    for part in (model, tokenizer, processor(IMAGE_SIZE)):
+        part.save_pretrained(out)
+    return curve
 
 
 def train_mbert(backbones: schema.Backbones, text: Path, out: Path) -> Curve:
     """Masked language modelling on the six texts together."""
-    settings = backbones.mbert
-    texts = read_texts(text, LANGUAGES)
+    settings, texts = backbones.mbert, read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
     model = build_mbert(settings, tokenizer)
-    task = masked_language_task(model, tokenizer, texts, settings, backbones.seed)
-    optimiser, schedule = make_optimiser(
-        [{"params": model.parameters(), "lr": settings.lr}],
-        settings.weight_decay,
-        settings.steps,
-        settings.warmup,
-        "linear",
-    )
-    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
-    model.save_pretrained(out)
+    curve = optimise(masked_language_task(model, tokenizer, texts, settings, backbones.seed), settings)
+    for part in (model, tokenizer):
+        part.save_pretrained(out)
+    return curve
+
+
+def fetch(kind: type[Model], source: schema.Pretrained) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+    """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
+    folder = hub.fetch(source)
+    model = load_model(kind, folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
+    tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
+    tokenizer.model_max_length = text.max_position_embeddings
+    if len(tokenizer) > text.vocab_size:
+        raise UserError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {text.vocab_size}")
+    return folder, model, tokenizer
+
+
+def import_clip(source: schema.Pretrained, out: Path) -> Curve:
+    """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
+    folder, model, tokenizer = fetch(CLIPModel, source)
+    text, vision = model.config.text_config, model.config.vision_config
+    text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
+    text.eos_token_id = end_id(tokenizer)
+    # What a tower that is loaded by itself reads.
+    text.projection_dim = vision.projection_dim = model.config.projection_dim
+    for part in (load_processor(folder), model, tokenizer):
+        part.save_pretrained(out)
+    return []
+
+
+def import_mbert(source: schema.Pretrained, out: Path) -> Curve:
+    """The multilingual BERT with its language-model head, its weights by today's names (hub: `LayerNorm.gamma`)."""
+    _, model, tokenizer = fetch(BertForMaskedLM, source)
+    model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)
-    return task.curve
+    return []
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train and save the backbone that `--backbone` names."""
+    """Fetch or train the backbone that `--backbone` names, and save it."""
     args = cli.parse(argv, __doc__, ["params", "profile", "text", "out", "curve"], names=["backbone"])
     settings = params.load(args.params, args.profile, KEYS)
-    match args.backbone:
-        case "clip":
+    match settings.backbones.kind, args.backbone:
+        case "train", "clip":
             curve = train_clip(settings.source, settings.backbones, args.text, args.out)
-        case "mbert":
+        case "train", "mbert":
             curve = train_mbert(settings.backbones, args.text, args.out)
-        case other:
+        case "hub", "clip":
+            curve = import_clip(settings.backbones.clip, args.out)
+        case "hub", "mbert":
+            curve = import_mbert(settings.backbones.mbert, args.out)
+        case _, other:
             raise ValueError(f"no backbone {other!r}: clip or mbert")
-    write_csv(
-        args.curve,
-        [
-            {"step": row["epoch"] * STEPS_PER_LINE, "loss": row["train_loss"], "learning_rate": row["learning_rate"]}
-            for row in curve
-        ],
-    )
+    lines = [f"{row['epoch'] * STEPS_PER_LINE},{row['train_loss']},{row['learning_rate']}\n" for row in curve]
+    write_text(args.curve, "".join(["step,loss,learning_rate\n", *lines]))

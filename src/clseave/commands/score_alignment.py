@@ -1,0 +1,149 @@
+"""Score a word aligner on sentences whose words people aligned: AER, precision and recall (Och and Ney 2003).
+
+Either a model aligns the text by awesome-align, as the stage `align_words` does:
+
+  python src/run.py score_alignment --mbert models/thesis/mbert --text zhen.src-tgt --gold zhen.gold
+  python src/run.py score_alignment --mbert google-bert/bert-base-multilingual-cased@REVISION --text ... --gold ...
+
+or the pairs are there already, as awesome-align prints them (a line a sentence, pairs `i-j` that count from 0):
+
+  python src/run.py score_alignment --found zhen.awesome-align.out --gold zhen.gold
+
+Text: a line a sentence, `source words ||| target words`, words parted by spaces. Gold: `i-j` for a sure pair, `ipj` for
+a possible one, counted from 1. AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), where S are the sure pairs, P the sure
+and possible ones, A those found.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from clseave import hub, numerics
+from clseave.alignment import Pairs, WordAligner, alignment_scores
+from clseave.errors import UserError
+from clseave.schema import Pretrained
+
+Texts = tuple[list[list[str]], list[list[str]]]  # words of the source and of the target sentences
+FOUND, GOLD = re.compile(r"(\d+)(-)(\d+)"), re.compile(r"(\d+)([-p])(\d+)")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file. UserError when it is missing, no text or empty."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text: {error}") from error
+    if not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise UserError(f"{path}: no line in it, expected one a sentence")
+    return lines
+
+
+def read_text(path: Path) -> Texts:
+    """Words of both sides. UserError names the line that has no two sides."""
+    sources, targets = [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        sides = [side.split() for side in line.split("|||")]
+        if len(sides) != 2 or not all(sides):
+            raise UserError(f"{path}:{number}: expected `source words ||| target words`, found {line[:80]!r}")
+        sources.append(sides[0])
+        targets.append(sides[1])
+    return sources, targets
+
+
+def read_pairs(path: Path, form: re.Pattern[str], first: int, text: Texts | None) -> Iterator[tuple[Pairs, Pairs]]:
+    """Sure and possible pairs of each line, from 0 on; `first` is the file's lowest index. UserError names the line."""
+    lines = read_lines(path)
+    if text and len(lines) != len(text[0]):
+        raise UserError(f"{path}: {len(lines)} lines for {len(text[0])} sentences: expected as many")
+    for number, line in enumerate(lines):
+        kinds: dict[str, Pairs] = {"-": [], "p": []}
+        for word in line.split():
+            match = form.fullmatch(word)
+            if not match:
+                kind = "`i-j` or `ipj`" if form is GOLD else "`i-j`"
+                raise UserError(f"{path}:{number + 1}: found {word!r}, expected pairs {kind}")
+            pair = [int(match[1]) - first, int(match[3]) - first]
+            if min(pair) < 0:
+                raise UserError(f"{path}:{number + 1}: found {word!r}, expected indexes from {first} on")
+            if text and not (pair[0] < len(text[0][number]) and pair[1] < len(text[1][number])):
+                sizes = f"{len(text[0][number])} and {len(text[1][number])} words"
+                raise UserError(f"{path}:{number + 1}: found {word!r}, but the sentences have {sizes}")
+            kinds[match[2]].append(pair)
+        yield kinds["-"], kinds["p"]
+
+
+def find(mbert: str, text: Texts, options: argparse.Namespace) -> list[Pairs]:
+    """Pairs by awesome-align; `mbert` is a folder or ID@REVISION of the hub."""
+    name, _, revision = mbert.partition("@")
+    if revision and not re.fullmatch("[0-9a-f]{40}", revision):
+        raise UserError(f"--mbert: found revision {revision!r}, expected the 40 hex digits of a commit")
+    if not revision and not Path(name).is_dir():
+        raise UserError(f"--mbert: {name} is no folder; a model of the hub is named ID@REVISION")
+    local = name if revision else str(Path(name).resolve())
+    folder = hub.fetch(Pretrained(id=local, revision=revision or None, weights=options.weights))
+    device = numerics.start_torch(0, options.device)
+    aligner = WordAligner(folder, options.layer, options.threshold, options.batch_size, device)
+    found = aligner.align(*text)
+    if aligner.cut:
+        sys.stderr.write(f"{aligner.cut} sentences are longer than the model takes: their last words have no pair\n")
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = argparse.ArgumentParser(
+        prog="run.py score_alignment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    whence = made.add_mutually_exclusive_group(required=True)
+    whence.add_argument("--mbert", metavar="MODEL", help="align by this model: a folder, or ID@REVISION of the hub")
+    whence.add_argument("--found", type=Path, metavar="FILE", help="score these pairs, counted from 0")
+    made.add_argument("--text", type=Path, metavar="FILE", help="the sentences; with --found only to check the indexes")
+    made.add_argument("--gold", type=Path, metavar="FILE", required=True, help="the true pairs, counted from 1")
+    made.add_argument("--layer", type=int, default=8, help="whose states are compared (default: %(default)s)")
+    made.add_argument("--threshold", type=float, default=1e-3, help="of both softmaxes (default: %(default)s)")
+    made.add_argument("--batch-size", type=int, default=32, help="(default: %(default)s)")
+    made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="auto", help="(default: %(default)s)")
+    made.add_argument(
+        "--weights", choices=["safetensors", "convert"], default="safetensors", help="convert: read pytorch_model.bin"
+    )
+    made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
+    return made
+
+
+def report(scores: dict[str, float], sizes: dict[str, int], form: str) -> str:
+    """Shares in percent and counts, a line each; or all of it as JSON, shares of 1."""
+    if form == "json":
+        return json.dumps({**scores, **sizes}, indent=2) + "\n"
+    rows = [(name, f"{100 * value:.2f} %") for name, value in scores.items()]
+    rows += [(name, f"{value:,}") for name, value in sizes.items()]
+    return "".join(f"{name:<10} {value:>10}\n" for name, value in rows)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Align or read, score, print."""
+    options = parser().parse_args(argv)
+    if options.layer < 1 or options.batch_size < 1 or not 0 < options.threshold < 1:
+        raise UserError("--layer and --batch-size are at least 1, --threshold lies between 0 and 1")
+    text = read_text(options.text) if options.text else None
+    gold = list(read_pairs(options.gold, GOLD, 1, text))
+    sure, possible = [one for one, _ in gold], [other for _, other in gold]
+    if not any(sure):
+        raise UserError(f"{options.gold}: no sure pair (`i-j`) in it: an alignment error rate needs some")
+    if options.found:
+        found = [pairs for pairs, _ in read_pairs(options.found, FOUND, 0, text)]
+    elif text:
+        found = find(options.mbert, text, options)
+    else:
+        raise UserError("--mbert needs --text, the sentences to align")
+    if len(found) != len(gold):
+        raise UserError(f"{options.found} has {len(found)} lines, {options.gold} {len(gold)}: expected as many")
+    sizes = {"sentences": len(gold), "found": sum(map(len, found))}
+    sizes |= {"sure": sum(map(len, sure)), "possible": sum(map(len, possible))}
+    sys.stdout.write(report(alignment_scores(found, sure, possible), sizes, options.format))
