@@ -16,9 +16,11 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from clseave import gold, params
+from clseave.commands import predict
 from clseave.encoders import embed_texts
 from clseave.errors import UserError
 from clseave.images import read_archive
+from clseave.labels import LABELS
 from clseave.records import (
     SPLITS,
     Alignment,
@@ -697,3 +699,42 @@ def test_stages_print_nothing(world, tmp_path, capsys):
     world.evaluate(tmp_path / "quiet")
     assert capsys.readouterr().out == ""
     assert hashes(world / "quiet/vectors") == hashes(world / "data/teacher_vectors")
+
+
+def softmax(logits):
+    powers = np.exp(np.array(logits) - max(logits))
+    return powers / powers.sum()
+
+
+def test_predict_says_what_the_evaluation_says(world, tmp_path, capsys):
+    predictions, _ = world.evaluate(tmp_path / "de", encoder="clseave", language="de")
+    row = predictions[0]
+    _, picture = next(read_archive(world / "data/images/archive.zip", [row.image_id]))
+    picture.save(tmp_path / "photo.png")
+    texts = {one.hypothesis_id: one.text for one in read_rows(world / "data/hypotheses/de.jsonl", Translation)}
+    common = arguments(model=world / "models/clseave", image=tmp_path / "photo.png", text=texts[row.hypothesis_id])
+    folders = arguments(head=world / "models/clip_ve", clip=world / "models/clip")
+    predict.main([*common, *folders, "--format", "json"])
+    (found,) = json.loads(capsys.readouterr().out)
+    assert [found[name] for name in LABELS] == pytest.approx(softmax(row.logits), abs=1e-3)
+    predict.main([*common, *folders])
+    assert capsys.readouterr().out.split()[0] == LABELS[int(np.argmax(row.logits))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "nowhere"}, "no such folder"),
+        ({"image": "params.yaml"}, "no image that can be read"),
+        ({"image": "absent.png"}, "cannot be read: No such file"),
+        ({"text": " "}, "a blank text"),
+    ],
+)
+def test_predict_names_what_is_wrong(world, tmp_path, changes, message):
+    from PIL import Image
+
+    Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
+    values = {"model": "models/clip_ve", "image": tmp_path / "photo.png", "text": "A red circle"} | changes
+    paths = {key: value if key == "text" else world / value for key, value in values.items()}
+    with pytest.raises(UserError, match=message):
+        predict.main(arguments(**paths, head=world / "models/clip_ve", clip=world / "models/clip"))

@@ -1,0 +1,85 @@
+"""Is a sentence entailed by a photo, neutral to it, or contradicted by it? Prints three probabilities a sentence.
+
+  python src/run.py predict --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
+
+`--model` is the folder of a text encoder: CLIP-VE's for English, a CLSEAVE or CLTEAVE student's for its language. The
+head (CLIP-VE of the same seed) and CLIP's image tower are found beside it, in the same profile.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import CLIPVisionModelWithProjection
+
+from clseave import numerics
+from clseave.checkpoints import load_model
+from clseave.encoders import embed_texts, load_encoder
+from clseave.errors import UserError
+from clseave.images import BrokenImageError, decode, load_processor, preprocess
+from clseave.labels import LABELS
+from clseave.teacher import judge, load_head
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    made = argparse.ArgumentParser(
+        prog="run.py predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder")
+    made.add_argument("--image", type=Path, required=True, metavar="FILE", help="the premise: a photo")
+    made.add_argument("--text", action="append", required=True, help="a hypothesis; may stand several times")
+    made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
+    made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
+    made.add_argument("--assembly", choices=["direct", "padded", "decoder"], default="direct", help="of CLTEAVE")
+    made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="(default: %(default)s)")
+    made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
+    return made
+
+
+def beside(model: Path) -> tuple[Path, Path]:
+    """Folders of the head and of CLIP that belong to a model of `models/PROFILE`. UserError when there are none."""
+    for folder in model.resolve().parents:
+        if (folder / "clip" / "config.json").is_file():
+            return folder / "clip_ve" / model.resolve().name, folder / "clip"
+    raise UserError(f"{model}: no CLIP beside it: name a folder below models/PROFILE, or give --head and --clip")
+
+
+@torch.no_grad()
+def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
+    """The photo's vector, (1, D). UserError when it cannot be read."""
+    try:
+        picture = decode(image.read_bytes())
+    except OSError as error:
+        raise UserError(f"{image}: cannot be read: {error.strerror}") from error
+    except BrokenImageError as error:
+        raise UserError(f"{image}: no image that can be read: {error}") from error
+    tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
+    pixels = preprocess(load_processor(clip), picture)[None]  # (1, 3, H, W)
+    return tower(pixel_values=pixels.to(device)).image_embeds.cpu()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Embed, judge, print."""
+    options = parser().parse_args(argv)
+    if not options.model.is_dir():
+        raise UserError(f"{options.model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
+    head, clip = (options.head, options.clip) if options.head and options.clip else beside(options.model)
+    head, clip = options.head or head, options.clip or clip
+    device = numerics.start_torch(0, options.device)
+    encoder = load_encoder(options.model, head, options.assembly).to(device)
+    hypotheses = embed_texts(encoder, options.text, batch_size=32)
+    premise = image_vector(clip, options.image, device).expand(len(hypotheses), -1)
+    with torch.no_grad():
+        shares = judge(*load_head(head), hypotheses, premise).softmax(dim=1).tolist()
+    rows = [dict(zip(LABELS, map(float, row), strict=True)) for row in shares]
+    if options.format == "json":
+        results = [{"text": text, **row} for text, row in zip(options.text, rows, strict=True)]
+        sys.stdout.write(json.dumps(results, ensure_ascii=False, indent=2) + "\n")
+        return
+    for text, row in zip(options.text, rows, strict=True):
+        scores = "  ".join(f"{name} {share:6.1%}" for name, share in sorted(row.items(), key=lambda one: -one[1]))
+        sys.stdout.write(f"{scores}  {text}\n")
