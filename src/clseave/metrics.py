@@ -15,6 +15,9 @@ from clseave.labels import LABELS, label_id
 DECIMALS = 6
 DRAWS = 2000  # bootstrap draws
 LEVEL = 0.95
+BINS = 15  # of confidence, as in Guo et al. (2017)
+CONSTANT = 0.995  # the share of rows with one label from which on a model says one thing
+_PLACES = 9  # of a confidence: the last bits, in which processors may differ, must not decide its bin
 _CHUNK = 100  # draws held in memory at a time
 Logits = np.ndarray | Sequence[Sequence[float]]
 
@@ -77,6 +80,38 @@ def histogram(ids: np.ndarray) -> dict[str, int]:
     return {name: int(count) for name, count in zip(LABELS, np.bincount(ids, minlength=len(LABELS)), strict=True)}
 
 
+def constant_label(predicted: np.ndarray) -> str | None:
+    """The label that (N,) predicted ids are in at least `CONSTANT` of the rows, else None.
+
+    Such a model does not guess: its accuracy is the share of that label, which section 4.1 of the thesis (33.32 %,
+    the share of two of SNLI-VE's labels) takes for chance.
+    """
+    counts = np.bincount(predicted, minlength=len(LABELS))
+    return LABELS[counts.argmax()] if counts.max() >= CONSTANT * len(predicted) else None
+
+
+def confidence_bins(gold: np.ndarray, logits: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Rows, summed confidence and hits of each bin, (bins, 3), of (N,) ids and (N, 3) logits.
+
+    The confidence is the largest softmax probability; bin m of M holds those in ((m - 1) / M, m / M].
+    """
+    confidence = np.round(np.exp(logits.max(1) - logsumexp(logits, axis=1)), _PLACES)
+    edges = np.round(np.arange(1, bins + 1) / bins, _PLACES)
+    place = np.searchsorted(edges, confidence)  # the first edge that is not below
+    hits = logits.argmax(1) == gold
+    weights = (None, confidence, hits.astype(np.float64))
+    return np.stack([np.bincount(place, weights=one, minlength=bins) for one in weights], axis=1)
+
+
+def calibration_error(table: np.ndarray) -> float:
+    """Expected calibration error of a table of `confidence_bins`.
+
+    The mean distance between confidence and accuracy of the bins, weighted by their rows (Guo et al. 2017, On
+    Calibration of Modern Neural Networks, equation 3).
+    """
+    return float(np.abs(table[:, 1] - table[:, 2]).sum() / table[:, 0].sum())
+
+
 def by_group(values: np.ndarray, groups: Sequence[Any]) -> dict[Any, tuple[float, int]]:
     """Mean and number of (N,) values by group, groups in sorted order; rows whose group is None are left out."""
     members: dict[Any, list[int]] = {}
@@ -120,6 +155,7 @@ def summary(
 
     Accuracies are shares of 1, the loss is in nats, `predicted` counts rows. ValueError when lengths differ, a
     label is unknown or a logit is not finite. Thesis Table 4.1 has `accuracy` (in percent) and `loss`.
+    `confusion` has gold labels down and predicted ones across; `constant` is that of `constant_label`.
     """
     ids = gold_ids(gold)
     table = check_logits(logits, len(ids))
@@ -128,21 +164,44 @@ def summary(
             raise ValueError(f"{len(values)} {what} for {len(ids)} gold labels: expected as many")
     predicted = table.argmax(1)
     hits = (predicted == ids).astype(np.float64)
+    overall = {"name": name, "seed": seed, "rows": len(ids), **_overall(ids, table, hits, images)}
+    return overall | _by_class(ids, predicted) | _by_part(hits, kinds, seen)
+
+
+def _overall(ids: np.ndarray, table: np.ndarray, hits: np.ndarray, images: Sequence[str]) -> dict[str, Any]:
+    """The part of `summary` that is one number each over all rows."""
     low, high = interval(hits, images)
-    by_seen = {True: (None, 0), False: (None, 0)} | by_group(hits, seen)
     return {
-        "name": name,
-        "seed": seed,
-        "rows": len(ids),
         "accuracy": rounded(mean(hits)),
         "accuracy_low": rounded(low),
         "accuracy_high": rounded(high),
         "loss": rounded(cross_entropy(ids, table)),
-        "macro_f1": rounded(macro_f1(confusion(ids, predicted))),
+        "ece": rounded(calibration_error(confidence_bins(ids, table))),
+    }
+
+
+def _by_class(ids: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """The part of `summary` that compares gold and predicted labels."""
+    table = confusion(ids, predicted)
+    scores = {
+        key: {name: rounded(value) for name, value in zip(LABELS, values, strict=True)}
+        for key, values in class_scores(table).items()
+    }
+    return scores | {
+        "macro_f1": rounded(macro_f1(table)),
+        "confusion": table.tolist(),
+        "predicted": histogram(predicted),
+        "constant": constant_label(predicted),
+    }
+
+
+def _by_part(hits: np.ndarray, kinds: Sequence[str | None], seen: Sequence[bool | None]) -> dict[str, Any]:
+    """The part of `summary` by seen flag and by kind of statement."""
+    by_seen = {True: (None, 0), False: (None, 0)} | by_group(hits, seen)
+    return {
         "accuracy_seen": rounded(by_seen[True][0]),
         "accuracy_unseen": rounded(by_seen[False][0]),
         "rows_seen": by_seen[True][1],
         "rows_unseen": by_seen[False][1],
         "kinds": {kind: rounded(score) for kind, (score, _) in by_group(hits, kinds).items()},
-        "predicted": histogram(predicted),
     }

@@ -1,10 +1,15 @@
-"""Rows of numbers as Markdown tables for people: percent, signed points, dashes where nothing was measured."""
+"""Rows of numbers as tables for people: percent, signed points, dashes where nothing was measured.
+
+A `Table` holds text; it is written as Markdown (GitHub, the report) and as LaTeX (booktabs).
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from clseave.labels import LABELS
-from clseave.records import SPLITS
 
 Row = Mapping[str, Any]
 Text = Callable[[Row], str]
@@ -13,13 +18,66 @@ NAMES = {
     "en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese",
     "ar": "Arabic", "es": "Spanish", "fr": "French", "ru": "Russian",
 }  # fmt: skip
+_LATEX = str.maketrans(
+    {
+        **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "−": "$-$", DASH: "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "\u00a0": "~",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts below unique headers, the first `left` columns flush left; the caption says what and in which unit."""
+
+    caption: str
+    header: list[str]
+    cells: list[list[str]]
+    left: int = 1
+
+    def markdown(self) -> str:
+        """A Markdown table with padded cells, without the caption."""
+        lines = [[text.replace("|", r"\|") for text in line] for line in (self.header, *self.cells)]
+        widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(self.header))]
+        flush = [column < self.left for column in range(len(widths))]
+        rule = ["-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, flush, strict=True)]
+        padded = [
+            [
+                text.ljust(width) if left else text.rjust(width)
+                for text, width, left in zip(line, widths, flush, strict=True)
+            ]
+            for line in (lines[0], rule, *lines[1:])
+        ]
+        return "".join(f"| {' | '.join(line)} |\n" for line in padded)
+
+    def latex(self, name: str) -> str:
+        r"""A LaTeX table for booktabs with its caption and the label `tab:name`; needs \usepackage{booktabs}."""
+        frame = pd.DataFrame([[latex_text(text) for text in line] for line in self.cells])
+        return frame.to_latex(
+            header=[latex_text(text) for text in self.header],
+            index=False,
+            escape=False,
+            column_format="l" * self.left + "r" * (len(self.header) - self.left),
+            caption=latex_text(self.caption),
+            label=f"tab:{name}",
+            position="htbp",
+        )
+
+
+def latex_text(text: str) -> str:
+    """A text with LaTeX's special characters and the signs that its fonts lack written out."""
+    return text.translate(_LATEX)
+
+
+def table(caption: str, rows: Sequence[Row], columns: Mapping[str, Text], left: int = 1) -> Table:
+    """A table of rows; `columns` maps headers to texts of a row."""
+    return Table(caption, list(columns), [[text(row) for text in columns.values()] for row in rows], left)
 
 
 def language_name(code: str) -> str:
     """The English name of a language, or its code."""
     return NAMES.get(code, code)
-
-
 
 
 def label_of(name: str) -> str:
@@ -50,27 +108,28 @@ def span(low: float | None, high: float | None) -> str:
     return DASH if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
+def span_of(row: Row, key: str = "accuracy") -> str:
+    """An interval in percent of a share: "72.5–73.8"; `key` names the share, `key`_low and _high its ends."""
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    return DASH if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """A number with significant digits."""
     return DASH if value is None else f"{value:.{digits}g}"
 
 
-def markdown(rows: Sequence[Row], columns: Mapping[str, Text], left: int = 1) -> str:
-    """A Markdown table with padded cells; `columns` maps headers to texts of a row, the first `left` flush left."""
-    cells = [list(columns), *([text(row) for text in columns.values()] for row in rows)]
-    widths = [max(3, *(len(line[column]) for line in cells)) for column in range(len(columns))]
-    rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    padded = [
-        [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in (cells[0], rule, *cells[1:])
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in padded)
+def fixed(value: float | None, digits: int) -> str:
+    """A number with decimals: what stands in one column has as many."""
+    return DASH if value is None else f"{value:.{digits}f}"
 
 
-def results(rows: Sequence[Row]) -> str:
+def whole(value: float | None) -> str:
+    """A count: 17901 -> "17,901"."""
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def results(rows: Sequence[Row]) -> Table:
     """Accuracy of every evaluation; differences are to the first row, on the same test rows."""
     first = rows[0]["evaluation"]
 
@@ -80,7 +139,7 @@ def results(rows: Sequence[Row]) -> str:
     columns: dict[str, Text] = {
         "Text": lambda row: row["label"],
         "Accuracy": lambda row: percent(row["accuracy"]),
-        "95 % interval": lambda row: f"{100 * row['accuracy_low']:.1f}–{100 * row['accuracy_high']:.1f}",
+        "95 % interval": span_of,
         "Seen": lambda row: percent(row["accuracy_seen"]),
         "Unseen": lambda row: percent(row["accuracy_unseen"]),
         "vs English": lambda row: gap(row, ""),
@@ -89,10 +148,12 @@ def results(rows: Sequence[Row]) -> str:
         "Thesis": lambda row: DASH if row["thesis"] is None else f"{row['thesis']:.2f} %",
         "Verdict": lambda row: row["verdict"] or DASH,
     }
-    return markdown(rows, columns)
+    return table(
+        "Test accuracy of every evaluation; differences in points on the same rows; loss in nats.", rows, columns
+    )
 
 
-def gaps(rows: Sequence[Row]) -> str:
+def gaps(rows: Sequence[Row]) -> Table:
     """Differences to the first evaluation in points with their intervals, on all rows and on unseen sentences."""
     first = rows[0]["evaluation"]
 
@@ -104,10 +165,11 @@ def gaps(rows: Sequence[Row]) -> str:
         }
 
     columns: dict[str, Text] = {"Text": lambda row: row["label"]}
-    return markdown(rows[1:], columns | three("all", first) | three("unseen", f"{first}_unseen"))
+    columns |= three("all", first) | three("unseen", f"{first}_unseen")
+    return table("Difference to English in points, with its 95 % interval over images.", rows[1:], columns)
 
 
-def kinds(rows: Sequence[Row]) -> str:
+def kinds(rows: Sequence[Row]) -> Table:
     """Accuracy by evaluation (down) and kind of statement (across)."""
     score = {(row["label"], row["kind"]): row["accuracy"] for row in rows}
     columns: dict[str, Text] = {"Text": lambda row: row["label"]}
@@ -116,92 +178,48 @@ def kinds(rows: Sequence[Row]) -> str:
         return lambda row: percent(score.get((row["label"], kind)))
 
     columns |= {kind.replace("_", " "): of(kind) for kind in dict.fromkeys(row["kind"] for row in rows)}
-    return markdown([{"label": label} for label in dict.fromkeys(row["label"] for row in rows)], columns)
+    labels = [{"label": label} for label in dict.fromkeys(row["label"] for row in rows)]
+    return table("Test accuracy by kind of statement.", labels, columns)
 
 
-def classes(rows: Sequence[Row]) -> str:
-    """Gold and predicted shares, precision and recall of each class."""
-    return markdown(
-        rows,
-        {
-            "Text": lambda row: row["label"],
-            "Class": lambda row: row["class"],
-            "Gold": lambda row: percent(row["gold"]),
-            "Predicted": lambda row: percent(row["predicted"]),
-            "Precision": lambda row: percent(row["precision"]),
-            "Recall": lambda row: percent(row["recall"]),
-        },
-        left=2,
-    )
-
-
-def alignment(rows: Sequence[Row]) -> str:
+def alignment(rows: Sequence[Row]) -> Table:
     """Alignment error rates beside the diagonal's."""
-    return markdown(
-        rows,
-        {
-            "Language": lambda row: row["label"],
-            "AER": lambda row: percent(row["aer"]),
-            "AER of the diagonal": lambda row: percent(row["aer_diagonal"]),
-            "Precision": lambda row: percent(row["precision"]),
-            "Recall": lambda row: percent(row["recall"]),
-            "Sentences": lambda row: f"{row['sentences']:,}",
-        },
-    )
+    columns: dict[str, Text] = {
+        "Language": lambda row: language_name(row["language"]),
+        "AER": lambda row: percent(row["aer"]),
+        "AER of the diagonal": lambda row: percent(row["aer_diagonal"]),
+        "Precision": lambda row: percent(row["precision"]),
+        "Recall": lambda row: percent(row["recall"]),
+        "Sentences": lambda row: whole(row["sentences"]),
+        "English words with a pair": lambda row: percent(row["source_words_aligned"]),
+        "Target words with a pair": lambda row: percent(row["target_words_aligned"]),
+    }
+    columns = {name: text for name, text in columns.items() if any(text(row) != DASH for row in rows)}
+    caption = "Word alignment: error rate (AER), precision, recall where true pairs are known, else words with a pair."
+    return table(caption, rows, columns)
 
 
-def thesis(rows: Sequence[Row]) -> str:
-    """The thesis's values beside ours, with the verdict."""
-    return markdown(
-        rows,
-        {
-            "Evaluation": lambda row: row["evaluation"],
-            "Measure": lambda row: (
-                row["metric"].replace("_", " ") + (f", epoch {row['epoch']}" if row["epoch"] else "")
-            ),
-            "Source": lambda row: row["source"],
-            "Unit": lambda row: row["unit"],
-            "Thesis": lambda row: number(row["thesis"]),
-            "Ours": lambda row: number(row["ours"]),
-            "Tolerance": lambda row: number(row["tolerance"]),
-            "Verdict": lambda row: row["verdict"],
-        },
-        left=4,
-    )
+def counts(rows: Sequence[Row]) -> Table:
+    """Rows, images, distinct sentences and labels of every split."""
+    columns: dict[str, Text] = {
+        "Split": lambda row: row["split"],
+        "Rows": lambda row: whole(row["rows"]),
+        "Images": lambda row: whole(row["images"]),
+        "Sentences": lambda row: whole(row["hypotheses"]),
+        "Rows, unseen sentence": lambda row: whole(row["unseen_rows"]),
+    }
+
+    def of(label: str) -> Text:
+        return lambda row: whole(row[label])
+
+    columns |= {label.capitalize(): of(label) for label in LABELS}
+    return table("The corpus of this run. Sentences are distinct English hypotheses.", rows, columns)
 
 
-def counts(splits: Mapping[str, Row]) -> str:
-    """Rows, images, distinct sentences and labels of every split, of `counts.json`."""
-    return markdown(
-        [{"split": name, **splits[name]} for name in SPLITS if name in splits],
-        {
-            "Split": lambda row: row["split"],
-            "Rows": lambda row: f"{row['rows']:,}",
-            "Images": lambda row: f"{row['images']:,}",
-            "Sentences": lambda row: f"{row['hypotheses']:,}",
-            "Rows, unseen sentence": lambda row: f"{row['unseen_rows']:,}",
-            "Contradiction": lambda row: f"{row['labels'].get(LABELS[0], 0):,}",
-            "Neutral": lambda row: f"{row['labels'].get(LABELS[1], 0):,}",
-            "Entailment": lambda row: f"{row['labels'].get(LABELS[2], 0):,}",
-        },
-    )
-
-
-def settings(stages: Mapping[str, Row]) -> str:
-    """What each training stage resolved: numbers and names only, "key: value" in a cell."""
-
-    def text(row: Row) -> str:
-        plain = {key: value for key, value in row.items() if isinstance(value, (int, float, str))}
-        return " · ".join(f"{key.replace('_', ' ')}: {value}" for key, value in sorted(plain.items()))
-
-    columns: dict[str, Text] = {"Stage": lambda row: row["name"], "Values": lambda row: text(row["values"])}
-    return markdown([{"name": name, "values": row} for name, row in stages.items()], columns, left=2)
-
-
-RENDER: dict[str, Callable[[Sequence[Row]], str]] = {
-    "results": results,
-    "kinds": kinds,
-    "classes": classes,
-    "alignment": alignment,
-    "thesis": thesis,
-}
+def settings(rows: Sequence[Row]) -> Table:
+    """What each training stage settled on."""
+    columns: dict[str, Text] = {
+        "Model": lambda row: row["model"],
+        "Values": lambda row: row["values"],
+    }
+    return table("What each training settled on, and its errors at the epoch that it kept.", rows, columns, left=2)

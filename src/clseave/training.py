@@ -70,18 +70,17 @@ def train(
 ) -> int:
     """Train, append a row an epoch to `task.curve`, and leave the best epoch's weights, or the last's, in the module.
 
-    The best epoch has the lowest first figure of `validate`; training stops after `patience` epochs without a
-    better one, or after epoch `stop_after` of a schedule made for `epochs`. Without `validate` the last epoch
-    counts. Returns the epoch kept, from 1. RuntimeError on a loss that is not finite.
+    The best epoch has the lowest first figure of `validate`; training stops after `patience` epochs without a better
+    one, or after epoch `stop_after` of a schedule made for `epochs`. Without `validate` the last epoch counts.
+    Returns the epoch kept, from 1. RuntimeError on a loss that is not finite.
     """
     best, kept, state = float("inf"), 0, None
     for epoch in range(1, min(epochs, stop_after or epochs) + 1):
         loss, rate = _train_epoch(task, optimiser, schedule, epoch, epochs)
         row = {"epoch": epoch, task.loss_name: round(loss, 6)}
         row |= task.train_figures() if task.train_figures else {}
-        figures = _validate(task) if task.validate else {}
-        row |= figures | {"learning_rate": float(f"{rate:.6g}")}
-        task.curve.append(row)
+        figures = _validate(task)
+        task.curve.append(row | figures | {"learning_rate": float(f"{rate:.6g}")})
         _report(task, epochs)
         score = next(iter(figures.values()), -float(epoch))
         if not np.isfinite(score):

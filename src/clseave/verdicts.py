@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,50 @@ from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.records import Prediction
 
-OTHER_CORPUS = "other corpus"
+OTHER_CORPUS, NOT_RUN = "other corpus", "not run"
 ENGLISH = "en"  # the evaluation that the others are compared with
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One evaluation: its metrics for each seed, its rows, and their hits (N,), averaged over the seeds."""
+    """One evaluation of N rows by S seeds: metrics of each seed, rows of the first, logits (S, N, 3), gold ids (N,)."""
 
     name: str
     label: str
     scores: list[dict[str, Any]]
     rows: list[Prediction]
-    hits: np.ndarray
-    table: np.ndarray  # (3, 3) confusion counts, summed over the seeds
+    logits: np.ndarray
+    gold: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Label ids (S, N)."""
+        return self.logits.argmax(2)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Which rows each seed judges rightly, (S, N) bool."""
+        return self.predicted == self.gold
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """The share of the seeds that judge a row rightly, (N,)."""
+        return self.right.mean(0)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Confusion counts (3, 3), summed over the seeds: gold down, predicted across."""
+        return metrics.confusion(np.tile(self.gold, len(self.logits)), self.predicted.ravel())
+
+    @cached_property
+    def constant(self) -> str | None:
+        """The one label that (almost) every row gets, from every seed; None for a model that tells rows apart."""
+        return metrics.constant_label(self.predicted.ravel())
+
+    @cached_property
+    def images(self) -> list[str]:
+        """The image of each row."""
+        return [row.image_id for row in self.rows]
 
     def mean(self, key: str) -> float | None:
         """Mean over the seeds of one number of the metrics; None where no seed has it."""
@@ -45,22 +76,31 @@ class Expected:
     epoch: int | None = None
 
 
+@dataclass(frozen=True)
+class Expectations:
+    """`expected.yaml`: the profile that works on the thesis's corpus, the width of the thesis's vectors, its values.
+
+    `series` gives, for each error that a published table lists epoch by epoch, the tolerance as a share of the value.
+    """
+
+    profile: str
+    width: int
+    series: dict[str, float]
+    values: list[Expected]
+
+
 def outcome(name: str, label: str, scores: list[dict[str, Any]], predictions: list[list[Prediction]]) -> Outcome:
     """Join metrics and predictions of one evaluation, one of each a seed. UserError when they disagree."""
     rows = predictions[0]
-    ids = [row.pair_id for row in rows]
-    hits, table = np.zeros(len(rows)), np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    ids, logits = [row.pair_id for row in rows], []
     for score, seed_rows in zip(scores, predictions, strict=True):
         if score["rows"] != len(seed_rows) or [row.pair_id for row in seed_rows] != ids:
             raise UserError(
                 f"{name}: metrics count {score['rows']} rows, predictions hold {len(seed_rows)}, and every "
                 f"seed must judge the same pairs: run `dvc repro` for its `evaluate` stages again"
             )
-        gold = metrics.gold_ids([row.gold for row in seed_rows])
-        predicted = metrics.check_logits(np.array([row.logits for row in seed_rows]), len(rows)).argmax(1)
-        hits += (predicted == gold) / len(scores)
-        table += metrics.confusion(gold, predicted)
-    return Outcome(name, label, scores, rows, hits, table)
+        logits.append(metrics.check_logits(np.array([row.logits for row in seed_rows]), len(rows)))
+    return Outcome(name, label, scores, rows, np.stack(logits), metrics.gold_ids([row.gold for row in rows]))
 
 
 def difference(one: Outcome, other: Outcome, *, unseen: bool) -> dict[str, float | int | None]:
@@ -84,28 +124,36 @@ def difference(one: Outcome, other: Outcome, *, unseen: bool) -> dict[str, float
     }
 
 
-def result_row(one: Outcome, english: Outcome, thesis: Mapping[str, Any] | None) -> dict[str, Any]:
+def result_row(one: Outcome, english: Outcome) -> dict[str, Any]:
     """One row of the results table: shares of 1, differences in points, loss in nats."""
-    low, high = metrics.interval(one.hits, [row.image_id for row in one.rows])
+    low, high = metrics.interval(one.hits, one.images)
     accuracies = np.array([score["accuracy"] for score in one.scores])
     row = {
         "evaluation": one.name,
         "label": one.label,
         "rows": len(one.rows),
         "seeds": len(one.scores),
-        "images": len({row.image_id for row in one.rows}),
+        "images": len(set(one.images)),
         "accuracy": one.mean("accuracy"),
         "accuracy_low": metrics.rounded(low),
         "accuracy_high": metrics.rounded(high),
         "accuracy_sd": metrics.rounded(float(accuracies.std(ddof=1))) if len(accuracies) > 1 else None,
     }
-    row |= {key: one.mean(key) for key in ("accuracy_seen", "accuracy_unseen", "macro_f1", "loss")}
+    row |= {key: one.mean(key) for key in ("accuracy_seen", "accuracy_unseen", "macro_f1", "loss", "ece")}
     row |= {key: one.scores[0][key] for key in ("rows_seen", "rows_unseen")}
+    answer = int(one.table.sum(0).argmax())
+    row |= {"answer": LABELS[answer], "answer_share": metrics.rounded(one.table[:, answer].sum() / one.table.sum())}
+    row["constant"] = one.constant
     for suffix, unseen in (("", False), ("_unseen", True)):
         gap = difference(one, english, unseen=unseen)
         row |= {f"{key}_vs_{english.name}{suffix}": value for key, value in gap.items()}
-    thesis = thesis or {}
-    return row | {"thesis": thesis.get("thesis"), "verdict": thesis.get("verdict")}
+    return row
+
+
+def with_thesis(results: Sequence[dict[str, Any]], joined: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Results with the thesis's accuracy in percent and the verdict on ours, where the thesis has one."""
+    theirs = {row["evaluation"]: row for row in joined if row["metric"] == "accuracy"}
+    return [row | {key: theirs.get(row["evaluation"], {}).get(key) for key in ("thesis", "verdict")} for row in results]
 
 
 def kind_rows(one: Outcome) -> list[dict[str, Any]]:
@@ -136,20 +184,26 @@ def class_rows(one: Outcome) -> list[dict[str, Any]]:
 
 def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation."""
-    keys = ("accuracy", "accuracy_seen", "accuracy_unseen")
+    keys = ("accuracy", "accuracy_seen", "accuracy_unseen", "loss", "ece")
     wide: dict[str, dict[str, Any]] = {key: {one.name: one.mean(key) for one in outcomes} for key in keys}
     wide["aer"] = {row["language"]: row["aer"] for row in alignment if row["aer"] is not None}
     wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in kind_rows(outcomes[0])}
     return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
 
 
-def parse(content: Mapping[str, Any]) -> tuple[str, list[Expected]]:
-    """The thesis's profile name and values from `expected.yaml`. UserError names an entry that does not fit."""
+def parse(content: Mapping[str, Any]) -> Expectations:
+    """Read `expected.yaml`. UserError names an entry that does not fit."""
     try:
-        return content["profile"], [Expected(**entry) for entry in content["values"]]
+        series = {entry["metric"]: entry["tolerance_percent"] / 100 for entry in content["series"]}
+        return Expectations(
+            content["profile"], content["width"], series, [Expected(**entry) for entry in content["values"]]
+        )
     except (KeyError, TypeError) as error:
         fields = ", ".join(Expected.__annotations__)
-        raise UserError(f"expected values: need `profile`, and `values` with {fields}: {error}") from error
+        raise UserError(
+            f"expected values: need `profile`, `width`, `series` with metric, tolerance_percent, "
+            f"and `values` with {fields}: {error}"
+        ) from error
 
 
 def judge(expected: Expected, measured: float | None, *, comparable: bool) -> str:
@@ -160,7 +214,7 @@ def judge(expected: Expected, measured: float | None, *, comparable: bool) -> st
     if not comparable:
         return OTHER_CORPUS
     if measured is None:
-        return "not run"
+        return NOT_RUN
     distance = metrics.rounded(abs(measured - expected.value)) or 0.0
     return "OK" if distance <= expected.tolerance else "near" if distance <= 2 * expected.tolerance else "off"
 

@@ -26,8 +26,9 @@ ORDER = (
     "text", "vectors", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
     "fusion", "pooling", "teacher", "student", "answers", "google", "nmt", "translation",
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
-    "metrics", "calibration", "significance", "slices", "distances", "verdicts", "published", "tables", "figures",
-    "notebook",
+    "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
+    "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
+    "statistics_figures", "gallery", "notebook", "findings", "readiness",
 )  # fmt: skip
 
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40

@@ -129,9 +129,9 @@ def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, in
     (folder / "profiles").mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "profiles" / "real.yaml").write_text(json.dumps(profile))
-    for name in ("src", "notebooks"):
+    for name in ("src", "notebooks", "data/typology", "reports/published"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
-    (folder / "reports").mkdir()
     (folder / "reports/expected.yaml").write_bytes((ROOT / "reports/expected.yaml").read_bytes())
     source = folder / "data/real/source"
     (source / "translations").mkdir(parents=True)

@@ -1,41 +1,38 @@
 """The stage `report`: one page that loads nothing, the same bytes every time."""
 
+import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
+from base64 import b64decode, b64encode
+from io import BytesIO
 
 import nbformat
 import papermill
 import pytest
-from made_reports import compare_arguments, make
+from browser import Page, chromium
+from made_reports import REPO, compare_arguments, make, report_arguments
+from PIL import Image, ImageChops
 
-from clseave import notebook
+from clseave import gallery, notebook, statistics_tables
 from clseave.stages import compare, report
 
 # Not through src/run.py, which would pin the hash seed.
 CALL = "from clseave.stages.report import main; main()"
-OUTPUTS = ("report.ipynb", "report.html", "figures")
 
 
-def arguments(root, source, reports="reports/mini"):
-    paths = {
-        "notebook": source / "notebooks/report.ipynb",
-        "template": source / "notebooks/report.html.j2",
-        "code": source / "src",
-        "reports": reports,
-        "data": "data/mini",
-        "out-notebook": f"{reports}/report.ipynb",
-        "out-html": f"{reports}/report.html",
-        "out-figures": f"{reports}/figures",
-    }
-    return ["--profile-name", "mini", *(str(part) for name, path in paths.items() for part in (f"--{name}", path))]
+def place(root, profile="mini"):
+    """The profile where the command line names it."""
+    (root / "profiles").mkdir(exist_ok=True)
+    shutil.copy(REPO / f"profiles/{profile}.yaml", root / "profiles")
 
 
 def run(root, source, seed):
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(source / "src")}
     return subprocess.Popen(
-        [sys.executable, "-c", CALL, *arguments(root, source)],
+        [sys.executable, "-c", CALL, *report_arguments(source)],
         cwd=root,
         env=environment,
         stderr=subprocess.PIPE,
@@ -49,7 +46,8 @@ def two(tmp_path_factory, repo_root):
     roots = [tmp_path_factory.mktemp(f"run{number}") for number in (1, 2)]
     for root in roots:
         make(root)
-        compare.main(compare_arguments(root, repo_root / "reports/expected.yaml"))
+        place(root)
+        compare.main(compare_arguments(root))
     for process in [run(root, repo_root, seed) for root, seed in zip(roots, ("1", "2"), strict=True)]:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
@@ -70,7 +68,7 @@ def test_same_bytes(two):
 
 def test_every_figure_is_saved_twice(two):
     names = {name.removeprefix("figures/") for name in contents(two[0]) if name.startswith("figures/")}
-    stems = {"accuracy", "seen_unseen", "kinds", "clip_ve_curves", "student_curves", "predicted_classes", "alignment"}
+    stems = gallery.FIGURES.keys() - {"backbones", "fits"}  # nothing of the made reports for these
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")}
 
 
@@ -89,12 +87,12 @@ def test_the_page_loads_nothing_and_reads_well(two):
     assert notebook.external(body) == []
     assert not re.search(r"https?://", body)
     assert body.count('<div class="scroll"') == body.count("<table")
-    assert body.count("<img") == body.count('src="data:image/png;base64,') == 7
+    assert body.count("<img") == body.count('src="data:image/png;base64,') == len(gallery.FIGURES) - 2
     assert not re.search(r'alt="(figure)?"', body)
     anchors = re.findall(r'<li><a href="#([^"]+)">', body)
     assert len(anchors) >= 8
     assert all(f'id="{anchor}"' in body for anchor in anchors)
-    assert "German (CLTEAVE) answers <em>neutral</em> on 100.0 % of the rows" in body
+    assert "yes: neutral" in body  # the collapse of the made CLTEAVE
     assert "Traceback" not in body
 
 
@@ -106,9 +104,10 @@ def test_the_notebook_is_valid_and_ran(two):
 
 def test_a_corpus_without_kinds_or_seen_flags(tmp_path, repo_root, monkeypatch):
     make(tmp_path, known=False)
-    compare.main(compare_arguments(tmp_path, repo_root / "reports/expected.yaml"))
+    compare.main(compare_arguments(tmp_path))
+    place(tmp_path)
     monkeypatch.chdir(tmp_path)
-    report.main(arguments(tmp_path, repo_root))
+    report.main(report_arguments(repo_root))
     body = (tmp_path / "reports/mini/report.html").read_text(encoding="utf-8")
     assert "Which sentences were seen is not known for this corpus." in body
     assert "This corpus has no kinds of statement." in body
@@ -125,19 +124,96 @@ def test_a_failing_cell_fails_and_leaves_the_old_report(tmp_path, repo_root, mon
     (tmp_path / "notebooks/report.html.j2").write_text("")
     old = make(tmp_path) / "report.html"
     old.write_text("old")
+    place(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(papermill.PapermillExecutionError, match="no such table"):
-        report.main(arguments(tmp_path, tmp_path))
+        report.main(report_arguments(tmp_path))
     assert old.read_text() == "old"
     assert not (tmp_path / "reports/mini/report.ipynb").exists()
 
 
-def test_the_committed_notebook_is_without_outputs_and_short(repo_root):
+def test_the_committed_notebook_holds_calls_and_prose_only(repo_root):
     source = nbformat.read(repo_root / "notebooks/report.ipynb", as_version=4)
     code = [cell for cell in source.cells if cell.cell_type == "code"]
     assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
     assert not any(cell.outputs or cell.execution_count for cell in code)
-    assert max(len(cell.source.splitlines()) for cell in code) <= 10
+    for cell in code[3:]:  # after parameters, path and set-up
+        (statement,) = ast.parse(cell.source).body
+        assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call), cell.source
+        assert all(isinstance(argument, ast.Constant | ast.Name) for argument in statement.value.args), cell.source
+
+
+def test_every_figure_and_table_is_shown_once_under_its_own_name(repo_root):
+    source = nbformat.read(repo_root / "notebooks/report.ipynb", as_version=4)
+    tags = notebook.tags_shown(source)
+    assert len(set(tags)) == len(tags)
+    figures = {tag.removeprefix("figure-") for tag in tags if tag.startswith("figure-")}
+    shown = {tag.removeprefix("table-") for tag in tags if tag.startswith("table-")}
+    assert figures == set(gallery.FIGURES)
+    assert shown == statistics_tables.RENDER.keys() - {"reliability"}  # which its figure shows
+    for cell in source.cells:
+        if tag := notebook.shown(cell.metadata.get("tags", [])):
+            assert f'"{tag.partition("-")[2]}"' in cell.source
+            assert not tag.startswith("figure-") or cell.metadata["alt"]
+
+
+def test_every_figure_links_to_the_numbers_that_it_draws(two):
+    """The links hold the files themselves, so that they work where only the page is."""
+    reports = two[0] / "reports/mini"
+    figures = re.findall(r'<figure class="plot.*?</figure>', (reports / "report.html").read_text("utf-8"), re.DOTALL)
+    assert len(figures) == len(gallery.FIGURES) - 2
+    for figure in figures:
+        links = re.findall(r'<a download="([^"]+)" href="data:text/plain;charset=utf-8;base64,([^"]+)">', figure)
+        assert links, figure[:200]
+        for name, content in links:
+            assert b64decode(content) == (reports / "tables" / name).read_bytes()
+
+
+def test_contents_name_the_tables_and_figures_of_the_thesis(two):
+    body = (two[0] / "reports/mini/report.html").read_text(encoding="utf-8")
+    found = re.search(r"<p>Of the thesis: (.*?)</p>", body)[1]
+    assert re.sub(r"<[^>]+>", "", found) == (
+        "Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1 (a), 4.1 (b), 4.1 (c), 4.1 (d)."
+    )
+    assert all(f'id="{place}"' in body for place in re.findall(r'href="#([^"]+)"', found))
+
+
+def test_the_parameters_of_the_run_stand_on_the_page(two):
+    body = (two[0] / "reports/mini/report.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", body)
+    assert "lr_scale: 10.0" in text and "ve_models" in text
+
+
+@pytest.mark.skipif(not chromium(), reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_in_a_browser(two, width):
+    with Page(two[0] / "reports/mini/report.html", width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "horizontal scrolling"
+        images = page.evaluate(
+            "[...document.images].map(i => [i.complete && i.naturalWidth, i.getAttribute('width'),"
+            " i.getAttribute('height'), i.naturalHeight, i.alt.length])"
+        )
+        assert len(images) == len(gallery.FIGURES) - 2
+        assert all(str(one[0]) == one[1] and str(one[3]) == one[2] and one[4] > 10 for one in images)
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "horizontal scrolling when unfolded"
+        assert page.complaints == []
+        assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.skipif(not chromium(), reason="no Chromium is installed")
+def test_the_browser_sees_what_is_wrong_with_a_page(tmp_path):
+    """Port 9 of this machine is closed: the request is made and fails."""
+    path = tmp_path / "page.html"
+    path.write_text(
+        '<meta name="viewport" content="width=device-width"><div style="width: 2000px">wide</div>'
+        '<script>fetch("http://127.0.0.1:9/x").catch(() => 0); console.error("oh"); null.x</script>'
+    )
+    with Page(path, 360) as page:
+        page.evaluate('fetch("http://127.0.0.1:9/x").catch(() => 0).then(() => true)')
+        assert page.evaluate("document.documentElement.scrollWidth") >= 2000
+        assert "http://127.0.0.1:9/x" in page.requests
+        assert any("oh" in one for one in page.complaints) and any("TypeError" in one for one in page.complaints)
 
 
 def test_own_kernel_restores_the_environment(tmp_path):
@@ -146,6 +222,42 @@ def test_own_kernel_restores_the_environment(tmp_path):
         assert os.environ["PYTHONPATH"] == str(tmp_path)
         assert os.environ["JUPYTER_CONFIG_DIR"] != before.get("JUPYTER_CONFIG_DIR")
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("tag", "place"),
+    [
+        ("table-table_4_1", "table-4-1"),
+        ("figure-figure_4_1a", "figure-4-1a"),
+        ("table-table_a_2_per_element", "table-a-2-per-element"),
+        ("figure-seen_unseen", "figure-seen-unseen"),
+        ("table-thesis", "table-thesis"),
+    ],
+)
+def test_anchors(tag, place):
+    assert notebook.anchor(tag) == place
+
+
+def test_contents_link_headings_and_what_is_the_thesis_s():
+    body = (
+        '<h2 id="Results">Results<a class="anchor-link" href="#Results">¶</a></h2>'
+        '<figure id="table-a-2-per-element"><figure id="table-a-1"><figure id="table-4-1"><figure id="figure-4-1b">'
+    )
+    assert notebook.contents(body) == (
+        '<ul><li><a href="#Results">Results</a></li></ul><p>Of the thesis: Tables <a href="#table-4-1">4.1</a>, '
+        '<a href="#table-a-1">A.1</a>; Figures <a href="#figure-4-1b">4.1 (b)</a>.</p>'
+    )
+
+
+def test_a_png_with_few_colours_keeps_its_size_and_look():
+    gradient = Image.merge("RGB", [Image.linear_gradient("L").resize((60, 40))] * 3)
+    buffer = BytesIO()
+    gradient.save(buffer, "PNG")
+    reduced = notebook.few_colours(b64encode(buffer.getvalue()).decode())
+    assert notebook.png_size(reduced) == (60, 40)
+    with Image.open(BytesIO(b64decode(reduced))) as image:
+        assert image.mode == "P" and len(image.getcolors()) <= notebook.PALETTE
+        assert max(high for _, high in ImageChops.difference(image.convert("RGB"), gradient).getextrema()) <= 4
 
 
 def test_fingerprint_is_of_names_and_contents(tmp_path):
@@ -164,6 +276,7 @@ def test_fingerprint_is_of_names_and_contents(tmp_path):
         "<img src='//example.org/x.png'>",
         "<script>1</script>",
         '<link rel="stylesheet" href="x.css">',
+        '<link rel="icon" href="https://example.org/x.ico">',
         "<style>@import 'x.css'</style>",
         "<b style='background: url(https://a.b/c)'>",
     ],
@@ -173,7 +286,12 @@ def test_what_a_page_would_load_is_found(element):
 
 
 @pytest.mark.parametrize(
-    "element", ['<a href="https://example.org">link</a>', '<img src="data:image/png;base64,AA==">']
+    "element",
+    [
+        '<a href="https://example.org">link</a>',
+        '<img src="data:image/png;base64,AA==">',
+        '<link rel="icon" href="data:,">',
+    ],
 )
 def test_links_and_embedded_pictures_are_fine(element):
     assert notebook.external(f"<p>{element}</p>") == []

@@ -1,4 +1,4 @@
-"""Figures: what they show, and that they look and weigh the same everywhere."""
+"""Figures: what they show, and that they look the same everywhere."""
 
 import io
 
@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 
-from clseave import figures
+from clseave import drawing, figures, statistics_figures, thesis_figures
 
 RESULTS = pd.DataFrame(
     [
@@ -44,28 +44,97 @@ CLASSES = pd.DataFrame(
         for label, share in zip(("contradiction", "neutral", "entailment"), shares, strict=True)
     ]
 )
-ALIGNMENT = pd.DataFrame([{"label": "German", "aer": 0.1, "aer_diagonal": 0.4, "sentences": 1400}])
+ALIGNMENT = pd.DataFrame([{"language": "de", "aer": 0.1, "aer_diagonal": 0.4, "sentences": 1400}])
+LABELS = pd.DataFrame(
+    [
+        {"dataset": dataset, "split": split, "label": label, "rows": rows}
+        for dataset, rows in (("this run", 900), ("SNLI-VE", 176045))
+        for split in ("train", "test")
+        for label in ("contradiction", "neutral", "entailment")
+    ]
+)
 CLIP_VE = pd.DataFrame(
     {
-        "epoch": [1, 2, 3],
-        "train_loss": [1.0, 0.8, 0.7],
-        "dev_loss": [1.0, 0.9, 0.95],
-        "train_accuracy": [0.4, 0.5, 0.6],
-        "dev_accuracy": [0.4, 0.5, 0.5],
+        "source": ["this run"] * 3 + ["thesis"],
+        "epoch": [1, 2, 3, 6],
+        "train_loss": [1.0, 0.8, 0.7, 0.5511],
+        "dev_loss": [1.0, 0.9, 0.95, 0.663],
+        "train_accuracy": [0.4, 0.5, 0.6, 0.7792],
+        "dev_accuracy": [0.4, 0.5, 0.5, 0.7289],
+        "rows": [450] * 4,
     }
 )
-STUDENT = pd.DataFrame({"epoch": [1, 2], "dev_mse": [0.02, 0.004]})
-BACKBONE = pd.DataFrame({"step": [100, 200], "loss": [4.0, 2.0]})
+EMPTY = {"learning_rate": None, "train_mse": None, "dev_mae": None, "train_mse_low": None, "train_mse_high": None}
+STUDENTS = pd.DataFrame(
+    [
+        {"source": "this run", "language": code, "epoch": epoch, "dev_mse": 0.02 / epoch}
+        | EMPTY
+        | {"learning_rate": 1e-6, "train_mse": 0.01, "dev_mae": 0.1}
+        for code in ("de", "ko")
+        for epoch in (1, 2)
+    ]
+    + [{"source": "thesis", "language": "de", "epoch": 9, "dev_mse": 0.0154} | EMPTY | {"dev_mae": 0.09}]
+    + [
+        {"source": "thesis", "language": None, "epoch": 9, "dev_mse": None}
+        | EMPTY
+        | {"train_mse_low": 0.013, "train_mse_high": 0.014}
+    ]
+)
+COUNTS = pd.DataFrame({"split": ["train", "dev"], "hypotheses": [2000, 700]})
+STEPS = pd.DataFrame({"backbone": ["clip", "clip", "mbert", "mbert"], "step": [100, 200] * 2, "loss": [4.0, 2.0] * 2})
+PAIRS = pd.DataFrame(
+    [
+        {"label": "German (CLSEAVE)", "other_label": "Dutch (CLSEAVE)", "points": points, "low": points - 1,
+         "high": points + 1, "p_holm": p, "rows": 900}
+        for points, p in ((2.0, 0.001), (2.0, 0.2), (0.5, 0.001))
+    ]
+)  # fmt: skip
+BINS = pd.DataFrame(
+    [
+        {"label": "German", "low": low, "rows": rows, "confidence": share, "accuracy": share}
+        for low, rows, share in ((0.2, 0, None), (0.4, 10, 0.45), (0.9, 90, 0.97))
+    ]
+)
+SLICES = pd.DataFrame(
+    [
+        {"label": label, "slice": name, "accuracy": 0.5, "rows": 150}
+        for label, name in (("English", "all"), ("English", "negation"), ("German", "all"))
+    ]
+)
+SAME = pd.DataFrame(
+    [
+        {
+            "label": "German",
+            "rows": 900,
+            **{f"same{part}{end}": 0.8 for part in ("", "_right") for end in ("", "_low", "_high")},
+        }
+    ]
+)
+FITS = pd.DataFrame(
+    [
+        {"distance": "syntactic", "maker": maker, "r": -0.9, "r_low": -1.0, "r_high": 0.2, "points": 5}
+        for maker in ("published", "recomputed")
+    ]
+)
 
 DRAW = {
     "accuracy": lambda: figures.accuracy(RESULTS),
     "seen_unseen": lambda: figures.seen_unseen(RESULTS),
     "kinds": lambda: figures.kinds(KINDS),
-    "clip_ve_curves": lambda: figures.clip_ve_curves(CLIP_VE, 450),
-    "student_curves": lambda: figures.student_curves({"German": STUDENT, "Dutch": STUDENT}, 700),
-    "predicted_classes": lambda: figures.predicted_classes(CLASSES, ["en", "clteave_de"]),
+    "predicted_classes": lambda: figures.predicted_classes(CLASSES),
     "alignment": lambda: figures.alignment(ALIGNMENT),
-    "backbone_curves": lambda: figures.backbone_curves(BACKBONE, BACKBONE),
+    "figure_2_1": lambda: thesis_figures.figure_2_1(LABELS),
+    "figure_3_2": lambda: thesis_figures.figure_3_2(CLIP_VE),
+    "figure_4_1a": lambda: thesis_figures.figure_4_1a(STUDENTS),
+    "figure_4_1b": lambda: thesis_figures.figure_4_1b(STUDENTS),
+    "figure_4_1c": lambda: thesis_figures.figure_4_1c(STUDENTS, COUNTS),
+    "figure_4_1d": lambda: thesis_figures.figure_4_1d(STUDENTS, COUNTS),
+    "backbones": lambda: thesis_figures.backbones(STEPS),
+    "significance": lambda: statistics_figures.significance(PAIRS),
+    "reliability": lambda: statistics_figures.reliability(BINS),
+    "slices": lambda: statistics_figures.slices(SLICES),
+    "consistency": lambda: statistics_figures.consistency(SAME),
+    "fits": lambda: statistics_figures.fits(FITS),
 }
 
 
@@ -77,7 +146,7 @@ def words(figure):
 
 def svg(figure):
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata=figures.METADATA)
+    figure.savefig(buffer, format="svg", metadata=drawing.METADATA)
     return buffer.getvalue()
 
 
@@ -91,7 +160,11 @@ def test_every_figure_has_titles_and_labels(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["accuracy", "seen_unseen", "kinds", "clip_ve_curves", "student_curves", "predicted_classes", "alignment"]
+    "name",
+    [
+        *("accuracy", "seen_unseen", "kinds", "predicted_classes", "alignment", "figure_3_2", "figure_4_1c"),
+        *("figure_4_1d", "slices", "consistency", "fits"),
+    ],
 )
 def test_every_measurement_says_how_many_rows_it_has(name):
     assert "n = " in words(DRAW[name]()) or "rows)" in words(DRAW[name]())
@@ -106,7 +179,7 @@ def test_figures_do_not_depend_on_the_users_settings(name):
 
 
 def test_the_font_is_the_one_that_matplotlib_brings():
-    figures.pin()
+    drawing.pin()
     assert mpl.font_manager.findfont("DejaVu Sans").startswith(mpl.get_data_path())
 
 
@@ -124,19 +197,68 @@ def test_rows_without_a_seen_score_are_left_out():
     ]
 
 
-def test_the_lowest_validation_loss_is_marked():
-    assert any(set(line.get_xdata()) == {2} for line in DRAW["clip_ve_curves"]().axes[0].lines)
+def test_the_lowest_validation_loss_of_ours_is_marked_and_the_thesis_starred():
+    axes = DRAW["figure_3_2"]().axes
+    assert any(set(line.get_xdata()) == {2} for line in axes[0].lines)
+    stars = [list(map(tuple, points.get_offsets())) for panel in axes for points in panel.collections]
+    assert stars == [[(6, 0.5511)], [(6, 0.663)], [(6, pytest.approx(77.92))], [(6, pytest.approx(72.89))]]
+
+
+def test_bars_of_figure_2_1_are_thousands():
+    heights = [bar.get_height() for bar in DRAW["figure_2_1"]().axes[0].patches]
+    assert heights == pytest.approx([0.9] * 3 + [176.045] * 3)
+
+
+def test_curves_of_figure_4_1_are_ours_and_the_thesis_dashed_in_the_same_colour():
+    lines = [line for line in DRAW["figure_4_1c"]().axes[0].lines if len(line.get_xdata())]
+    (de, thesis, ko) = lines
+    assert (list(de.get_ydata()), list(ko.get_ydata()), list(thesis.get_ydata())) == (
+        [0.02, 0.01],
+        [0.02, 0.01],
+        [0.0154],
+    )
+    assert de.get_color() == thesis.get_color() != ko.get_color()
+    assert de.get_linestyle() == "-" != thesis.get_linestyle()
+    assert DRAW["figure_4_1c"]().axes[0].get_yscale() == DRAW["figure_4_1d"]().axes[0].get_yscale() == "log"
+    ends = [line.get_ydata() for line in DRAW["figure_4_1b"]().axes[0].lines if set(line.get_xdata()) == {9}]
+    assert [list(one) for one in ends] == [[0.013, 0.014]]
+    assert "(a) Learning rate, German" in words(DRAW["figure_4_1a"]())
+
+
+def test_more_languages_than_marks_can_be_drawn():
+    many = pd.concat([STUDENTS[:2].assign(language=f"x{number}") for number in range(12)])
+    assert len([line for line in thesis_figures.figure_4_1b(many).axes[0].lines if len(line.get_xdata())]) == 12
+
+
+def test_only_what_both_test_and_interval_tell_apart_is_filled():
+    fills = [line.get_markerfacecolor() for line in DRAW["significance"]().axes[0].lines if line.get_marker() == "o"]
+    assert fills == [drawing.BLUE, "white", "white"]
+
+
+def test_an_empty_bin_is_not_drawn():
+    (points,) = DRAW["reliability"]().axes[0].collections
+    assert points.get_offsets().tolist() == [[45.0, 45.0], [97.0, 97.0]]
+
+
+def test_a_slice_that_an_evaluation_lacks_stays_empty():
+    assert [text.get_text() for text in DRAW["slices"]().axes[0].texts] == ["50", "50", "50"]
 
 
 @pytest.mark.parametrize(
-    ("draw", "message"),
+    "draw",
     [
-        (lambda: figures.accuracy(RESULTS.iloc[:0]), "no row"),
-        (lambda: figures.accuracy(RESULTS.drop(columns="accuracy_low")), "no column accuracy_low"),
-        (lambda: figures.seen_unseen(RESULTS.assign(accuracy_unseen=None)), "no row"),
-        (lambda: figures.student_curves({}, 1), "no student"),
+        lambda: figures.accuracy(RESULTS.iloc[:0]),
+        lambda: figures.seen_unseen(RESULTS.assign(accuracy_unseen=None)),
+        lambda: figures.alignment(ALIGNMENT.assign(aer=None)),
+        lambda: figures.predicted_classes(CLASSES[CLASSES["evaluation"] == "en"]),
+        lambda: thesis_figures.figure_4_1b(STUDENTS.assign(train_mse=None)),
     ],
 )
-def test_nothing_to_draw_is_an_error(draw, message):
-    with pytest.raises(ValueError, match=f"nothing to draw: {message}"):
+def test_nothing_to_draw_is_its_own_error(draw):
+    with pytest.raises(drawing.NothingToDrawError, match="nothing to draw: no row"):
         draw()
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="nothing to draw: no column accuracy_low"):
+        figures.accuracy(RESULTS.drop(columns="accuracy_low"))

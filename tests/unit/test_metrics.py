@@ -74,6 +74,33 @@ def test_a_constant_answer_scores_one_third_of_f1_and_shows_in_the_histogram():
     assert found["macro_f1"] == round((2 * 4 / 16) / 3, 6)
 
 
+def test_classes_are_named_and_the_confusion_is_there():
+    found = summarise()
+    assert found["confusion"] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert found["precision"] == {"contradiction": 0.5, "neutral": 0.5, "entailment": 0.0}
+    assert found["recall"] == {"contradiction": 0.5, "neutral": 1.0, "entailment": 0.0}
+    assert found["f1"] == {"contradiction": 0.5, "neutral": 0.666667, "entailment": 0.0}
+
+
+def test_calibration_error_of_one_confidence():
+    # Every row is sure by e^2 / (e^2 + 2), half of them are right.
+    assert summarise()["ece"] == pytest.approx(math.exp(2) / (math.exp(2) + 2) - 0.5, abs=5e-7)
+
+
+def test_the_last_bits_of_a_confidence_do_not_decide_its_bin():
+    thirds = np.zeros((2, 3))
+    thirds[1, 0] = 1e-13  # 1/3 is the upper edge of the fifth of 15 bins
+    assert metrics.confidence_bins(np.array([0, 0]), thirds)[:, 0].tolist() == [0] * 4 + [2] + [0] * 10
+
+
+@pytest.mark.parametrize(("others", "label"), [(0, "neutral"), (1, "neutral"), (2, None)])
+def test_a_model_that_says_one_thing_is_named(others, label):
+    predicted = np.array([1] * (200 - others) + [2] * others)  # 199 of 200 are 99.5 %
+    assert metrics.constant_label(predicted) == label
+    arguments = {"kinds": [None] * 200, "seen": [None] * 200, "images": ["a"] * 200}
+    assert summarise(gold=["neutral"] * 200, logits=np.eye(3)[predicted], **arguments)["constant"] == label
+
+
 def test_interval_of_three_images_matches_the_full_enumeration():
     values, images = np.array([1.0, 1, 0, 1, 0, 0]), ["a", "a", "a", "b", "b", "c"]
     sums, sizes = {"a": 2, "b": 1, "c": 0}, {"a": 3, "b": 2, "c": 1}

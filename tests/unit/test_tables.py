@@ -21,8 +21,10 @@ def test_percent_and_spans():
 
 def test_markdown_is_padded_and_aligned():
     rows = [{"name": "German", "value": 1}, {"name": "x", "value": 22}]
-    text = tables.markdown(rows, {"Text": lambda row: row["name"], "Value": lambda row: str(row["value"])})
-    assert text == ("| Text   | Value |\n| ------ | ----: |\n| German |     1 |\n| x      |    22 |\n")
+    columns = {"Text": lambda row: row["name"], "Value": lambda row: str(row["value"])}
+    assert tables.table("", rows, columns).markdown() == (
+        "| Text   | Value |\n| ------ | ----: |\n| German |     1 |\n| x      |    22 |\n"
+    )
 
 
 def test_kinds_go_across():
@@ -31,10 +33,56 @@ def test_kinds_go_across():
         {"label": "English", "kind": "object_at", "accuracy": 1.0},
         {"label": "German", "kind": "count", "accuracy": 0.25},
     ]
-    lines = tables.kinds(rows).splitlines()
+    lines = tables.kinds(rows).markdown().splitlines()
     assert [cell.strip() for cell in lines[0].strip("|").split("|")] == ["Text", "count", "object at"]
     assert [cell.strip() for cell in lines[3].strip("|").split("|")] == ["German", "25.0 %", "–"]
 
 
-def test_settings_keep_numbers_and_names_only():
-    assert "lr: 0.001 · seed: 0" in tables.settings({"clseave": {"seed": 0, "lr": 0.001, "curve": [1, 2]}})
+def test_a_bar_inside_a_cell_is_no_column():
+    assert tables.Table("", ["A"], [["x|y"]]).markdown().splitlines()[-1] == r"| x\|y |"
+
+
+def test_latex_is_booktabs_with_every_special_character_written_out():
+    table = tables.Table("100 % of A_1", ["Text & more", "Value"], [["a_b {c} ~ ^ # $", "−1.5–2 %"], [r"\x", "±3"]])
+    assert table.latex("table_4_1").splitlines() == [
+        r"\begin{table}[htbp]",
+        r"\caption{100 \% of A\_1}",
+        r"\label{tab:table_4_1}",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"Text \& more & Value \\",
+        r"\midrule",
+        r"a\_b \{c\} \textasciitilde{} \textasciicircum{} \# \$ & $-$1.5--2 \% \\",
+        r"\textbackslash{}x & $\pm$3 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def test_numbers_for_people():
+    assert (tables.whole(17901), tables.whole(None)) == ("17,901", "–")
+    assert (tables.fixed(0.65501, 4), tables.fixed(None, 4)) == ("0.6550", "–")
+    assert tables.span_of({"accuracy_low": 0.7251, "accuracy_high": 0.738}) == "72.5–73.8"
+    assert tables.span_of({"same_low": None, "same_high": 1.0}, "same") == "–"
+
+
+def test_languages_of_other_corpora_have_names():
+    assert [tables.language_name(code) for code in ("fr", "es", "ru", "ar", "xx")] == [
+        *("French", "Spanish", "Russian", "Arabic", "xx")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("en", "English (CLIP-VE)"),
+        ("ja", "Japanese (CLSEAVE)"),
+        ("clteave_de", "German (CLTEAVE)"),
+        ("clteave_de_padded", "German (CLTEAVE, padded)"),
+        ("hypothesis_only", "hypothesis only"),
+        ("clteave", "clteave"),
+    ],
+)
+def test_labels(name, label):
+    assert tables.label_of(name) == label

@@ -37,6 +37,7 @@ def outcome(hits, name="de", **options):
         "accuracy_unseen": None,
         "macro_f1": 0.5,
         "loss": 0.7,
+        "ece": 0.1,
         "rows_seen": 0,
         "rows_unseen": 0,
     }
@@ -74,23 +75,42 @@ def test_join_turns_shares_into_percent_and_reads_epochs():
 
 
 def test_parse_names_a_wrong_entry():
-    with pytest.raises(UserError, match="need `profile`, and `values` with evaluation, metric"):
-        verdicts.parse({"profile": "thesis", "values": [{"evaluation": "en"}]})
+    content = {"profile": "thesis", "width": 512, "series": [], "values": [{"evaluation": "en"}]}
+    with pytest.raises(UserError, match=r"need `profile`, `width`, `series` .* and `values` with evaluation, metric"):
+        verdicts.parse(content)
+    with pytest.raises(UserError, match="'width'"):
+        verdicts.parse({"profile": "thesis", "series": [], "values": []})
 
 
 def test_the_committed_values_parse_and_carry_their_reasons(repo_root):
-    profile, values = verdicts.parse(read_yaml(repo_root / "reports" / "expected.yaml"))
-    assert profile == "thesis"
+    expected = verdicts.parse(read_yaml(repo_root / "reports" / "expected.yaml"))
+    assert (expected.profile, expected.width) == ("thesis", 512)
+    assert expected.series == {"dev_mse": 0.1, "dev_mae": 0.05}
+    values = expected.values
     keys = [(entry.evaluation, entry.metric, entry.epoch) for entry in values]
     assert len(set(keys)) == len(keys)
-    assert all(entry.source and entry.why and entry.tolerance > 0 for entry in values)
+    assert all(entry.source and entry.why and entry.tolerance >= 0 for entry in values)
     table = {entry.evaluation: entry.value for entry in values if entry.metric == "accuracy"}
     assert [table[name] for name in ("en", "de", "nl", "ja", "zh", "ko")] == [73.17, 73.19, 71.35, 70.82, 69.94, 68.75]
+    assert table["mean_of_languages"] == round((73.19 + 71.35 + 70.82 + 69.94 + 68.75) / 5, 2)
     # Tables A.2 and A.3 are sums over 512 elements.
     per_element = {entry.evaluation: entry.value for entry in values if entry.metric == "dev_mse"}
     assert per_element == pytest.approx(
         {"nl": 7.619 / 512, "de": 7.91 / 512, "ja": 8.04 / 512, "zh": 8.18 / 512, "ko": 8.335 / 512}, abs=5e-7
     )
+
+
+def test_results_take_the_thesis_by_evaluation():
+    joined = verdicts.join([ENTRY], {("de", "accuracy", None): 0.7319}, comparable=True)
+    rows = verdicts.with_thesis([{"evaluation": "en"}, {"evaluation": "de"}], joined)
+    assert [(row["thesis"], row["verdict"]) for row in rows] == [(None, None), (73.19, "OK")]
+
+
+def test_a_result_row_names_the_most_frequent_answer():
+    row = verdicts.result_row(outcome([1, 1, 1, 0]), outcome([1, 1, 1, 1], "en"))
+    assert (row["answer"], row["answer_share"], row["constant"]) == ("neutral", 0.75, None)
+    assert verdicts.result_row(outcome([1, 1]), outcome([1, 1], "en"))["constant"] == "neutral"
+    assert (row["points_vs_en"], row["images"], row["ece"]) == (-25.0, 2, 0.1)
 
 
 def test_difference_joins_by_pair_and_keeps_to_shared_rows():
@@ -112,6 +132,7 @@ def test_seeds_are_averaged_row_by_row():
     scores = [{"rows": 2, "accuracy": 1.0}, {"rows": 2, "accuracy": 0.5}]
     both = verdicts.outcome("de", "DE", scores, [predictions([1, 1]), predictions([1, 0])])
     assert both.hits.tolist() == [1.0, 0.5]
+    assert both.right.tolist() == [[True, True], [True, False]]
     assert both.mean("accuracy") == 0.75
     assert both.table[LABELS.index("neutral")].tolist() == [0, 3, 1]
 

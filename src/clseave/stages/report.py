@@ -1,22 +1,24 @@
-"""Execute the notebook on the reports and write it as a notebook, an HTML page and figures.
+"""Execute the notebook on the tables and write it as a notebook, an HTML page and figures.
 
-Reads:  the notebook, the page's template, the reports of this profile, counts.json; the code, for its fingerprint
-        (SHA-256 over the names and contents of every .py file below `--code`).
+Reads:  the notebook, the page's template, the tables of this profile; `params.yaml` and the profile, to show them; the
+        code, for its fingerprint (SHA-256 over the names and contents of every .py file below `--code`).
 Writes: the executed notebook, one HTML page that loads nothing, a PNG and an SVG of every figure.
-Thesis: Table 4.1 and Figures 3.2 and 4.1 are what it redraws.
-Cost:   about 15 seconds, 0.5 GiB.
+Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3 and Figures 2.1, 3.2, 4.1 are what it shows.
+Cost:   about 20 seconds, 0.5 GiB.
 """
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
 
-from clseave import cli, notebook
+from clseave import cli, gallery, notebook
 from clseave.storage import atomic, write_text
 
 KEYS = ()
 TITLE = "CLSEAVE: report of profile {profile}"
+PATHS = "notebook template reports params profile code out-notebook out-html out-figures".split()
 
 
 def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
@@ -27,23 +29,32 @@ def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
         write_text(folder / f"{name}.svg", picture["image/svg+xml"].strip() + "\n")
 
 
+def attached(tags: Iterable[str], tables: Path) -> dict[str, dict[str, bytes]]:
+    """The CSV files behind every figure and table, and the LaTeX of a table, by the tag of the cell that shows it."""
+    found = {}
+    for tag in tags:
+        kind, _, name = tag.partition("-")
+        paths = [tables / f"{source}.csv" for source in gallery.sources(name)]
+        paths += [tables / f"{name}.tex"] if kind == "table" else []
+        found[tag] = {path.name: path.read_bytes() for path in paths if path.exists()}
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run, normalise, write. A failing cell raises, and what an earlier run wrote stays."""
-    args = cli.parse(
-        argv,
-        __doc__,
-        ["notebook", "template", "reports", "data", "code", "out-notebook", "out-html", "out-figures"],
-        names=["profile-name"],
-    )
+    args = cli.parse(argv, __doc__, PATHS)
     parameters = {
-        "profile": args.profile_name,
+        "profile": args.profile.stem,
         "reports": args.reports.as_posix(),
-        "data": args.data.as_posix(),
+        "params": args.params.as_posix(),
+        "settings": args.profile.as_posix(),
         "code": notebook.fingerprint(args.code),
     }
     executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[1]))
     figures = notebook.take_figures(executed)
-    body = notebook.page(executed, args.template.read_text(encoding="utf-8"), TITLE.format(profile=args.profile_name))
+    files = attached(notebook.tags_shown(executed), args.reports / "tables")
+    title = TITLE.format(profile=args.profile.stem)
+    body = notebook.page(executed, args.template.read_text(encoding="utf-8"), title, files)
     write_figures(figures, args.out_figures)
     write_text(args.out_notebook, nbformat.writes(executed) + "\n")
     write_text(args.out_html, body)

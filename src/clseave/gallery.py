@@ -1,0 +1,85 @@
+"""What the report shows: tables and figures by name, each from the files that `compare` wrote.
+
+The notebook calls these and holds no computation. Where a run has nothing to show, a sentence says why.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from clseave import figures, statistics_figures, thesis_figures
+from clseave.drawing import NothingToDrawError
+from clseave.statistics_tables import VIEWS
+
+# What draws each figure, and the tables that it draws.
+FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
+    "accuracy": (figures.accuracy, ("results",)),
+    "seen_unseen": (figures.seen_unseen, ("results",)),
+    "kinds": (figures.kinds, ("kinds",)),
+    "predicted_classes": (figures.predicted_classes, ("classes",)),
+    "alignment": (figures.alignment, ("alignment",)),
+    "figure_2_1": (thesis_figures.figure_2_1, ("figure_2_1",)),
+    "figure_3_2": (thesis_figures.figure_3_2, ("figure_3_2",)),
+    "figure_4_1a": (thesis_figures.figure_4_1a, ("figure_4_1",)),
+    "figure_4_1b": (thesis_figures.figure_4_1b, ("figure_4_1",)),
+    "figure_4_1c": (thesis_figures.figure_4_1c, ("figure_4_1", "counts")),
+    "figure_4_1d": (thesis_figures.figure_4_1d, ("figure_4_1", "counts")),
+    "backbones": (thesis_figures.backbones, ("backbones",)),
+    "significance": (statistics_figures.significance, ("significance",)),
+    "reliability": (statistics_figures.reliability, ("reliability",)),
+    "slices": (statistics_figures.slices, ("slices",)),
+    "consistency": (statistics_figures.consistency, ("consistency",)),
+    "fits": (statistics_figures.fits, ("fits",)),
+}
+# Why a run may have nothing to show.
+REASONS = {
+    "seen_unseen": "Which sentences were seen is not known for this corpus.",
+    "kinds": "This corpus has no kinds of statement.",
+    "predicted_classes": "No CLTEAVE model was evaluated in this run.",
+    "alignment": "The true word pairs of this corpus are not known: no error rate.",
+    "backbones": "The backbones of this profile are downloaded, not trained here.",
+    "fits": "Too few languages with a known distance for any fit.",
+}
+NOTHING = "This run has nothing to show here."
+
+
+class Gallery:
+    """The tables of one profile's reports."""
+
+    def __init__(self, tables: Path):
+        """Nothing is read yet."""
+        self.tables = tables
+
+    def table(self, name: str) -> Markdown:
+        """A table with its caption, as `compare` wrote it; nothing where it wrote none: the table's figure says why."""
+        path = self.tables / f"{name}.md"
+        return Markdown(path.read_text(encoding="utf-8") if path.exists() else "")
+
+    def figure(self, name: str, caption: str) -> None:
+        """A figure and what it shows."""
+        draw, names = FIGURES[name]
+        try:
+            picture = draw(*(pd.read_csv(self.tables / f"{one}.csv") for one in names))
+        except (FileNotFoundError, NothingToDrawError):
+            display(Markdown(REASONS.get(name, NOTHING)))
+            return
+        display(picture)
+        display(Markdown(caption))
+
+
+def sources(shown: str) -> tuple[str, ...]:
+    """The CSV files behind what is shown under a name: those of a figure, or of a table."""
+    return FIGURES[shown][1] if shown in FIGURES else (VIEWS.get(shown, shown),)
+
+
+def setup(text: Path, language: str) -> Markdown:
+    """A file of settings, as it stands."""
+    return Markdown(f"```{language}\n{text.read_text(encoding='utf-8').strip()}\n```")
+
+
+def run(profile: str, code: str) -> Markdown:
+    """Which run this is."""
+    return Markdown(f"Profile `{profile}`, code `{code}`.")

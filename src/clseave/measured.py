@@ -1,0 +1,184 @@
+"""What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clseave import verdicts
+from clseave.errors import UserError
+from clseave.metrics import mean, rounded
+from clseave.records import Prediction, read_rows
+from clseave.schema import SPLITS
+from clseave.storage import read_json
+from clseave.verdicts import ENGLISH, Outcome
+
+Key = tuple[str, str, int | None]  # evaluation, metric, epoch
+MEAN = "mean_of_languages"
+ALIGNMENT = (
+    *("aer", "aer_diagonal", "precision", "recall", "sentences"),
+    *("source_words_aligned", "target_words_aligned"),
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Curves and what the stages settled on, averaged over the seeds: of CLIP-VE, the autoencoder and the students."""
+
+    clip_ve: list[dict[str, Any]]
+    autoencoder: list[dict[str, Any]]
+    students: dict[str, list[dict[str, Any]]]  # curve by language
+    settled: dict[str, dict[str, Any]]  # by model: `clip_ve`, its controls, `clseave-de` ...
+
+    def of_students(self) -> dict[str, dict[str, Any]]:
+        """What each student settled on, by language."""
+        return {code: self.settled[f"clseave-{code}"] for code in self.students}
+
+    def widths(self) -> dict[str, int]:
+        """How many elements a vector of each student has, where its metrics say so."""
+        return {code: row["width"] for code, row in self.of_students().items() if "width" in row}
+
+
+def check_files(folders: Mapping[Path, set[str]]) -> None:
+    """UserError lists what is missing from the folders, or what `params.yaml` no longer names (DVC keeps old files)."""
+    wanted = {folder / name for folder, names in folders.items() for name in names}
+    found = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
+    if missing := sorted(wanted - found):
+        raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
+    if stale := sorted(found - wanted):
+        raise UserError(f"params.yaml names no such model or language any more, delete: {' '.join(map(str, stale))}")
+
+
+def evaluation_names(values: SimpleNamespace) -> list[str]:
+    """All evaluations of `params.yaml`, English first, then the languages, then the rest."""
+    return list(dict.fromkeys((ENGLISH, *values.languages, *(entry.name for entry in values.evaluations))))
+
+
+def expected_files(
+    metrics: Path, predictions: Path, training: Path, curves: Path, values: SimpleNamespace
+) -> dict[Path, set[str]]:
+    """The files that each folder must hold, no more; only the curves of backbones are optional."""
+    seeds = [f"seed{seed}" for seed in values.seeds]
+    judged = [f"{seed}/{name}" for seed in seeds for name in evaluation_names(values)]
+    trained = [*values.ve_models, *(f"clseave-{code}" for code in values.languages)]
+    tokens = ["autoencoder", *(f"clteave-{code}" for code in values.token_languages)]
+    backbones = {path.name for path in curves.glob("backbones-*.csv")}
+    return {
+        metrics: {f"{name}.json" for name in judged} | {f"align/{code}.json" for code in values.languages},
+        predictions: {f"{name}.jsonl" for name in judged},
+        training: {f"{name}-{seed}.json" for name in trained for seed in seeds},
+        curves: {f"{name}-{seed}.csv" for name in trained + tokens for seed in seeds} | backbones,
+    }
+
+
+def read_outcomes(metrics: Path, predictions: Path, seeds: Sequence[int], label: Mapping[str, str]) -> list[Outcome]:
+    """Metrics and predictions of every evaluation; `label` is what a reader sees, by the evaluation's name."""
+    files = {name: [f"seed{seed}/{name}" for seed in seeds] for name in label}
+    return [
+        verdicts.outcome(
+            name,
+            label[name],
+            [read_json(metrics / f"{file}.json") for file in group],
+            [read_rows(predictions / f"{file}.jsonl", Prediction) for file in group],
+        )
+        for name, group in files.items()
+    ]
+
+
+def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Alignment scores, one row a language; error rates are None where the true pairs are not known."""
+    return [
+        {"language": code, **{key: read_json(folder / f"{code}.json").get(key) for key in ALIGNMENT}}
+        for code in languages
+    ]
+
+
+def average(values: Iterable[float]) -> float:
+    """Mean over the seeds, to nine significant digits: a learning rate has more decimals than other numbers."""
+    return float(f"{np.mean(list(values)):.9g}")
+
+
+def read_curve(folder: Path, model: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """A training curve as rows by epoch, averaged over the seeds that reached the epoch."""
+    table = pd.concat([pd.read_csv(folder / f"{model}-seed{seed}.csv") for seed in seeds])
+    return [
+        {"epoch": int(epoch)} | {key: average(part[key]) for key in table.columns if key != "epoch"}
+        for epoch, part in table.groupby("epoch")
+    ]
+
+
+def read_steps(folder: Path) -> list[dict[str, Any]]:
+    """The backbones' losses by step; no row where they were fetched and not trained."""
+    return [
+        {"backbone": path.stem.removeprefix("backbones-"), **row}
+        for path in sorted(folder.glob("backbones-*.csv"))
+        for row in pd.read_csv(path).to_dict("records")
+    ]
+
+
+def read_training(folder: Path, model: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """What a training stage settled on: means over the seeds of its numbers, and its texts."""
+    parts = [read_json(folder / f"{model}-seed{seed}.json") for seed in seeds]
+    means = {
+        key: value if isinstance(value, str) else average(part[key] for part in parts)
+        for key, value in parts[0].items()
+        if key != "seed"
+    }
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in means.items()
+    }
+
+
+def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each training stage settled on, as "key: value" in one text."""
+    return [
+        {
+            "model": model,
+            "values": " · ".join(f"{key.replace('_', ' ')}: {value}" for key, value in sorted(row.items())),
+        }
+        for model, row in trained.items()
+    ]
+
+
+def read_trained(curves: Path, training: Path, values: SimpleNamespace) -> Training:
+    """All that the training stages left."""
+    models = [*values.ve_models, *(f"clseave-{code}" for code in values.languages)]
+    return Training(
+        read_curve(curves, "clip_ve", values.seeds),
+        read_curve(curves, "autoencoder", values.seeds),
+        {code: read_curve(curves, f"clseave-{code}", values.seeds) for code in values.languages},
+        {model: read_training(training, model, values.seeds) for model in models},
+    )
+
+
+def numbers(
+    results: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, Any]],
+    trained: Training,
+    published_languages: Iterable[str],
+) -> dict[Key, float | None]:
+    """Every number that the thesis may have a value for, by evaluation, metric and epoch.
+
+    `MEAN` is the mean over the target languages, and is there only when those are the thesis's own.
+    """
+    curves = {ENGLISH: trained.clip_ve, "autoencoder": trained.autoencoder} | trained.students
+    found: dict[Key, float | None] = {
+        (name, key, int(row["epoch"])): row[key] for name, rows in curves.items() for row in rows for key in row
+    }
+    for split in SPLITS:
+        row = counts[split]
+        found |= {(split, key, None): row[key] for key in ("rows", "images")}
+        found[split, "rows_per_label", None] = rounded(mean(np.array(list(row["labels"].values()))))
+    for name, row in ({ENGLISH: trained.settled["clip_ve"]} | trained.of_students()).items():
+        found |= {(name, key, None): row[key] for key in ("epochs_run", "width") if key in row}
+    accuracy = {row["evaluation"]: row["accuracy"] for row in results}
+    for row in results:
+        found |= {(row["evaluation"], key, None): row[key] for key in ("accuracy", "loss", f"points_vs_{ENGLISH}")}
+    targets = set(published_languages) - {ENGLISH}
+    if targets == set(trained.students):
+        found[MEAN, "accuracy", None] = rounded(mean(np.array([accuracy[code] for code in sorted(targets)])))
+    return found
