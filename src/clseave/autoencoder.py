@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
+from clseave.checkpoints import load_layers
 from clseave.pooling import pool_at_end
 from clseave.storage import atomic, read_json, write_json
 from clseave.student import load_mbert
@@ -47,7 +48,7 @@ class Autoencoder(nn.Module):
     def load(cls, folder: Path | str) -> "Autoencoder":
         """Read a saved autoencoder."""
         model = cls(**read_json(Path(folder) / "autoencoder.json"))
-        model.load_state_dict(load_file(Path(folder) / "autoencoder.safetensors"), strict=True)
+        load_layers(model, Path(folder) / "autoencoder.safetensors")
         return model
 
 

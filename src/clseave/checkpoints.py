@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 from transformers import PreTrainedModel
 
 from clseave.errors import UserError
@@ -47,6 +48,20 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
         raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin") from error
     except UNREADABLE as error:
         raise UserError(f"{path} holds no readable weights: {_reason(error)}") from error
+
+
+def load_layers(module: nn.Module, path: Path | str, *, beside: str | None = None) -> None:
+    """Fill a module from a safetensors file, but for the weights below `beside`, which another file holds.
+
+    UserError when the file cannot be read or does not fit the module.
+    """
+    try:
+        missing, odd = module.load_state_dict(load_file(path), strict=False)
+    except UNREADABLE as error:
+        raise UserError(f"{path} cannot be read into its model: {_reason(error)}: run its stage again") from error
+    missing = [name for name in missing if beside is None or not name.startswith(f"{beside}.")]
+    if odd or missing:
+        raise UserError(f"{path} is of another model: {[*odd, *missing][0]} does not fit: run its stage again")
 
 
 def _reason(error: Exception) -> str:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from clseave.checkpoints import load_model
+from clseave.checkpoints import load_layers, load_model
 from clseave.pooling import Pooling, pool
 from clseave.storage import atomic, read_json, write_json
 from clseave.text import end_id, load_tokenizer
@@ -57,9 +57,7 @@ class Student(nn.Module):
         """Read a saved student, in evaluation mode."""
         folder = Path(folder)
         student = cls(load_mbert(folder), load_tokenizer(folder), **read_json(folder / "student.json"))
-        missing, odd = student.load_state_dict(load_file(folder / "projection.safetensors"), strict=False)
-        if odd or any(not name.startswith("bert.") for name in missing):
-            raise ValueError(f"{folder}: projection.safetensors does not fit the student: {odd or missing}")
+        load_layers(student, folder / "projection.safetensors", beside="bert")
         return student.eval()
 
 

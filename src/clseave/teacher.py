@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
 
-from clseave.checkpoints import load_model
+from clseave.checkpoints import load_layers, load_model
 from clseave.fusion import Head
 from clseave.storage import atomic, read_json, write_json
 from clseave.text import end_id, load_tokenizer
@@ -93,5 +93,5 @@ def load_head(folder: Path | str) -> tuple[Head, Inputs]:
     config = read_json(Path(folder) / "head.json")
     inputs = config.pop("inputs")
     head = Head(**config)
-    head.load_state_dict(load_file(Path(folder) / "head.safetensors"), strict=True)
+    load_layers(head, Path(folder) / "head.safetensors")
     return head.eval(), inputs

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_world import place, profile_values, save_models
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.slow
@@ -291,6 +292,31 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     git(work, "checkout", "--quiet", "--", ".")
     dvc(work, "checkout")
     assert_clean(work)
+
+
+@pytest.mark.needs_data
+def test_the_thesis_profile_runs_as_an_experiment(work: Path, test_data: Path) -> None:
+    """Real photos and pairs, small models: `dvc exp run -S profile=thesis` and what it leaves."""
+    rows = {"train": 60, "dev": 10, "test": 10}
+    small = {"clip_ve": {"epochs": 1}, "clseave": {"epochs": 2, "stop_after": 1}}
+    (work / "profiles/thesis.yaml").write_text(json.dumps(profile_values(rows, small)))
+    place(work / "data/thesis/source", test_data, LANGUAGES, rows)
+    save_models(work, test_data, LANGUAGES, full_size=False)
+    commit(work, "a small thesis")
+    assert not git(work, "ls-files", "data/thesis"), "what the user places is not for git"
+    goal = "evaluate_clseave@thesis-de-0"
+    output = dvc(work, "exp", "run", "-S", "profile=thesis", "-S", "lr=4e-5", goal)
+    assert {"check@thesis", "prepare@thesis", "translate@thesis-de", goal} <= stages_run(output)
+    metrics = json.loads((work / "reports/thesis/training/clseave-de-seed0.json").read_text())
+    assert (metrics["lr"], metrics["epochs_run"]) == (4e-5, 1)
+    assert json.loads((work / "reports/thesis/metrics/seed0/de.json").read_text())["rows"] == rows["test"]
+    stages = read_yaml(work / "dvc.lock")["stages"]
+    assert {"prepare@tiny", "prepare@thesis"} <= set(stages), "the profiles' entries stand side by side"
+
+    # Whoever has the results needs no photo to go on.
+    shutil.rmtree(work / "data/thesis/source")
+    assert stages_run(dvc(work, "repro", goal)) == set()
+    assert "git restore" not in dvc(work, "repro", "evaluate@thesis-0-evaluation0")
 
 
 def test_setting_a_value_changes_its_line_and_no_other(work: Path) -> None:

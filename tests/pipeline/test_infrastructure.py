@@ -326,3 +326,16 @@ def test_must_run_wants_each_listed_test_to_pass(tmp_path: Path, repo_root: Path
     script = repo_root / ".ci" / "must_run.py"
     output = run(tmp_path, sys.executable, str(script), "list.txt", "junit.xml", code=code)
     assert ("tests/unit/test_x.py::test_y" in output) == bool(code)
+
+
+@pytest.mark.parametrize(("folder", "code"), [("", 0), ("somewhere", 1)], ids=["no data here", "data here"])
+def test_a_skip_for_want_of_data_counts_where_there_is_data(
+    tmp_path: Path, repo_root: Path, folder: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLSEAVE_TEST_DATA", folder)
+    reason = '<skipped message="CLSEAVE_TEST_DATA names no folder of test data"/>'
+    (tmp_path / "junit.xml").write_text(
+        f'<testsuite><testcase classname="tests.unit.test_x" name="test_y">{reason}</testcase></testsuite>'
+    )
+    (tmp_path / "list.txt").write_text("tests/unit/test_x.py\n")
+    run(tmp_path, sys.executable, str(repo_root / ".ci" / "must_run.py"), "list.txt", "junit.xml", code=code)

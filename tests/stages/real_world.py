@@ -9,7 +9,7 @@ import importlib
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,16 +104,14 @@ def sentences(data: Path, language: str) -> list[str]:
     return [line.split("\t")[2] for line in lines]
 
 
-def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, int], changes: dict[str, Any]) -> None:
-    """Parameters, the user's files and the repository's, but for the models' folders `clip` and `mbert`."""
-    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real", "languages": list(languages)}
-    values |= {"token_languages": [languages[0]]}
+def profile_values(splits: Iterable[str], changes: dict[str, Any]) -> dict[str, Any]:
+    """Profile thesis with the user's own files for everything that would be fetched."""
     profile = params.read_yaml(ROOT / "profiles" / "thesis.yaml")
     profile |= {
         "device": "cpu",
         "source": {
             "kind": "photos",
-            "rows": {"format": "snli_ve", "files": {split: f"{split}.jsonl" for split in rows}},
+            "rows": {"format": "snli_ve", "files": {split: f"{split}.jsonl" for split in splits}},
             "photos": "photos",
             "expected_counts": "none",
         },
@@ -126,14 +124,11 @@ def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, in
     }
     for key, value in changes.items():
         profile[key] = profile[key] | value if isinstance(value, dict) else value
-    (folder / "profiles").mkdir(parents=True)
-    (folder / "params.yaml").write_text(json.dumps(values))
-    (folder / "profiles" / "real.yaml").write_text(json.dumps(profile))
-    for name in ("src", "notebooks", "data/typology", "reports/published"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "reports/expected.yaml").write_bytes((ROOT / "reports/expected.yaml").read_bytes())
-    source = folder / "data/real/source"
+    return profile
+
+
+def place(source: Path, data: Path, languages: Sequence[str], rows: dict[str, int]) -> None:
+    """Fill a source folder as a user would: pairs of each split, a link to the photos, translations."""
     (source / "translations").mkdir(parents=True)
     (source / "photos").symlink_to(data / "snli_ve_real/flickr30k_images")
     hypotheses = []
@@ -146,6 +141,20 @@ def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, in
         lines = {text: texts[number % len(texts)] for number, text in enumerate(dict.fromkeys(hypotheses))}
         table = "".join(f"{text}\t{other}\n" for text, other in lines.items())
         (source / "translations" / f"{language}.tsv").write_text(table, encoding="utf-8")
+
+
+def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, int], changes: dict[str, Any]) -> None:
+    """Parameters, the user's files and the repository's, but for the models' folders `clip` and `mbert`."""
+    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real", "languages": list(languages)}
+    values |= {"token_languages": [languages[0]]}
+    (folder / "profiles").mkdir(parents=True)
+    (folder / "params.yaml").write_text(json.dumps(values))
+    (folder / "profiles" / "real.yaml").write_text(json.dumps(profile_values(rows, changes)))
+    for name in ("src", "notebooks", "data/typology", "reports/published"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "reports/expected.yaml").write_bytes((ROOT / "reports/expected.yaml").read_bytes())
+    place(folder / "data/real/source", data, languages, rows)
 
 
 def clip_config(tokenizer: PreTrainedTokenizerBase, **shape: Any) -> CLIPConfig:

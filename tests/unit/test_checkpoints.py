@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import bert, save_masked_bert
 from transformers import BertForMaskedLM, BertModel
 
-from clseave.checkpoints import load_model, read_weights
+from clseave.checkpoints import load_layers, load_model, read_weights
 from clseave.errors import UserError
 
 
@@ -134,3 +134,42 @@ def test_a_pickle_that_is_more_or_less_than_weights_is_refused_and_not_run(tmp_p
         read_weights(tmp_path)
     assert damage is half or "holds more than weights and could run code" in str(raised.value)
     assert not (tmp_path / "made").exists()
+
+
+def two_layers():
+    return torch.nn.ModuleDict({"one": torch.nn.Linear(2, 2), "other": torch.nn.Linear(2, 3)})
+
+
+def test_layers_come_back_from_their_file(tmp_path):
+    model = two_layers()
+    save_file(model.state_dict(), tmp_path / "layers.safetensors")
+    again = two_layers()
+    load_layers(again, tmp_path / "layers.safetensors")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_layers_of_another_file_are_left_alone(tmp_path):
+    model = two_layers()
+    save_file(model["other"].state_dict(prefix="other."), tmp_path / "layers.safetensors")
+    load_layers(two_layers(), tmp_path / "layers.safetensors", beside="one")
+    with pytest.raises(UserError, match=r"layers\.safetensors is of another model: one\."):
+        load_layers(two_layers(), tmp_path / "layers.safetensors")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff" * 100, "cut"], ids=["absent", "empty", "noise", "cut"])
+def test_a_damaged_layer_file_is_named(tmp_path, content):
+    path = tmp_path / "layers.safetensors"
+    save_file(two_layers().state_dict(), path)
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-4] if content == "cut" else content)
+    with pytest.raises(UserError, match=r"layers\.safetensors cannot be read into its model: .*: run its stage again"):
+        load_layers(two_layers(), path)
+
+
+def test_layers_of_another_size_are_named(tmp_path):
+    save_file(torch.nn.ModuleDict({"one": torch.nn.Linear(5, 2), "other": torch.nn.Linear(2, 3)}).state_dict(),
+              tmp_path / "layers.safetensors")  # fmt: skip
+    with pytest.raises(UserError, match="cannot be read into its model"):
+        load_layers(two_layers(), tmp_path / "layers.safetensors")
