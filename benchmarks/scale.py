@@ -1,0 +1,340 @@
+"""Does SNLI-VE's size fit? Time, memory and disk of the stages on a made-up corpus as large as the thesis's.
+
+    python benchmarks/scale.py FOLDER [--rows 565286] [--bpe FILE] [--growth 10000 40000 160000]
+
+FOLDER must be new or empty; 3 GB go there at full size, and nothing is removed. Each step is a stage's own
+command in a process of its own, one after another. The models have real vocabularies and the real width of a sentence
+vector, are tiny otherwise, and train for one epoch: what is measured is what grows with the corpus. Only in
+`align_words` the model is left out (`without_model.py`), as awesome-align would take hours on a CPU.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT / "src"), str(HERE)]
+
+from clseave import numerics  # noqa: E402
+
+FULL, LANGUAGES = 565_286, ["de", "nl", "ja", "ko", "zh"]
+NARROW, WIDE, VECTOR = 16, 24, 512  # widths of the tiny CLIP and the tiny mBERT; of sentence vectors, as in CLIP
+STEPS = "prepare translate align_words finetune_clip_ve embed_english clseave autoencoder clteave evaluate".split()
+POLL_S = 0.05
+
+
+@dataclass
+class Step:
+    """What one process took: seconds, memory in 2**20 bytes, and what it wrote, in 1e6 bytes.
+
+    `peak_mb` counts the pages of mapped files, which the system can drop at any time; `own_mb` is without those, and
+    sampled.
+    """
+
+    name: str
+    seconds: float
+    peak_mb: int
+    own_mb: int
+    written_mb: dict[str, float] = field(default_factory=dict)
+
+
+def measure(name: str, command: Sequence[str], folder: Path, written: Sequence[Path] = ()) -> Step:
+    """Run a process to its end; its output goes to a log. SystemExit with its last words when it fails."""
+    log, own, start = folder / "logs" / f"{name.replace(' ', '-')}.txt", 0, time.monotonic()
+    log.parent.mkdir(exist_ok=True)
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            own = max(own, own_kb(process.pid))
+            time.sleep(POLL_S)
+    if ended[1]:
+        raise SystemExit(f"{name} failed: {' '.join(command)}\n{log.read_text()[-2000:]}")
+    sizes = {path.name: round(size_of(path) / 1e6, 1) for path in written}
+    step = Step(name, round(time.monotonic() - start, 1), ended[2].ru_maxrss >> 10, own >> 10, sizes)
+    sys.stderr.write(f"{name}: {step.seconds} s, {step.peak_mb} MiB\n")
+    return step
+
+
+def own_kb(pid: int) -> int:
+    """Memory of a process that no file stands behind, in 2**10 bytes; 0 when it has ended."""
+    try:
+        found = re.search(r"^RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file or of all files of a folder."""
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
+
+
+def generate(folder: Path, rows: int, bpe: Path | None) -> None:
+    """Write the source folder, values, image vectors and backbones; what it holds goes to corpus.json."""
+    import corpus
+
+    size, source = corpus.Size.of(rows), folder / "source"
+    source.mkdir(parents=True)
+    merges = corpus.read_bpe(bpe) if bpe else []
+    words = corpus.english_words(merges)
+    snli = corpus.snli_rows(size, words)
+    corpus.write_snli(source / "snli_1.0.zip", snli, size)
+    corpus.write_lists(source, size)
+    corpus.write_photos(source / "flickr30k-images.tar", size)
+    texts = [str(row["sentence2"]) for row in snli]
+    distinct = list(dict.fromkeys(texts))
+    del snli
+    corpus.write_translations(source / "mt", distinct, LANGUAGES)
+    write_values(folder, size)
+    tokenizers = {"clip": corpus.clip_text(merges, words), "mbert": corpus.bert_text(words)}
+    write_models(folder, tokenizers)
+    write_image_vectors(folder, [image_id for ids in corpus.photo_ids(size).values() for image_id in ids])
+    lengths = sorted(len(text.split()) for text in texts)
+    facts = {
+        "rows": size.rows,
+        "photos": size.photos,
+        "distinct hypotheses": len(distinct),
+        "words of a hypothesis": {
+            "mean": round(sum(lengths) / len(lengths), 2),
+            **{f"{share} %": lengths[len(lengths) * share // 100] for share in (50, 95, 99)},
+        },
+        "letters of a hypothesis": round(sum(map(len, texts)) / len(texts), 1),
+        "entries of the tokenizers": {name: len(tokenizer) for name, tokenizer in tokenizers.items()},
+        "CLIP's own BPE": bool(merges),
+        "tokens of a text": {"en (CLIP)": corpus.tokens_per_text(tokenizers["clip"], distinct[:5000])}
+        | {f"{code} (mBERT)": corpus.tokens_per_text(tokenizers["mbert"], sample(folder, code)) for code in LANGUAGES},
+        "written_mb": {path.name: round(size_of(path) / 1e6, 1) for path in sorted(source.iterdir())},
+    }
+    (folder / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def sample(folder: Path, language: str) -> list[str]:
+    """The first translations."""
+    with open(folder / "source/mt" / f"{language}.tsv", encoding="utf-8") as lines:
+        return [line.rstrip("\n").partition("\t")[2] for _, line in zip(range(5000), lines, strict=False)]
+
+
+def write_values(folder: Path, size: Any) -> None:
+    """The thesis's profile with the made-up corpus as its source; once more with vectors left in their files."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    profile = yaml.load(ROOT / "profiles/thesis.yaml")
+    rows = profile["source"]["rows"]
+    for download in (rows, rows["train_val"], rows["test"]):
+        download["url"] = download["sha256"] = None
+    rows["dev_images"] = size.photos["dev"]
+    profile["source"]["expected_counts"] = "official" if size.official else "none"
+    profile["translate"] = {"backend": "files", "folder": "mt", "corrections": None}
+    profile["device"], profile["align_words"]["layer"] = "cpu", 1
+    for name in ("clip_ve", "autoencoder", "clteave", "clseave"):
+        profile[name]["epochs"] = 1
+    profile["clseave"]["stop_after"] = None
+    (folder / "profiles").mkdir()
+    yaml.dump(profile, folder / "profiles/resident.yaml")
+    profile["max_resident_gb"] = 0.0
+    yaml.dump(profile, folder / "profiles/mapped.yaml")
+    values = yaml.load(ROOT / "params.yaml")
+    values["profile"], values["languages"] = "resident", LANGUAGES
+    yaml.dump(values, folder / "params.yaml")
+
+
+def write_models(folder: Path, tokenizers: dict[str, Any]) -> None:
+    """A CLIP text tower and a BERT with real vocabularies and next to no weights."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM, CLIPTextConfig, CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    text = tokenizers["clip"]
+    special = {"bos_token_id": text.bos_token_id, "eos_token_id": text.eos_token_id, "pad_token_id": text.pad_token_id}
+    small = {"num_hidden_layers": 1, "num_attention_heads": 2}
+    clip = CLIPTextConfig(
+        **small,
+        **special,
+        vocab_size=len(text),
+        hidden_size=NARROW,
+        intermediate_size=NARROW,
+        projection_dim=VECTOR,
+        max_position_embeddings=text.model_max_length,
+    )
+    bert = BertConfig(
+        **small, vocab_size=len(tokenizers["mbert"]), hidden_size=WIDE, intermediate_size=WIDE, pad_token_id=0
+    )
+    for name, model in (("clip", CLIPTextModelWithProjection(clip)), ("mbert", BertForMaskedLM(bert))):
+        model.save_pretrained(folder / "models" / name)
+        tokenizers[name].save_pretrained(folder / "models" / name)
+
+
+def write_image_vectors(folder: Path, ids: list[str]) -> None:
+    """Random vectors, as many and as wide as `encode_images` writes."""
+    import numpy as np
+
+    from clseave.records import write_vectors
+
+    vectors = np.random.default_rng(0).standard_normal((len(ids), VECTOR), dtype=np.float32)
+    write_vectors(folder / "image_vectors", ids, vectors)
+
+
+def stage(
+    stage_name: str, /, profile: str = "resident", script: Path = ROOT / "src/run.py", **values: Any
+) -> list[str]:
+    """A stage's command; paths are relative to the folder in which it runs."""
+    values = {"params": "params.yaml", "profile": f"profiles/{profile}.yaml"} | values
+    arguments = [part for key, value in values.items() for part in (f"--{key}", str(value))]
+    return [sys.executable, str(script), stage_name, *arguments]
+
+
+def prepare(folder: Path, name: str = "prepare") -> Step:
+    """SNLI's zip, the lists and the photos to examples and hypotheses."""
+    command = stage(
+        "prepare", examples="examples", hypotheses="hypotheses/en.jsonl", images="images", text="text",
+        counts="counts.json", source="source", downloads="downloads", problems="problems",
+    )  # fmt: skip
+    return measure(name, command, folder, [folder / "examples", folder / "hypotheses/en.jsonl", folder / "images"])
+
+
+def of_language(folder: Path, name: str, language: str) -> Step:
+    """`translate` from files, or `align_words` without its model."""
+    if name == "translate":
+        out = f"hypotheses/{language}.jsonl"
+        command = stage(
+            name, language=language, hypotheses="hypotheses/en.jsonl", source="source", store="store", out=out
+        )
+    else:
+        out = f"alignments/{language}.jsonl"
+        command = stage(
+            name, script=HERE / "without_model.py", language=language,
+            translations=f"hypotheses/{language}.jsonl", mbert="models/mbert", out=out,
+            metrics=f"align-{language}.json",
+        )  # fmt: skip
+    return measure(f"{name} {language}", command, folder, [folder / out])
+
+
+def trained(folder: Path, name: str, profile: str = "resident") -> Step:
+    """One of the stages that train, or that use what they trained."""
+    out, language = f"out/{name}-{profile}", LANGUAGES[0]
+    common = {"seed": 0, "examples": "examples"}
+    one = {"translations": f"hypotheses/{language}.jsonl", "mbert": "models/mbert", "curve": f"{out}.csv"}
+    values: dict[str, dict[str, Any]] = {
+        "finetune_clip_ve": common | {"model": "clip_ve", "images": "image_vectors", "clip": "models/clip", "out": out}
+        | {"curve": f"{out}.csv", "metrics": f"{out}.json"},
+        "embed_english": {"hypotheses": "hypotheses/en.jsonl", "teacher": "out/finetune_clip_ve-resident", "out": out},
+        "clseave": common | one | {"targets": "out/embed_english-resident", "out": out, "metrics": f"{out}.json"},
+        "autoencoder": common | {"hypotheses": "hypotheses", "alignments": "alignments", "mbert": "models/mbert"}
+        | {"clip": "models/clip", "out": out, "curve": f"{out}.csv"},
+        "clteave": common | one | {"alignments": f"alignments/{language}.jsonl", "out": out}
+        | {"teacher": "out/finetune_clip_ve-resident", "autoencoder": "out/autoencoder-resident"},
+        "evaluate": common | {"name": language, "split": "test", "assembly": "direct", "images": "image_vectors"}
+        | {"hypotheses": f"hypotheses/{language}.jsonl", "encoder": "out/clseave-resident"}
+        | {"head": "out/finetune_clip_ve-resident", "predictions": f"{out}.jsonl", "metrics": f"{out}.json"},
+    }  # fmt: skip
+    written = folder / (f"{out}.jsonl" if name == "evaluate" else out)
+    title = f"{name} {profile}" if name in ("finetune_clip_ve", "clseave") else name
+    return measure(title, stage(name, profile, **values[name]), folder, [written])
+
+
+def all_steps(folder: Path, chosen: Sequence[str], languages: Sequence[str]) -> Iterator[Step]:
+    """The steps in the order of the pipeline."""
+    for name in chosen:
+        if name == "prepare":
+            yield prepare(folder)
+        elif name in ("translate", "align_words"):
+            yield from (of_language(folder, name, language) for language in languages)
+        else:
+            yield trained(folder, name)
+            if name in ("finetune_clip_ve", "clseave"):
+                yield trained(folder, name, "mapped")
+
+
+def make_corpus(folder: Path, rows: int, bpe: Path | None) -> Step:
+    """Generate, in a process of its own: its memory is nobody's concern."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(HERE / "scale.py"), str(folder), "--rows", str(rows), "--generate-only"]
+    return measure("(make the corpus)", command + (["--bpe", str(bpe)] if bpe else []), folder)
+
+
+def machine() -> dict[str, Any]:
+    """The machine by what decides speed: no name, no path."""
+    from clseave.readiness import memory_gb
+
+    text = Path("/proc/cpuinfo").read_text()
+    found = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
+    cores = len(os.sched_getaffinity(0))
+    return {"cpu": found[1] if found else platform.machine(), "cores": cores, "memory_gib": round(memory_gb())}
+
+
+def table(steps: Sequence[Step]) -> list[str]:
+    """The steps as lines of a table."""
+    lines = [f"{'step':<28}{'seconds':>9}{'peak MiB':>10}{'own MiB':>9}  written, MB"]
+    for step in steps:
+        written = ", ".join(f"{name} {size:,.1f}" for name, size in step.written_mb.items())
+        lines.append(f"{step.name:<28}{step.seconds:>9,.1f}{step.peak_mb:>10,}{step.own_mb:>9,}  {written}")
+    return lines
+
+
+def bpe_file(given: Path | None) -> Path | None:
+    """CLIP's merges: the file given, or the one in an installed open-clip-torch."""
+    if given:
+        return given.resolve(strict=True)
+    spec = importlib.util.find_spec("open_clip")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return next((path for place in folders if (path := Path(place, "bpe_simple_vocab_16e6.txt.gz")).is_file()), None)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=FULL, help="of all three splits")
+    parser.add_argument("--growth", type=int, nargs="*", default=[], help="rows of more corpora, for `prepare` only")
+    parser.add_argument("--steps", nargs="*", choices=STEPS, default=STEPS)
+    parser.add_argument("--languages", nargs="*", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--bpe", type=Path, help="bpe_simple_vocab_16e6.txt.gz; default: that of open-clip-torch")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the results' file")
+    parser.add_argument("--generate-only", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Generate, run, write the results' file, print the table."""
+    args = parse(argv)
+    folder, bpe = args.folder.resolve(), bpe_file(args.bpe)
+    if args.generate_only:
+        numerics.pin()
+        return generate(folder, args.rows, bpe)
+    if folder.exists() and any(folder.iterdir()):
+        raise SystemExit(f"{args.folder} is not empty: name another folder")
+    steps = [make_corpus(folder / "whole", args.rows, bpe)]
+    steps += all_steps(folder / "whole", args.steps, args.languages)
+    growth = []
+    for rows in args.growth:
+        make_corpus(folder / f"rows-{rows}", rows, bpe)
+        growth.append(prepare(folder / f"rows-{rows}", f"prepare {rows:,} rows"))
+    about, versions = machine(), {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
+    results = {
+        "machine": about,
+        "versions": {"python": platform.python_version(), **versions},
+        "corpus": json.loads((folder / "whole/corpus.json").read_text()),
+        "steps": [asdict(step) for step in steps],
+        "growth": [asdict(step) for step in growth],
+    }
+    name = re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']} {about['cores']} cores".lower()).strip("-")
+    args.results.mkdir(parents=True, exist_ok=True)
+    (args.results / f"scale-{name}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write("\n".join([*table(steps), *([""] if growth else []), *table(growth)[1:], ""]))
+
+
+if __name__ == "__main__":
+    main()

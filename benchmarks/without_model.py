@@ -1,0 +1,33 @@
+"""The stage `align_words` as it is, but for the model: word pairs are the diagonal's.
+
+Reading, segmentation, token ids, sorting by length, padded batches and writing are the stage's own.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from clseave import numerics
+
+numerics.pin()
+
+from clseave.alignment import Encoded, Pairs, WordAligner, diagonal  # noqa: E402
+from clseave.stages import align_words  # noqa: E402
+
+
+class WithoutModel(WordAligner):
+    """Everything of the aligner but the forward pass."""
+
+    def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
+        """Pads both sides, as the model would need them."""
+        left, right = zip(*batch, strict=True)
+        self._pad(left)
+        self._pad(right)
+        return [diagonal(sorted(set(one)), sorted(set(other))) for (_, one), (_, other) in batch]  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    align_words.WordAligner = WithoutModel  # type: ignore[misc]
+    align_words.main(sys.argv[2:])

@@ -1,0 +1,249 @@
+"""Say what a run of profile `thesis` still lacks on this machine: a line for each need, with what mends it.
+
+Reads:  params.yaml and the profile, the source folder, downloads, models, stored translations, .dvc/config.
+Writes: nothing; asks hosts whether they answer, fetches no data and translates nothing.
+Thesis: none.
+Cost:   seconds, also without network. Exit code 1 when something is missing, else 0.
+"""
+
+import os
+import shutil
+import sys
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from deep_translator.constants import BASE_URLS
+
+from clseave import cli, params, photos, readiness, segmentation
+from clseave.downloads import sha256_of
+from clseave.errors import UserError
+from clseave.findings import Check, Finding, aligned, missing, run_checks
+from clseave.schema import Download, HubRows, Photos, Pretrained, SnliRows, SnliVeRows
+from clseave.storage import write_json
+
+ANSWER_S = 4.0  # that one host has
+DEADLINE_S = 6.0  # that all checks which wait have together
+FLICKR30K = 31_783  # photos (thesis 2.1)
+HYPOTHESES = 510_000  # distinct ones of SNLI-VE, about
+MEMORY_GB, GPU_GB = 16, 20  # 2**30 bytes
+# 1e9 bytes: 32-bit weights of CLIP, mBERT, CLIP's text tower; one language's text (benchmarks/results: 0.24).
+CLIP_GB, MBERT_GB, TOWER_GB, LANGUAGE_GB = 0.60, 0.71, 0.25, 0.3
+GOOGLE_PAGE = BASE_URLS["GOOGLE_TRANSLATE"]
+VECTOR_GB = 2048e-9  # 512 numbers
+
+
+def group(args: Namespace, key: str) -> Any:
+    """One group of values. UserError when it is wrong; the check of all values says how."""
+    try:
+        return getattr(params.load(args.params, args.profile, (key,)), key)
+    except UserError as error:
+        raise UserError(f"`{key}` cannot be read, see `values`") from error
+
+
+def photo_source(args: Namespace) -> Photos:
+    """The group `source`. UserError when it names no photos."""
+    source = group(args, "source")
+    if not isinstance(source, Photos):
+        raise UserError(f"{args.profile}: source.kind is {source.kind}, this command is for photos")
+    return source
+
+
+def check_values(args: Namespace) -> Finding:
+    """All values of params.yaml and this profile, whichever profile is active."""
+    try:
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / "params.yaml"
+            write_json(copy, params.read_yaml(args.params) | {"profile": args.profile.stem})  # JSON is YAML
+            try:
+                params.check(copy, args.profile.parent)
+            except UserError as error:
+                raise UserError(str(error).replace(str(copy), str(args.params))) from error
+    except UserError as error:
+        return Finding("missing", str(error), "correct that line")
+    return Finding("ok", f"{args.params} and {args.profile}")
+
+
+def check_photos(args: Namespace) -> Finding:
+    """The photos are there, all of those that the lists name, or as many as Flickr30k has."""
+    source = photo_source(args)
+    place = args.source / source.photos
+    link = f"{'' if args.source.is_dir() else f'mkdir -p {args.source} && '}ln -sfn /path/to/{place.name} {place}"
+    try:
+        path = photos.find(args.source, source.photos)
+    except UserError:
+        gone = f"a link to {os.readlink(place)}, which does not exist" if place.is_symlink() else "not there"
+        return Finding("missing", f"{place} is {gone}; {photos.REQUEST}; when you have them:", link)
+    if readiness.compressed(path):
+        return Finding("ok", f"{path} (compressed: not counted)")
+    try:
+        found = set(photos.open_collection(path).files)
+    except UserError as error:
+        return Finding("missing", str(error), f"rm {path}, then place another")
+    listed = listed_photos(source, args)
+    if absent := sorted(listed - found):
+        said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
+        return Finding("missing", said, "copy them there from the archive that the University of Illinois gives")
+    if not listed and isinstance(source.rows, SnliRows) and len(found) < FLICKR30K:
+        return Finding("missing", f"{path}: {len(found):,} photos, Flickr30k has {FLICKR30K:,}", "copy it again, whole")
+    return Finding("ok", f"{path}: {len(found):,} photos")
+
+
+def listed_photos(source: Photos, args: Namespace) -> set[str]:
+    """Ids of the two lists, when both are at hand."""
+    lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
+    paths = [path for path in (at_hand(download, args) for download in lists) if path]
+    if not paths or len(paths) < len(lists):
+        return set()
+    return {line.removesuffix(".jpg") for path in paths for line in path.read_text(encoding="utf-8").split()}
+
+
+def at_hand(download: Download, args: Namespace) -> Path | None:
+    """A file that was placed or fetched; of a zip, the unpacked folder as well."""
+    placed = args.source / download.file
+    if placed.suffix == ".zip" and (folder := placed.with_suffix("")).is_dir():
+        return folder
+    return next((path for path in (placed, args.downloads / placed.name) if path.is_file()), None)
+
+
+def check_download(args: Namespace, part: str) -> Finding | None:
+    """A file of SNLI is there, with its checksum, or its address answers. Other rows: `check_rows`."""
+    rows = photo_source(args).rows
+    if not isinstance(rows, SnliRows):
+        return check_rows(rows, args) if part == "rows" else None
+    download: Download = rows if part == "rows" else getattr(rows, part)
+    placed = args.source / download.file
+    if path := at_hand(download, args):
+        if path.is_file() and download.sha256 and sha256_of(path) != download.sha256:
+            return Finding("missing", f"{path}: another file, its sha256 is not the profile's", f"rm {path}")
+        return Finding("ok", str(path))
+    mend = f"place the file by hand as {placed}"
+    if download.url is None:
+        return Finding("missing", f"{placed} is not there and has no url", mend)
+    if reason := readiness.no_answer(download.url, ANSWER_S):
+        return Finding("missing", f"{placed} is not there, and {download.url}: {reason}", mend)
+    return Finding("ok", f"to be fetched: {download.url} answers")
+
+
+def check_gpu(args: Namespace) -> Finding:
+    """A GPU, unless the profile wants none."""
+    device = group(args, "device")
+    return readiness.judge_gpu(readiness.Gpu(None) if device == "cpu" else readiness.look_for_gpu(), device, GPU_GB)
+
+
+def check_rows(rows: SnliVeRows | HubRows, args: Namespace) -> Finding:
+    """Rows that are no SNLI: files of each split, or a data set of the hub."""
+    if isinstance(rows, SnliVeRows):
+        gone = [name for name in rows.files.values() if not (args.source / name).is_file()]
+        if gone:
+            return Finding("missing", f"not in {args.source}: {', '.join(gone)}", "place the files, or links, there")
+        return Finding("ok", f"{args.source}: {', '.join(rows.files.values())}")
+    if rows.id.startswith((".", "/")):
+        found = (args.source / rows.id).is_dir()
+        return Finding("ok" if found else "missing", f"the folder {args.source / rows.id}", "" if found else "place it")
+    return readiness.judge_hub_rows(rows, args.profile, ANSWER_S)
+
+
+def check_model(args: Namespace, key: str) -> Finding | None:
+    """A model of the profile is there, or can be fetched."""
+    section, _, name = key.partition(".")
+    model = getattr(group(args, section), name, None)
+    if not isinstance(model, Pretrained):
+        return None
+    return readiness.judge_model(model, key, args.models / name, args.profile, ANSWER_S)
+
+
+def check_translation(args: Namespace) -> Finding:
+    """The backend can work: its page answers, or its files are there. The model of `nmt` has a check of its own."""
+    settings, languages = group(args, "translate"), group(args, "languages")
+    if settings.corrections and not (path := args.source / settings.corrections).is_file():
+        return Finding("missing", f"{path} (translate.corrections) is not there", "place it, or say null")
+    if settings.backend == "files":
+        folder = args.source / settings.folder
+        places = {code: [folder / f"{code}.jsonl", folder / f"{code}.tsv"] for code in languages}
+        gone = [code for code, paths in places.items() if not any(path.is_file() for path in paths)]
+        if gone:
+            mend = f"place LANGUAGE.jsonl or LANGUAGE.tsv there: {gone[0]}.tsv"
+            return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
+        return Finding("ok", f"{folder}: {', '.join(languages)}")
+    said = f"{settings.backend}; stored so far: {stored(args, settings.backend, languages)}"
+    if settings.backend == "google" and (reason := readiness.unreachable(GOOGLE_PAGE, ANSWER_S)):
+        mend = f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {args.profile}"
+        return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", mend)
+    return Finding("ok", said)
+
+
+def stored(args: Namespace, backend: str, languages: list[str]) -> str:
+    """How many answers each language has in the store; the first line of a file is its key."""
+    counts: dict[str, int] = {}
+    for code in languages:
+        for path in args.store.glob(f"{backend}-*.{code}.jsonl"):
+            with open(path, "rb") as lines:
+                counts[code] = counts.get(code, 0) + max(0, sum(1 for _ in lines) - 1)
+    return ", ".join(f"{code} {count:,}" for code, count in counts.items()) or "none"
+
+
+def check_segmenters(args: Namespace) -> Finding:
+    """What cuts sentences into words loads, dictionaries included."""
+    segmenters, languages = group(args, "align_words").segmenters, group(args, "languages")
+    chosen = {code: segmenters.get(code, segmenters.get("default")) for code in languages}
+    for code, name in chosen.items():
+        try:
+            segmentation.words("words", code, segmenters)
+        except Exception as error:  # of packages and their dictionaries: each means that they are not installed whole
+            return Finding("missing", f"{name} for {code}: {error}", "rm -f .venv/.stamp && make setup")
+    return Finding("ok", ", ".join(f"{code} {name}" for code, name in chosen.items()))
+
+
+def check_disk(args: Namespace) -> Finding:
+    """Room for all outputs, each twice: DVC keeps a copy of every file in its cache."""
+    languages, seeds, tokens = (group(args, key) for key in ("languages", "seeds", "token_languages"))
+    towers = len(set(group(args, "ve_models")) - {"image_only"})
+    parts = {
+        "backbones": 3 * (CLIP_GB + MBERT_GB),  # and once more in the hub's cache
+        "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
+        "students": 2 * MBERT_GB * (len(languages) + len(tokens)) * len(seeds),
+        "vectors": 2 * VECTOR_GB * (FLICKR30K + HYPOTHESES * len(seeds)),
+        "text": 2 * LANGUAGE_GB * (1 + len(languages)),
+    }
+    made = 2e-9 * sum(path.stat().st_size for path in args.models.rglob("*") if path.is_file())
+    return readiness.judge_disk(shutil.disk_usage(Path.cwd()).free / 1e9, made, parts, Path.cwd())
+
+
+def plan(args: Namespace) -> list[Check]:
+    """All checks, in the order of the pipeline."""
+    late = Finding("missing", f"no answer within {DEADLINE_S:.0f} s", "look at the connection, and run this again")
+    uncounted = Finding("note", f"not counted within {DEADLINE_S:.0f} s")
+    remote = partial(readiness.judge_remote, Path.cwd(), args.profile.stem, ANSWER_S)
+    return [
+        Check("values", partial(check_values, args)),
+        Check("photos", partial(check_photos, args), uncounted),
+        Check("SNLI rows", partial(check_download, args, "rows"), late),
+        Check("train list", partial(check_download, args, "train_val"), late),
+        Check("test list", partial(check_download, args, "test"), late),
+        Check("CLIP", partial(check_model, args, "backbones.clip"), late),
+        Check("mBERT", partial(check_model, args, "backbones.mbert"), late),
+        Check("translation", partial(check_translation, args), late),
+        Check("its model", partial(check_model, args, "translate.model"), late),
+        Check("segmenters", partial(check_segmenters, args)),
+        Check("memory", lambda: readiness.judge_memory(readiness.memory_gb(), MEMORY_GB)),
+        Check("disk", partial(check_disk, args)),
+        Check("GPU", partial(check_gpu, args)),
+        Check("DVC remote", remote, late),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Look at everything, print the list, exit with 1 when something is missing."""
+    args = cli.parse(argv, __doc__, ["params", "profile", "source", "downloads", "models", "store"])
+    found = run_checks(plan(args), DEADLINE_S)
+    lacking = missing(found)
+    closing = f"{lacking} of {len(found)} missing: mend them from the top, then run `make check-thesis` again."
+    if not lacking:
+        closing = f"Nothing is missing: `dvc exp run -S profile={args.profile.stem}` runs it."
+    sys.stdout.write("\n".join([*aligned(found), "", closing, ""]))
+    sys.stdout.flush()
+    if lacking:
+        sys.exit(1)
