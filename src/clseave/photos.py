@@ -58,7 +58,9 @@ def read_photos(path: Path) -> list[Photo]:
     try:
         return [Photo(**row) for row in read_jsonl(path)]
     except TypeError as error:
-        raise UserError(f"{path} is no list of photos: run its stage again (`dvc repro -f prepare`)") from error
+        raise UserError(
+            f"{path} is no list of photos: run its stage again (`dvc repro -f -s prepare`, then `dvc repro`)"
+        ) from error
 
 
 class Collection:
@@ -222,14 +224,21 @@ def describe(collection: Collection, ids: Sequence[str], source: Path | None) ->
     inside = collection.path.relative_to(source).as_posix() if source else None
     folder = collection.path.is_dir()
 
-    def hashed(loader: tuple[str, Loader]) -> Photo:
+    def hashed(loader: tuple[str, Loader]) -> Photo | str:
         image_id, load = loader
-        content, name = load(), collection.files[image_id]
+        name = collection.files[image_id]
+        try:
+            content = load()
+        except UserError as error:
+            return str(error)
         file = (PurePosixPath(inside or ".") / name).as_posix() if folder else name
         return Photo(image_id, None if folder else inside, file, hashlib.sha256(content).hexdigest(), len(content))
 
     rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
-    return list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
+    found = list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
+    if unreadable := [one for one in found if isinstance(one, str)]:
+        raise UserError(f"{len(unreadable)} photos cannot be read: {'; '.join(unreadable[:NAMED])}")
+    return [one for one in found if isinstance(one, Photo)]
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
