@@ -13,8 +13,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
 from clseave.errors import UserError
-from clseave.photos import NAMED, Collection, Loader, Photo, ahead
+from clseave.photos import NAMED, Collection, Loader, Photo
 from clseave.storage import atomic, write_text
+from clseave.threads import ahead
 
 Image.init()  # registers the formats that Pillow does not load at once
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # others can run programs or read other files

@@ -235,10 +235,7 @@ def _ask(translator: Translator, texts: Sequence[str], answers: Answers, total: 
 
 
 def _tell_failures(failures: Mapping[str, str], answers: Answers, total: int, keep_english: bool) -> None:
-    """UserError counts the hypotheses without a translation (reason by text) and says where all of them stand.
-
-    With `keep_english` it is a warning.
-    """
+    """UserError, or with `keep_english` a warning, counts those without a translation and says where all stand."""
     path = answers.list_failures(failures)
     if failures and keep_english:
         log.warning("%d of %d hypotheses have no translation and stay English: %s", len(failures), total, path)
