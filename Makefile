@@ -74,13 +74,13 @@ test-all: setup ## run all tests, slow ones too
 	@python -m pytest -q -n $(JOBS) -m '' $(PYTEST_FLAGS)
 
 lint: setup ## check style, format and spelling
-	@ruff check --quiet src tests .ci
-	ruff format --check --quiet src tests .ci || { echo "format differs: run 'make format'" >&2; exit 1; }
+	@ruff check --quiet src tests benchmarks .ci
+	ruff format --check --quiet src tests benchmarks .ci || { echo "format differs: run 'make format'" >&2; exit 1; }
 	codespell
 
 format: setup ## format the code
-	@ruff check --quiet --select I --fix src tests .ci
-	ruff format --quiet src tests .ci
+	@ruff check --quiet --select I --fix src tests benchmarks .ci
+	ruff format --quiet src tests benchmarks .ci
 
 types: setup ## check the type annotations
 	@mypy
@@ -110,4 +110,4 @@ lock: setup ## write requirements.lock from the environment
 
 clean: ## remove temporary files (logs, checkpoints, caches); keep the environment and all results
 	@rm -rf .work dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,8 +13,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
 from clseave.errors import UserError
-from clseave.photos import NAMED, Collection, Loader, Photo, ahead
+from clseave.photos import NAMED, Collection, Loader, Photo
 from clseave.storage import atomic, write_text
+from clseave.threads import ahead
 
 Image.init()  # registers the formats that Pillow does not load at once
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # others can run programs or read other files
@@ -53,7 +54,7 @@ def decode(content: bytes) -> Image.Image:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
             image.load()
             return _to_rgb(_upright(image))
-    except BrokenImageError:
+    except (BrokenImageError, MemoryError):  # too little memory is no fault of the image
         raise
     except UnidentifiedImageError as error:
         raise BrokenImageError(f"not an image of a known kind; starts with {content[:12]!r}") from error
@@ -139,7 +140,7 @@ def read_pixels(
     def prepared(loader: tuple[str, Loader]) -> Pixels:
         photo, content = known[loader[0]], loader[1]()
         if hashlib.sha256(content).hexdigest() != photo.sha256:
-            raise UserError(f"{photo.file} changed since prepare: dvc repro -f prepare")
+            raise UserError(f"{photo.file} changed since prepare: run `dvc repro -f -s prepare`, then `dvc repro`")
         try:
             return preprocess(processor, decode(content))
         except BrokenImageError as error:
@@ -156,7 +157,8 @@ def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: 
         write_text(listing, "\n".join(lines) + "\n")
         raise UserError(
             f"{len(lines)} of {len(files)} images are broken: {'; '.join(lines[:NAMED])}; all of them in {listing}. "
-            "Everything else is kept. Mend the files and say `dvc repro -f prepare`, or set skip_broken: true"
+            "Everything else is kept. Mend the files, run `dvc repro -f -s prepare`, then `dvc repro`; "
+            "or set skip_broken: true"
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from clseave import hub, numerics
@@ -40,7 +41,8 @@ class NmtBackend:
         self._device = numerics.start_torch(0, device)
         self._dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
         decoding = f"beams={settings.beams} max_new_tokens={settings.max_new_tokens}"
-        self.version = f"{_identity(settings.model)} {decoding} {str(self._dtype).removeprefix('torch.')}"
+        kind = str(self._dtype).removeprefix("torch.")
+        self.version = f"{_identity(settings.model)} {decoding} {kind} transformers={transformers.__version__}"
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
         """Answers batch by batch, longest texts first, so that too little memory shows at once.

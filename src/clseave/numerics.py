@@ -52,6 +52,7 @@ def start_torch(seed: int, device: str) -> "torch.device":
     torch.set_num_threads(1)
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     torch.backends.nnpack.set_flags(False)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # single precision means 23 bits
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     found = torch.cuda.is_available()

@@ -5,26 +5,22 @@ A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795
 
 import hashlib
 import lzma
-import os
 import tarfile
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from tqdm import tqdm
 
 from clseave.errors import UserError
 from clseave.storage import read_jsonl, write_jsonl, write_text
+from clseave.threads import THREADS, ahead
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
-THREADS = min(8, len(os.sched_getaffinity(0)))
 NAMED = 10  # of many missing or broken photos, in a message
 BROKEN = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
 REQUEST = (
@@ -32,8 +28,6 @@ REQUEST = (
     "University of Illinois (http://shannon.cs.illinois.edu/DenotationGraph/)"
 )
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Loader = Callable[[], bytes]  # may be called from any thread
 
 
@@ -58,7 +52,9 @@ def read_photos(path: Path) -> list[Photo]:
     try:
         return [Photo(**row) for row in read_jsonl(path)]
     except TypeError as error:
-        raise UserError(f"{path} is no list of photos: run its stage again (`dvc repro -f prepare`)") from error
+        raise UserError(
+            f"{path} is no list of photos: run its stage again (`dvc repro -f -s prepare`, then `dvc repro`)"
+        ) from error
 
 
 class Collection:
@@ -222,26 +218,18 @@ def describe(collection: Collection, ids: Sequence[str], source: Path | None) ->
     inside = collection.path.relative_to(source).as_posix() if source else None
     folder = collection.path.is_dir()
 
-    def hashed(loader: tuple[str, Loader]) -> Photo:
+    def hashed(loader: tuple[str, Loader]) -> Photo | str:
         image_id, load = loader
-        content, name = load(), collection.files[image_id]
+        name = collection.files[image_id]
+        try:
+            content = load()
+        except UserError as error:
+            return str(error)
         file = (PurePosixPath(inside or ".") / name).as_posix() if folder else name
         return Photo(image_id, None if folder else inside, file, hashlib.sha256(content).hexdigest(), len(content))
 
     rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
-    return list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
-
-
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
-    """Results of `function` in the order of `items`, computed by threads up to `depth` items ahead of the reader."""
-    pool = ThreadPoolExecutor(THREADS)
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    found = list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
+    if unreadable := [one for one in found if isinstance(one, str)]:
+        raise UserError(f"{len(unreadable)} photos cannot be read: {'; '.join(unreadable[:NAMED])}")
+    return [one for one in found if isinstance(one, Photo)]

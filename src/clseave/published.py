@@ -56,7 +56,7 @@ class Published:
         return list(dict.fromkeys([*ours, *(code for code in self.scores() if code != ENGLISH)]))
 
 
-def read(folder: Path, expected: Expectations, *, comparable: bool) -> Published:
+def read(folder: Path, expected: Expectations, *, profile: str, counts: Mapping[str, Any]) -> Published:
     """Read `reports/published`. UserError names a file that is missing or lacks a column."""
     tables = {}
     for name, columns in FILES.items():
@@ -67,7 +67,9 @@ def read(folder: Path, expected: Expectations, *, comparable: bool) -> Published
         if missing := [column for column in columns if column not in frame]:
             raise UserError(f"{path}: no column {missing[0]!r}, expected {', '.join(columns)}")
         tables[name] = frame.to_dict("records")
-    return Published(tables, expected, comparable)
+    sizes = {row["split"]: row["snli_ve"] for row in tables["table_2_1"]}
+    same = all(counts[split]["rows"] == sizes[split] for split in SPLITS)
+    return Published(tables, expected, same and profile == expected.profile)
 
 
 def corpus(published: Published, counts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

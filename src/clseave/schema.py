@@ -166,7 +166,13 @@ class GoldTranslation(Section):
     backend: Literal["gold"]
 
 
-class GoogleTranslation(Section):
+class Untranslated(Section):
+    """What becomes of hypotheses without a translation: an echo, an empty answer, one without letters."""
+
+    untranslated: Literal["stop", "keep_english"] = "stop"  # keep_english: the row says so, and all are listed
+
+
+class GoogleTranslation(Untranslated):
     """deep-translator's GoogleTranslator: several hypotheses a request, a line each."""
 
     backend: Literal["google"]
@@ -178,7 +184,7 @@ class GoogleTranslation(Section):
     corrections: str | None  # a file of translations that come before the service's; its rows name their language
 
 
-class NmtTranslation(Section):
+class NmtTranslation(Untranslated):
     """A sequence-to-sequence model of `transformers`."""
 
     backend: Literal["nmt"]
@@ -189,7 +195,7 @@ class NmtTranslation(Section):
     corrections: str | None
 
 
-class FileTranslation(Section):
+class FileTranslation(Untranslated):
     """Translations someone already has: LANGUAGE.jsonl or LANGUAGE.tsv in a folder."""
 
     backend: Literal["files"]

@@ -76,7 +76,7 @@ def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settin
         for text in chunk:
             if not text.strip():
                 raise UserError(f"a blank text cannot be encoded: {text!r}")
-        encoded = tokenizer(chunk, **settings)
+        encoded = tokenizer(chunk, return_attention_mask=False, return_token_type_ids=False, **settings)
         for text, row in zip(chunk, encoded.input_ids, strict=True):
             if len(row) > tokenizer.model_max_length:
                 raise UserError(f"{len(row)} tokens, the model takes {tokenizer.model_max_length}: {text!r}")

@@ -89,7 +89,7 @@ def train(
             )
         if score < best:
             best, kept = score, epoch
-            if keep == "best":
+            if keep == "best" and task.validate:
                 state = {name: value.clone() for name, value in task.module.state_dict().items()}
         elif patience is not None and epoch - kept >= patience:
             log.info("%s stops: no better epoch than %d in %d", task.name, kept, patience)

@@ -175,29 +175,35 @@ def make_translator(settings: Settings, language: str, source: Path, device: str
 
 
 def translate_hypotheses(
-    hypotheses: Mapping[str, str], translator: Translator, answers: Answers, corrections: Path | None = None
+    hypotheses: Mapping[str, str],
+    translator: Translator,
+    answers: Answers,
+    corrections: Path | None = None,
+    *,
+    keep_english: bool = False,
 ) -> Iterator[Translation]:
     """One row per distinct hypothesis, in the order given: `hypotheses` are English texts by id.
 
     What `answers` holds is not asked for again, but for its failures. Corrections come before all else. UserError when
-    some have no translation, and when the backend gave up or the user stopped it; what was answered is kept.
+    some have no translation, and when the backend gave up or the user stopped it; what was answered is kept. With
+    `keep_english` a hypothesis without a translation stays as it is, in a row whose backend is "untranslated".
     """
     language = answers.key["target"]
     corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
     open_texts = [text for key, text in hypotheses.items() if key not in corrected]
     _ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
-    _refuse_failures(
-        {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts},
-        answers,
-        len(hypotheses),
-    )
+    failures = {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts}
+    _tell_failures(failures, answers, len(hypotheses), keep_english)
     by_hand = "" if corrections is None else file_hash(corrections)
-    return (
-        Translation(key, text, language, corrected[key].text, "correction", by_hand)
-        if key in corrected
-        else Translation(key, text, language, answers.texts[text], translator.name, translator.version)
-        for key, text in hypotheses.items()
-    )
+
+    def row(key: str, text: str) -> Translation:
+        if key in corrected:
+            return Translation(key, text, language, corrected[key].text, "correction", by_hand)
+        if text in failures:
+            return Translation(key, text, language, text, "untranslated", translator.version)
+        return Translation(key, text, language, answers.texts[text], translator.name, translator.version)
+
+    return (row(key, text) for key, text in hypotheses.items())
 
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
@@ -228,14 +234,16 @@ def _ask(translator: Translator, texts: Sequence[str], answers: Answers, total: 
         ) from error
 
 
-def _refuse_failures(failures: Mapping[str, str], answers: Answers, total: int) -> None:
-    """UserError counts the hypotheses without a translation (reason by text) and says where all of them stand."""
+def _tell_failures(failures: Mapping[str, str], answers: Answers, total: int, keep_english: bool) -> None:
+    """UserError, or with `keep_english` a warning, counts those without a translation and says where all stand."""
     path = answers.list_failures(failures)
-    if failures:
+    if failures and keep_english:
+        log.warning("%d of %d hypotheses have no translation and stay English: %s", len(failures), total, path)
+    elif failures:
         named = ", ".join(f"{text!r} ({reason})" for text, reason in islice(failures.items(), NAMED))
         raise UserError(
             f"{len(failures)} of {total} hypotheses have no translation into {answers.key['target']}: {named}"
             f"{' ...' if len(failures) > NAMED else ''}. All stand in {path}: write a translation in place of each "
             "reason (also where the English is right, as in a name), let translate.corrections name the file, in the "
-            "source folder, and run again"
+            "source folder, and run again; or set translate.untranslated: keep_english"
         )

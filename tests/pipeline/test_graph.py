@@ -21,7 +21,7 @@ PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "numerics", "cli", "schema", "faults", "params", "labels", "storage", "downloads", "records",
+    "errors", "numerics", "cli", "schema", "faults", "params", "labels", "storage", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "images",
     "text", "vectors", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
     "fusion", "pooling", "teacher", "student", "answers", "google", "nmt", "translation",

@@ -195,7 +195,9 @@ def test_a_mended_photo_costs_its_own_batch_only(world):
 
 def test_a_photo_that_changed_since_it_was_listed_stops_it(world):
     (world.photos / f"{world.ids[5]}.jpg").write_bytes(photo(77))
-    with pytest.raises(UserError, match=rf"photos/{world.ids[5]}\.jpg changed since prepare: dvc repro -f prepare"):
+    with pytest.raises(
+        UserError, match=rf"photos/{world.ids[5]}\.jpg changed since prepare: run `dvc repro -f -s prepare`"
+    ):
         world.run()
     assert len(world.parts()) == 1  # the batch before
 
@@ -236,7 +238,7 @@ def test_no_readable_photo_at_all_is_an_error_even_when_broken_ones_are_skipped(
 def test_examples_of_a_photo_that_prepare_did_not_list(world):
     rows = [Example("x", "unknown", "h", "A", "neutral", "dev", None, True)]
     write_rows(world.folder / "examples" / "dev.jsonl", rows)
-    with pytest.raises(UserError, match=r"1 images are missing, the first unknown: dvc repro -f prepare"):
+    with pytest.raises(UserError, match=r"1 images are missing, the first unknown: run `dvc repro -f -s prepare`"):
         world.run()
 
 

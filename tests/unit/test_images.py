@@ -266,7 +266,7 @@ def test_a_photo_that_changed_is_not_read(tmp_path):
     wanted = describe(collection, ["1"], tmp_path)
     assert wanted[0].sha256 == hashlib.sha256((tmp_path / "1.png").read_bytes()).hexdigest()
     (tmp_path / "1.png").write_bytes(stored(Image.fromarray(PIXELS[1])))
-    with pytest.raises(UserError, match=r"1\.png changed since prepare: dvc repro -f prepare"):
+    with pytest.raises(UserError, match=r"1\.png changed since prepare: run `dvc repro -f -s prepare`"):
         list(read_pixels(collection, wanted, processor(32), 2))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from tiny_translators import DUTCH, ENGLISH, GERMAN, save_m2m100, save_marian, save_nllb
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
@@ -132,7 +133,10 @@ def version(folder: Path, **changes) -> str:
 
 def test_the_version_is_the_model_s_content_and_how_it_is_decoded(tmp_path, marian):
     first = version(marian)
-    assert first.startswith("local@") and first.endswith(" beams=1 max_new_tokens=50 float32")
+    assert (
+        first.startswith("local@")
+        and f" beams=1 max_new_tokens=50 float32 transformers={transformers.__version__}" in first
+    )
     assert str(marian) not in first
     shutil.copytree(marian, tmp_path / "copy")
     assert version(tmp_path / "copy") == first == version(marian, batch_tokens=7)
@@ -148,7 +152,9 @@ def test_a_model_of_the_hub_has_its_revision_as_version():
     """Without fetching it: the answers may all be there."""
     model = Pretrained(id="facebook/m2m100_418M", revision="0" * 40, weights="safetensors")
     found = version(Path("unused"), model=model)
-    assert found == f"facebook/m2m100_418M@{'0' * 40} beams=1 max_new_tokens=50 float32"
+    assert found == (
+        f"facebook/m2m100_418M@{'0' * 40} beams=1 max_new_tokens=50 float32 transformers={transformers.__version__}"
+    )
 
 
 # models that will not do

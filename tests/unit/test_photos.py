@@ -13,7 +13,6 @@ import pytest
 from clseave.errors import UserError
 from clseave.photos import (
     Photo,
-    ahead,
     describe,
     find,
     open_collection,
@@ -22,6 +21,7 @@ from clseave.photos import (
     require_photos,
     write_photos,
 )
+from clseave.threads import ahead
 
 # Not in the order of their ids; suffixes of any case; one below the others; what macOS and others leave behind.
 FILES = {

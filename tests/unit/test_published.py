@@ -19,11 +19,13 @@ COUNTS = {
     for split, rows in (("train", 900), ("dev", 30), ("test", 60))
 }  # fmt: skip
 
+OFFICIAL = {"train": {"rows": 529527}, "dev": {"rows": 17858}, "test": {"rows": 17901}}
+
 
 @pytest.fixture(scope="module")
 def thesis(repo_root) -> Published:
     expected = verdicts.parse(read_yaml(repo_root / "reports/expected.yaml"))
-    return published.read(repo_root / "reports/published", expected, comparable=True)
+    return published.read(repo_root / "reports/published", expected, profile="thesis", counts=OFFICIAL)
 
 
 def student(epoch, mse, mae):
@@ -158,6 +160,15 @@ def test_hyperparameters_beside_those_of_the_thesis(thesis):
     assert recipe.hyperparameters(thesis, values, trained)[0]["clip_ve"] == "1e-6 (text), 0.001 (head)"
 
 
+@pytest.mark.parametrize(
+    ("profile", "counts", "comparable"),
+    [("thesis", OFFICIAL, True), ("mini", OFFICIAL, False), ("thesis", OFFICIAL | {"test": {"rows": 17900}}, False)],
+)
+def test_only_the_theses_own_corpus_is_compared(thesis, repo_root, profile, counts, comparable):
+    found = published.read(repo_root / "reports/published", thesis.expected, profile=profile, counts=counts)
+    assert found.comparable is comparable
+
+
 def test_a_missing_table_is_named(thesis, tmp_path):
     with pytest.raises(UserError, match=r"table_2_1.csv does not exist: it holds values of the thesis"):
-        published.read(tmp_path, thesis.expected, comparable=True)
+        published.read(tmp_path, thesis.expected, profile="thesis", counts=OFFICIAL)

@@ -100,6 +100,15 @@ def test_a_failure_is_counted_named_and_listed_and_what_was_answered_is_kept(tmp
     assert not listed.exists()
 
 
+def test_the_english_may_stand_where_there_is_no_translation(tmp_path, caplog):
+    with Answers(tmp_path, "fake", "1", "de") as answers:
+        backend = Fake(Answer("One", "Eins"), Answer("OK", "OK"))
+        rows = list(translate_hypotheses(by_id("OK", "One"), backend, answers, keep_english=True))
+    assert [(one.text, one.backend) for one in rows] == [("OK", "untranslated"), ("Eins", "fake")]
+    (listed,) = tmp_path.glob("*.failures.tsv")
+    assert "1 of 2 hypotheses have no translation and stay English" in caplog.text and str(listed) in caplog.text
+
+
 def test_many_failures_are_not_all_named(tmp_path):
     texts = [f"No {number}" for number in range(5)]
     with pytest.raises(UserError, match=r"5 of 5 .*'No 0' \(no answer\), 'No 1' .*, 'No 2' \(no answer\) \.\.\."):

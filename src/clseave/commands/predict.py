@@ -42,9 +42,10 @@ def parser() -> argparse.ArgumentParser:
 
 def beside(model: Path) -> tuple[Path, Path]:
     """Folders of the head and of CLIP that belong to a model of `models/PROFILE`. UserError when there are none."""
+    own = (model / "head.json").is_file()  # CLIP-VE and its controls hold their own
     for folder in model.resolve().parents:
         if (folder / "clip" / "config.json").is_file():
-            return folder / "clip_ve" / model.resolve().name, folder / "clip"
+            return model if own else folder / "clip_ve" / model.resolve().name, folder / "clip"
     raise UserError(f"{model}: no CLIP beside it: name a folder below models/PROFILE, or give --head and --clip")
 
 

@@ -37,17 +37,13 @@ def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]
 
 
 def aligned_words(
-    files: list[list[Path]], wanted: set[str], tokenizer: PreTrainedTokenizerBase
+    translations: Path, alignments: Path, wanted: set[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Ragged, Ragged]:
-    """Token ids of each wanted sentence of all languages, and the positions of its aligned words."""
-    tokens, positions = [], []
-    for translations, alignments in files:
-        rows = read_aligned(translations, alignments, wanted)
-        ids, starts = first_positions(tokenizer, [row.text for row, _ in rows], [link.target_words for _, link in rows])
-        tokens.append(ids)
-        places = ([found[j] for _, j in link.pairs] for (_, link), found in zip(rows, starts, strict=True))
-        positions.append(Ragged.of(sorted({place for place in row if place is not None}) for row in places))
-    return Ragged.joined(tokens), Ragged.joined(positions)
+    """Token ids of each wanted sentence of one language, and the positions of its aligned words."""
+    rows = read_aligned(translations, alignments, wanted)
+    tokens, starts = first_positions(tokenizer, [row.text for row, _ in rows], [link.target_words for _, link in rows])
+    places = ([found[j] for _, j in link.pairs] for (_, link), found in zip(rows, starts, strict=True))
+    return tokens, Ragged.of(sorted({place for place in row if place is not None}) for row in places)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -64,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
     files = language_files([args.hypotheses, args.alignments], values.languages)
-    tokens, positions = aligned_words(files, wanted, tokenizer)
+    parts = [aligned_words(texts, links, wanted, tokenizer) for texts, links in files]
+    tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
 
     def step(chosen: np.ndarray) -> torch.Tensor:

@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     values = params.load(args.params, args.profile, KEYS)
     measured.check_files(measured.expected_files(args.metrics, args.predictions, args.training, args.curves, values))
     expected = verdicts.parse(params.read_yaml(args.expected))
-    thesis = published.read(args.published, expected, comparable=args.profile.stem == expected.profile)
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
+    thesis = published.read(args.published, expected, profile=args.profile.stem, counts=counts)
     labels = {name: tables.label_of(name) for name in measured.evaluation_names(values)}
     outcomes = measured.read_outcomes(args.metrics, args.predictions, values.seeds, labels)
     alignment = measured.read_alignment(args.metrics / "align", values.languages)

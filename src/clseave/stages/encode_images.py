@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, numerics, params, photos
+from clseave import cli, images, numerics, params, photos
 from clseave.batches import in_order
 from clseave.checkpoints import load_model
 from clseave.downloads import sha256_of
@@ -41,16 +41,23 @@ def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Coll
     if missing:
         first = ", ".join(missing[: photos.NAMED])
         raise UserError(
-            f"{collection.path}: {len(missing)} images are missing, the first {first}: dvc repro -f prepare"
+            f"{collection.path}: {len(missing)} images are missing, the first {first}: "
+            "run `dvc repro -f -s prepare`, then `dvc repro`"
         )
     described = [known[key] for key in collection.order(ids)] if rows else photos.describe(collection, ids, None)
     return collection, described
 
 
+def kind(device: torch.device) -> str:
+    """The processor that computes: numbers of two kinds of GPU are not mixed."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def name_parts(batches: list[list[photos.Photo]], clip: Path, device: torch.device, checkpoints: Path) -> list[Path]:
     """A file for each batch, named by everything its vectors depend on."""
     model = [[path.name, sha256_of(path)] for path in sorted(clip.iterdir()) if path.is_file()]
-    versions = [PIL.__version__, torch.__version__, transformers.__version__, device.type]
+    versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device)]
+    versions += [sha256_of(Path(code)) for code in (__file__, images.__file__)]
     keys = (json.dumps([model, versions, [[photo.image_id, photo.sha256] for photo in batch]]) for batch in batches)
     return [checkpoints / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors" for key in keys]
 

@@ -67,7 +67,7 @@ def make_task(model: ClipVE, data: Split, dev: Split, values: SimpleNamespace, s
         distinct, place = np.unique(data.hypothesis[rows], return_inverse=True)
         vectors = embed(model, data, distinct)[torch.from_numpy(place)]
         logits, labels = model.judge(vectors, data.images[data.premise[rows]]), data.labels[torch.from_numpy(rows)]
-        right.append((logits.argmax(dim=1) == labels).float().mean())
+        right.append((logits.argmax(dim=1) == labels).sum())
         return functional.cross_entropy(logits, labels)
 
     def validate() -> dict[str, float]:
@@ -79,7 +79,7 @@ def make_task(model: ClipVE, data: Split, dev: Split, values: SimpleNamespace, s
         }
 
     def train_figures() -> dict[str, float]:
-        accuracy = round(sum(float(one) for one in right) / len(right), 6)
+        accuracy = round(sum(int(one) for one in right) / len(data.premise), 6)
         right.clear()
         return {"train_accuracy": accuracy}
 

@@ -27,5 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     corrections = getattr(settings.translate, "corrections", None)  # the grammar needs none
     kept = settings.translate.backend in ("google", "nmt")
     with Answers(args.store, translator.name, translator.version, args.language, kept=kept) as answers:
-        rows = translate_hypotheses(hypotheses, translator, answers, corrections and args.source / corrections)
+        keep = getattr(settings.translate, "untranslated", "stop") == "keep_english"
+        path = corrections and args.source / corrections
+        rows = translate_hypotheses(hypotheses, translator, answers, path, keep_english=keep)
         write_rows(args.out, rows)
