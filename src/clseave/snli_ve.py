@@ -68,19 +68,21 @@ def read_corpus(
         pairs |= {split: _pairs(read_file(source / name), source / name, skipped) for split, name in rows.files.items()}
     else:
         pairs |= {split: _from_hub(rows, split, source, downloads, skipped) for split in SPLITS}
-    return _to_examples(pairs), dict(skipped)
+    return _to_examples(pairs, skipped), dict(skipped)
 
 
-def _to_examples(pairs: Mapping[str, Iterable[Pair]]) -> dict[str, list[Example]]:
-    """Examples with their hypothesis ids; `seen` is whether train has the hypothesis."""
-    known: set[str] = set()
+def _to_examples(pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str]) -> dict[str, list[Example]]:
+    """Examples with their hypothesis ids; `seen` is whether train has the hypothesis. Repetitions are left out."""
+    known: dict[str, tuple[str, Pair]] = {}
     trained: set[str] = set()
     examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for split in SPLITS:
         for pair in pairs[split]:
-            if pair.pair_id in known:
-                raise UserError(f"pair {pair.pair_id} stands in the corpus twice: each pair counts once, remove one")
-            known.add(pair.pair_id)
+            if known.setdefault(pair.pair_id, (split, pair)) != (split, pair):
+                raise UserError(f"pair {pair.pair_id} stands in the corpus twice, in two splits or with two contents")
+            if known[pair.pair_id][1] is not pair:
+                skipped["repeated_pair"] += 1
+                continue
             key = hypothesis_id(pair.hypothesis)
             if split == "train":
                 trained.add(key)
@@ -101,8 +103,11 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
     if label not in LABELS:
         raise ValueError(f"label {label!r} is not one of {', '.join(LABELS)} or '-'")
     text = unicodedata.normalize("NFC", hypothesis).strip()
-    if not text or not pair_id.strip():
-        raise ValueError(f"the {'pair id' if text else 'hypothesis'} is blank")
+    if not any(unicodedata.category(sign)[0] not in "CZ" for sign in text):  # nothing that one could see
+        return "blank_hypothesis"
+    if not pair_id.strip():
+        raise ValueError("the pair id is blank")
+    (pair_id + text).encode()  # halves of a character, which no file can hold, are a ValueError
     if any(name in raw for name in NAMES["image_id"]):
         image_id = _field(raw, "image_id").removesuffix(".jpg")
     else:  # SNLI: a pair id is its caption's, which starts with the photo's file name
@@ -177,7 +182,11 @@ def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[s
 
 def _read_list(path: Path) -> list[str]:
     """Photo ids, one a line. UserError names one that stands there twice."""
-    ids = [line.strip().removesuffix(".jpg") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: no list of photos in UTF-8: {error}") from error
+    ids = [line.removesuffix(".jpg") for line in lines]
     if twice := [image_id for image_id, count in Counter(ids).items() if count > 1]:
         raise UserError(f"{path}: photo {twice[0]} stands there twice")
     return ids

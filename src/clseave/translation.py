@@ -10,6 +10,7 @@ A file of corrections is for several languages: its rows have `"target": "de"` t
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
@@ -101,16 +102,15 @@ def file_hash(path: Path) -> str:
 def read_given(path: Path, language: str, texts: Iterable[str], *, shared: bool) -> dict[str, Given]:
     """A user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a log line.
 
-    `shared`: rows name their language, and those of others are passed over. UserError names the line that is malformed,
-    or the two lines that translate one sentence differently.
+    `shared`: rows name their language; others are passed over. UserError names a malformed line, or two that disagree.
     """
     wanted = {hypothesis_id(text) for text in texts}
     given: dict[str, Given] = {}
     others = 0
     for number, (target, source, text) in _rows(path):
-        if shared and target is None:
-            raise UserError(f"{path}:{number}: no target language, expected one with each correction")
-        if target is not None and target != language:
+        if not re.fullmatch(r"[a-z]{2,3}", target or ("" if shared else language)):
+            raise UserError(f"{path}:{number}: found language {target!r}, expected code, English, translation")
+        if target not in (None, language):
             if shared:
                 continue
             raise UserError(f"{path}:{number}: found target {target!r}, expected {language!r}")

@@ -36,6 +36,7 @@ STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40
 LONGER: dict[str, str] = {
     "src/clseave/lexicon.py": "tables of words and sentence patterns in six languages",
     "src/clseave/schema.py": "one class for each group of values",
+    "src/clseave/snli_ve.py": "one corpus in five forms, side by side",
     "src/clseave/grammar.py": "six languages' noun phrases side by side",
 }
 # First parts of paths: a command's argument below one of them must be declared.

@@ -259,3 +259,16 @@ def test_a_killed_run_loses_one_batch_at_most(tmp_path, repo_root):
     index, vectors = world.run()
     assert list(index) == world.ids and np.array_equal(vectors, whole)
     assert list((tmp_path / "checkpoints").iterdir()) == []  # nor what the killed run was writing
+
+
+def test_a_part_that_cannot_be_read_is_made_again(world):
+    clean = world.run(out=world.folder / "clean")
+    path = world.photos / f"{world.ids[9]}.jpg"
+    whole = path.read_bytes()
+    path.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        world.run()
+    part = world.parts()[0]
+    part.write_bytes(part.read_bytes()[:-20])  # as a full disk or a crash may leave it
+    path.write_bytes(whole)
+    assert np.array_equal(world.run()[1], clean[1])

@@ -9,7 +9,7 @@ import pytest
 from clseave.errors import UserError
 from clseave.records import hypothesis_id
 from clseave.schema import Download, HubRows, SnliRows, SnliVeRows
-from clseave.snli_ve import OFFICIAL_COUNTS, check_counts, expected_counts, parse, read_corpus
+from clseave.snli_ve import OFFICIAL_COUNTS, _read_list, check_counts, expected_counts, parse, read_corpus
 
 LISTS = {"train_val.lst": ["11", "12", "13", "14"], "test.lst": ["21", "22"]}  # dev: the last one, 14
 
@@ -183,7 +183,6 @@ def test_ready_made_rows_in_each_schema(tmp_path):
             row("1.jpg#0r1n", "maybe", Flickr30K_ID="1"),
             r"label 'maybe' is not one of contradiction, neutral, entailment",
         ),
-        (row("1.jpg#0r1n", text=" \t", Flickr30K_ID="1"), "the hypothesis is blank"),
         (row(" ", Flickr30K_ID="1"), "the pair id is blank"),
         (row("1.jpg#0r1n", text=None, Flickr30K_ID="1"), "sentence2 is None, expected text"),
         (row("1.jpg#0r1n", Flickr30K_ID="../1"), r"photo '\.\./1' is no safe file name"),
@@ -211,11 +210,34 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
         read_corpus(FILES, tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_pair_that_stands_there_twice_is_named(tmp_path, split):
-    place_ready(tmp_path, **{split: [*READY[split], READY["train"][0]]})
+@pytest.mark.parametrize(("split", "changes"), [("test", {}), ("train", {"sentence2": "Another sentence"})])
+def test_a_pair_that_stands_there_twice_is_named(tmp_path, split, changes):
+    place_ready(tmp_path, **{split: [*READY[split], READY["train"][0] | changes]})
     with pytest.raises(UserError, match=r"pair 11\.jpg#0r1n stands in the corpus twice"):
         read_corpus(FILES, tmp_path, tmp_path)
+
+
+def test_the_repetition_of_a_row_and_a_row_without_a_sentence_are_left_out_and_counted(tmp_path):
+    blanks = [row(f"77.jpg#{n}", text=text, Flickr30K_ID="77") for n, text in enumerate(["", " \t", "\u200b\u00ad"])]
+    place_ready(tmp_path)
+    examples, skipped = read_corpus(FILES, tmp_path, tmp_path)
+    place_ready(tmp_path, train=[*READY["train"], READY["train"][0], *blanks])
+    again, left_out = read_corpus(FILES, tmp_path, tmp_path)
+    assert again == examples
+    assert left_out == skipped | {"repeated_pair": 1, "blank_hypothesis": 3}
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        parse(row("1.jpg#0r1n", text="a \udc80 dog", Flickr30K_ID="1"))
+
+
+def test_a_list_may_begin_with_a_byte_order_mark_but_is_utf_8(tmp_path):
+    (tmp_path / "list").write_text("\ufeff11.jpg\n12.jpg\n", encoding="utf-8")
+    assert _read_list(tmp_path / "list") == ["11", "12"]
+    (tmp_path / "list").write_text("11.jpg\n", encoding="utf-16")
+    with pytest.raises(UserError, match="no list of photos in UTF-8"):
+        _read_list(tmp_path / "list")
 
 
 def test_a_missing_file_says_where_to_place_it(tmp_path):

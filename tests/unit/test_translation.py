@@ -153,8 +153,8 @@ def test_a_correction_comes_before_a_kept_answer(tmp_path):
     [
         ("c.tsv", "de\tOne\t?? empty\n", r"c.tsv:1: found '\?\? empty', expected a translation"),
         ("c.tsv", "nl\tOne\tx\nde\tOne\t \n", r"c.tsv:2: found '', expected a translation"),
-        ("c.tsv", "One\tEins\n", r"c.tsv:1: no target language, expected one with each correction"),
-        ("c.jsonl", '{"source":"One","text":"Eins"}\n', r"c.jsonl:1: no target language"),
+        ("c.tsv", "One\tEins\n", r"c.tsv:1: found language None, expected code, English, translation"),
+        ("c.jsonl", '{"source":"One","text":"Eins"}\n', r"c.jsonl:1: found language None"),
         ("c.csv", "de,One,Eins\n", r"c.csv: found .csv, expected .jsonl or .tsv"),
         ("c", "", r"c: found no suffix, expected .jsonl or .tsv"),
     ],

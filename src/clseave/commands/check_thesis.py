@@ -66,14 +66,16 @@ def check_values(args: Namespace) -> Finding:
     return Finding("ok", f"{args.params} and {args.profile}")
 
 
-def check_photos(args: Namespace) -> Finding:
+def check_photos(args: Namespace) -> Finding:  # noqa: PLR0911 -- one return for each fault
     """The photos are there, all of those that the lists name, or as many as Flickr30k has."""
     source = photo_source(args)
     place = args.source / source.photos
     link = f"{'' if args.source.is_dir() else f'mkdir -p {args.source} && '}ln -sfn /path/to/{place.name} {place}"
     try:
         path = photos.find(args.source, source.photos)
-    except UserError:
+    except UserError as error:
+        if (place.is_absolute() and not args.source.is_absolute()) or ".." in place.parts:
+            return Finding("missing", str(error), f"name it by its place in {args.source}, such as flickr30k-images")
         gone = f"a link to {os.readlink(place)}, which does not exist" if place.is_symlink() else "not there"
         return Finding("missing", f"{place} is {gone}; {photos.REQUEST}; when you have them:", link)
     if readiness.compressed(path):
@@ -82,6 +84,9 @@ def check_photos(args: Namespace) -> Finding:
         found = set(photos.open_collection(path).files)
     except UserError as error:
         return Finding("missing", str(error), f"rm {path}, then place another")
+    if not found:
+        said = f"{path}: no .jpg, .jpeg or .png in it, nor in a folder of it"
+        return Finding("missing", said, f"let {place} be the folder that holds the photos")
     listed = listed_photos(source, args)
     if absent := sorted(listed - found):
         said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
@@ -97,7 +102,7 @@ def listed_photos(source: Photos, args: Namespace) -> set[str]:
     paths = [path for path in (at_hand(download, args) for download in lists) if path]
     if not paths or len(paths) < len(lists):
         return set()
-    return {line.removesuffix(".jpg") for path in paths for line in path.read_text(encoding="utf-8").split()}
+    return {line.removesuffix(".jpg") for path in paths for line in path.read_text(encoding="utf-8-sig").split()}
 
 
 def at_hand(download: Download, args: Namespace) -> Path | None:

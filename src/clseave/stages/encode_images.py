@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
@@ -80,6 +80,14 @@ def read_part(part: Path) -> tuple[np.ndarray, dict[str, str]]:
         return content.get_tensor("vectors"), json.loads(content.metadata()["broken"])
 
 
+def is_whole(part: Path) -> bool:
+    """Whether an earlier run left this part, and it can be read."""
+    try:
+        return part.exists() and bool(read_part(part))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def main(argv: list[str] | None = None) -> None:
     """Encode the images that the examples name; vectors come in the order of their first appearance."""
     args = cli.parse(argv, __doc__, "params profile examples images source checkpoints clip out".split())
@@ -89,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)
-    todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not part.exists()]
+    todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not is_whole(part)]
     if todo:
         tower = load_model(CLIPVisionModelWithProjection, args.clip).to(device)
         wanted = [photo for batch, _ in todo for photo in batch]
