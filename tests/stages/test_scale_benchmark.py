@@ -105,8 +105,8 @@ def test_a_step_is_measured(tmp_path):
     start = time.monotonic()
     step = scale.measure("a step", [sys.executable, "-c", held], tmp_path, [tmp_path / "made"])
     assert 0.5 <= step.seconds <= time.monotonic() - start + 0.1
-    assert 286 < step.peak_mb < 400
-    assert 280 < step.own_mb <= step.peak_mb
+    assert step.peak_mb > 286  # no upper bound: the kernel counts this process too, from which the step was started
+    assert 280 < step.own_mb < 400
     assert step.written_mb == {"made": 2.0}
     with pytest.raises(SystemExit, match=r"(?s)bad step failed: .*no such luck"):
         scale.measure("bad step", [sys.executable, "-c", "raise SystemExit('no such luck')"], tmp_path)
