@@ -317,7 +317,6 @@ def test_the_thesis_profile_runs_as_an_experiment(work: Path, test_data: Path) -
     # Whoever has the results needs no photo to go on.
     shutil.rmtree(work / "data/thesis/source")
     assert stages_run(dvc(work, "repro", goal)) == set()
-    assert "git restore" not in dvc(work, "repro", "evaluate@thesis-0-evaluation0")
 
 
 def test_setting_a_value_changes_its_line_and_no_other(work: Path) -> None:
