@@ -9,8 +9,15 @@ VENV ?= .venv
 JOBS ?= 2
 # Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`.
 DVC_FLAGS ?=
+# Flags for verify, e.g. `make verify VERIFY_FLAGS=--network`, which reads a remote on the network too.
+VERIFY_FLAGS ?=
+# Flags for the proof, e.g. `make prove-exact EXACT_FLAGS="--languages de --stages clseave"`.
+EXACT_FLAGS ?=
 # More flags for pytest, e.g. `make test PYTEST_FLAGS="-k metrics"`.
 PYTEST_FLAGS ?=
+# Flags for pip-audit, and its version.
+AUDIT_FLAGS ?=
+PIP_AUDIT := 2.10.1
 # Index to take torch from, to choose its CPU or CUDA build; empty: pip decides. Remembered with the environment.
 TORCH_INDEX ?= $(shell cat $(VENV)/.torch-index 2>/dev/null)
 
@@ -18,7 +25,8 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce test test-all lint format types readme notebook publish pull lock clean
+.PHONY: help setup check check-thesis reproduce prove-exact test test-all lint format types readme notebook publish pull push example verify lock clean
+.PHONY: licences audit newest
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -67,6 +75,9 @@ check-thesis: setup ## say what a run of profile thesis still lacks on this mach
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
 
+prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
+	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
+
 test: setup ## run the fast tests
 	@python -m pytest -q -n $(JOBS) $(PYTEST_FLAGS)
 
@@ -98,7 +109,32 @@ publish: setup ## bring store/, the embedded DVC remote, in line with dvc.lock
 	@python src/publish.py
 
 pull: setup ## fetch the committed results of the active profile instead of computing them
-	@dvc pull
+	@python src/remote.py pull
+
+push: setup ## share the results of the active profile by its remote (mini's store is for `make publish`)
+	@python src/remote.py push
+
+example: setup ## run an experiment in a copy and write docs/EXPERIMENT.md: what `dvc metrics diff` then shows
+	@python src/example.py
+
+verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what mends it
+	@python src/verify.py $(VERIFY_FLAGS)
+
+licences: setup ## write docs/LICENCES.md from the metadata of the locked packages
+	@python src/licences.py docs/LICENCES.md requirements.lock requirements-test.lock
+
+audit: setup ## ask a service which locked packages have known weaknesses (AUDIT_FLAGS=--dry-run only reads the lock)
+	@audit=.work/audit/bin/pip-audit
+	if ! [ "$$($$audit --version 2>/dev/null)" = "pip-audit $(PIP_AUDIT)" ]; then
+	  python -m venv --clear .work/audit
+	  .work/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
+	fi
+	$$audit -r requirements.lock -r requirements-test.lock --no-deps --disable-pip $(AUDIT_FLAGS)
+
+newest: setup ## run the fast tests with the newest versions that pyproject.toml allows (in .work/newest)
+	@python .ci/newest.py .work/newest
+	# -o: this environment is not that of the lock file, and setup would make it so.
+	$(MAKE) -o setup test VENV=.work/newest PYTEST_FLAGS="--ignore=tests/pipeline/test_supply_chain.py $(PYTEST_FLAGS)"
 
 lock: setup ## write requirements.lock from the environment
 	@{ sed -n '/^#/p' requirements.lock

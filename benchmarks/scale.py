@@ -199,8 +199,8 @@ def stage(
 def prepare(folder: Path, name: str = "prepare") -> Step:
     """SNLI's zip, the lists and the photos to examples and hypotheses."""
     command = stage(
-        "prepare", examples="examples", hypotheses="hypotheses/en.jsonl", images="images", text="text",
-        counts="counts.json", source="source", downloads="downloads", problems="problems",
+        "prepare", examples="examples", hypotheses="hypotheses/en.jsonl", independent="independent", images="images",
+        text="text", counts="counts.json", source="source", downloads="downloads", problems="problems",
     )  # fmt: skip
     return measure(name, command, folder, [folder / "examples", folder / "hypotheses/en.jsonl", folder / "images"])
 
@@ -217,7 +217,7 @@ def of_language(folder: Path, name: str, language: str) -> Step:
         command = stage(
             name, script=HERE / "without_model.py", language=language,
             translations=f"hypotheses/{language}.jsonl", mbert="models/mbert", out=out,
-            metrics=f"align-{language}.json",
+            metrics=f"align-{language}.json", checkpoints=f"checkpoints/align-{language}",
         )  # fmt: skip
     return measure(f"{name} {language}", command, folder, [folder / out])
 
@@ -236,10 +236,13 @@ def trained(folder: Path, name: str, profile: str = "resident") -> Step:
         | {"clip": "models/clip", "out": out, "curve": f"{out}.csv"},
         "clteave": common | one | {"alignments": f"alignments/{language}.jsonl", "out": out}
         | {"teacher": "out/finetune_clip_ve-resident", "autoencoder": "out/autoencoder-resident"},
-        "evaluate": common | {"name": language, "split": "test", "assembly": "direct", "images": "image_vectors"}
-        | {"hypotheses": f"hypotheses/{language}.jsonl", "encoder": "out/clseave-resident"}
+        "evaluate": common | {"name": language, "set": "test", "assembly": "direct", "images": "image_vectors"}
+        | {"english": "hypotheses/en.jsonl", "translated": f"hypotheses/{language}.jsonl", "hypotheses": "translated"}
+        | {"independent": "independent", "encoder": "out/clseave-resident"}
         | {"head": "out/finetune_clip_ve-resident", "predictions": f"{out}.jsonl", "metrics": f"{out}.json"},
     }  # fmt: skip
+    if name != "evaluate":
+        values[name]["checkpoints"] = f"checkpoints/{name}"
     written = folder / (f"{out}.jsonl" if name == "evaluate" else out)
     title = f"{name} {profile}" if name in ("finetune_clip_ve", "clseave") else name
     return measure(title, stage(name, profile, **values[name]), folder, [written])

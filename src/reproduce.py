@@ -2,12 +2,14 @@
 
 Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as ever; this program
 only chooses the order. A last plain `dvc repro` must find nothing to do: the result is the one DVC alone would give.
-Flags it does not know go to dvc, for example `--no-run-cache` or `--force`.
+Flags it does not know go to dvc, for example `--no-run-cache` or `--force`. A second run in the same folder waits for
+the first, and for what a killed one left at work. What a kill can break in DVC's own files is mended first.
 
 Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import re
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import IO, Any
 
 LOGS = Path(".work/logs")
+LOCK = Path(".work/reproduce.lock")
+DVC_LOCK, BUSY_PATHS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 DVC = [sys.executable, "-m", "dvc"]
 # Another dvc held a lock for longer than DVC waits: nothing is wrong with the stage, so it is tried again.
 BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
@@ -63,11 +67,15 @@ class Running:
 
 @dataclass
 class State:
-    """How far the run is. `outcomes` keeps what became of each stage: ran, restored, unchanged or skipped."""
+    """How far the run is. `outcomes` keeps what became of each stage: ran, restored, unchanged or skipped.
+
+    `lock` says that this folder is in use; every dvc inherits it, so that it lasts as long as one of them.
+    """
 
     plan: Plan
     flags: list[str]
     jobs: int
+    lock: int
     running: list[Running] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -78,6 +86,49 @@ class State:
 def say(text: str) -> None:
     """One line for the person at the terminal."""
     print(text, flush=True)
+
+
+def take_lock() -> int:
+    """Wait until no other run is at work in this folder; the lock is free when the last process that has it ends."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"another run (process {os.pread(handle, 20, 0).decode().strip()}) is at work here: waiting for its end")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def mend() -> None:
+    """Put right what DVC writes in place, and a kill cuts short: dvc.lock, and its list of paths that are in use."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        json.loads(BUSY_PATHS.read_bytes() or b"cut short")
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        say(f"{BUSY_PATHS} was cut short by a kill: removed")
+        BUSY_PATHS.unlink()
+    try:
+        # A line that is cut may still parse, as another value.
+        if DVC_LOCK.exists() and not DVC_LOCK.read_bytes().endswith(b"\n"):
+            raise DvcException(f"{DVC_LOCK}: the last line is cut")
+        with Repo() as repo:
+            repo.index.check_graph()
+    except DvcException as error:
+        committed = subprocess.run(["git", "show", f"HEAD:./{DVC_LOCK}"], capture_output=True, check=False)
+        conflict = DVC_LOCK.exists() and b"\n<<<<<<< " in DVC_LOCK.read_bytes()  # a person's to decide
+        if DVC_LOCK.name not in str(error) or committed.returncode != 0 or conflict:
+            raise
+        say(f"{DVC_LOCK} was cut short by a kill: taken from the last commit; what ran since is in DVC's cache")
+        temporary = DVC_LOCK.with_name(f".{DVC_LOCK.name}.tmp")
+        temporary.write_bytes(committed.stdout)
+        temporary.replace(DVC_LOCK)
 
 
 def make_plan(force: bool) -> Plan:
@@ -144,7 +195,7 @@ def child_environment() -> dict[str, str]:
     }
 
 
-def launch(name: str, command: Sequence[str]) -> Running:
+def launch(name: str, command: Sequence[str], lock: int) -> Running:
     """Start one dvc in a process group of its own, so that an interrupt reaches its children through us alone."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}.log"
@@ -155,6 +206,7 @@ def launch(name: str, command: Sequence[str]) -> Running:
         stderr=subprocess.STDOUT,
         env=child_environment(),
         start_new_session=True,
+        pass_fds=(lock,),
     )
     assert process.stdout is not None
     reader = threading.Thread(target=stream, args=(name, process.stdout, log), daemon=True)
@@ -218,7 +270,8 @@ def run_stages(state: State) -> None:
             elif len(state.running) < state.jobs:
                 state.tries[name] = state.tries.get(name, 0) + 1
                 say(f"      {name}: started")
-                state.running.append(launch(name, [*DVC, "--wait-for-lock", "repro", "-s", *state.flags, name]))
+                command = [*DVC, "--wait-for-lock", "repro", "-s", *state.flags, name]
+                state.running.append(launch(name, command, state.lock))
         ended = [running for running in state.running if running.process.poll() is not None]
         for running in ended:
             settle(state, running)
@@ -241,9 +294,9 @@ def stop(running: Sequence[Running]) -> None:
             time.sleep(0.05)
 
 
-def verify(final: list[Running]) -> bool:
+def verify(final: list[Running], lock: int) -> bool:
     """Run plain `dvc repro`; true when it ends well. Says so when it found work that the graph did not show."""
-    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"])
+    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], lock)
     final.append(check)
     check.process.wait()
     check.reader.join()
@@ -314,20 +367,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args, flags = parse(argv)
     started = time.monotonic()
+    lock = take_lock()
     try:
+        mend()
         plan = make_plan(force=bool({"-f", "--force"} & set(flags)))
         profile = read_profile()
     except (DvcException, OSError, KeyError) as error:
         print(f"cannot read the pipeline: {error}", file=sys.stderr)
         return 2
-    state = State(plan, flags, args.jobs)
+    state = State(plan, flags, args.jobs, lock)
     final: list[Running] = []
     say(f"{profile}: {len(plan.candidates)} of {len(plan.stages)} stages to look at, {args.jobs} at a time")
     for sign in (signal.SIGINT, signal.SIGTERM):  # also where the parent shell had it ignored
         signal.signal(sign, signal.default_int_handler)
     try:
         run_stages(state)
-        good = not state.failed and verify(final)
+        good = not state.failed and verify(final, lock)
     except KeyboardInterrupt:
         say("\ninterrupted: ending the running stages")
         stop([*state.running, *final])

@@ -14,7 +14,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE))
 
-from clseave import numerics  # noqa: E402
+from clseave import disk, guard, numerics  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
 
 
@@ -44,9 +44,15 @@ def main(argv: list[str]) -> int:
         return 2
     numerics.pin()
     try:
+        guard.stand_alone(os.environ, Path(".work", "locks"))
         importlib.import_module(f"clseave.{package}.{name}").main(argv[1:])
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
+        return 2
+    except Exception as error:
+        if (line := disk.explain(error)) is None:
+            raise
+        sys.stderr.write(f"error: {line}\n")
         return 2
     return 0
 

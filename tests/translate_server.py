@@ -56,6 +56,7 @@ class Service:
     layout: Callable[[list[str]], str] = as_newlines
     # Of a request (its number from 0, and its text): "429", "500", "captcha", "cut", "reset", or None.
     fault: Callable[[int, str], str | None] = lambda number, text: None
+    origin: str = "en"  # the only source language that is served
     retry_after: str | None = None
     delay_s: Callable[[int], float] = lambda number: 0.0
     content_type: str = "text/html; charset=UTF-8"
@@ -93,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         service, query = self.service, parse_qs(urlsplit(self.path).query, keep_blank_values=True)
         (text,), (target,) = query["q"], query["tl"]
-        assert query["sl"] == ["en"], query
+        assert query["sl"] == [service.origin], query
         number = service.note(text)
         time.sleep(service.delay_s(number))
         match service.fault(number, text):

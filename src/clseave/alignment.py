@@ -5,6 +5,7 @@ gives random weights, a layer that does not exist gives the last one, special id
 Each is checked here, so that a wrong set-up stops.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from awesome_align.configuration_bert import BertConfig
 from awesome_align.tokenization_bert import BertTokenizer
 
 from clseave.batches import in_order
-from clseave.checkpoints import read_weights
+from clseave.checkpoints import UNREADABLE, make, read_weights
 from clseave.errors import UserError
 from clseave.text import load_tokenizer
 
@@ -59,6 +60,12 @@ class WordAligner:
                 found[row] = pairs
         return found
 
+    def align_part(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> dict[str, str | int]:
+        """Pairs of a part of a corpus, as JSON that is quick to read back, and how many of its sentences were cut."""
+        cut = self.cut
+        pairs = json.dumps(self.align(sources, targets))
+        return {"pairs": pairs, "cut": self.cut - cut}
+
     def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
         """Word pairs of one batch."""
         left, right = zip(*batch, strict=True)
@@ -99,15 +106,19 @@ class WordAligner:
 
 def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, BertTokenizer]:
     """awesome-align's own model and tokenizer, with the weights and the vocabulary of a folder."""
-    config = BertConfig.from_json_file(str(mbert / "config.json"))
+    config = make(BertConfig, mbert / "config.json")
     if config.num_hidden_layers < layer:
         raise UserError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
     weights = read_weights(mbert)
     if not any(name.startswith("bert.") for name in weights):  # saved without the language-model head
         weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
-    model, loading = modeling.BertForMaskedLM.from_pretrained(
-        None, config=config, state_dict=weights, output_loading_info=True
-    )
+    try:
+        model, loading = modeling.BertForMaskedLM.from_pretrained(
+            None, config=config, state_dict=weights, output_loading_info=True
+        )
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{mbert}: config.json and weights make no BERT: {reason}: run its stage again") from error
     # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
     missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
     if missing:

@@ -90,12 +90,15 @@ class Answers:
     Used in a `with` block, in which no other process can use the same file.
     """
 
-    def __init__(self, folder: Path, backend: str, version: str, target: str, *, kept: bool = True):
+    def __init__(
+        self, folder: Path, backend: str, version: str, target: str, *, origin: str = SOURCE, kept: bool = True
+    ):
         """`version` is part of the key. Without `kept` no answer is written: they cost nothing to have again."""
-        self.key = {"backend": backend, "version": version, "source": SOURCE, "target": target}
+        self.key = {"backend": backend, "version": version, "source": origin, "target": target}
+        direction = target if origin == SOURCE else f"{origin}-{target}"
         self.texts: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        self.path = folder / f"{backend}-{_slug(version)}.{target}.jsonl"
+        self.path = folder / f"{backend}-{_slug(version)}.{direction}.jsonl"
         self.kept = kept
         self._held = ExitStack()  # the lock and the file
         self._file: IO[str] | None = None

@@ -8,12 +8,12 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from clseave.checkpoints import load_layers
+from clseave.checkpoints import load_layers, make
 from clseave.pooling import pool_at_end
-from clseave.storage import atomic, read_json, write_json
+from clseave.storage import atomic, write_json
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import end_id, load_tokenizer
+from clseave.text import checked_end, load_tokenizer
 
 Assembly = Literal["direct", "padded", "decoder"]
 
@@ -47,7 +47,7 @@ class Autoencoder(nn.Module):
     @classmethod
     def load(cls, folder: Path | str) -> "Autoencoder":
         """Read a saved autoencoder."""
-        model = cls(**read_json(Path(folder) / "autoencoder.json"))
+        model = make(cls, Path(folder) / "autoencoder.json")
         load_layers(model, Path(folder) / "autoencoder.safetensors")
         return model
 
@@ -56,9 +56,10 @@ class TokenStudent(nn.Module):
     """mBERT and the autoencoder, trained on token states; a sentence vector is assembled from the [SEP] state."""
 
     def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, autoencoder: Autoencoder):
+        """UserError when the tokenizer is not that of `bert`."""
         super().__init__()
         self.bert, self.tokenizer, self.autoencoder = bert, tokenizer, autoencoder
-        self.end = end_id(tokenizer)
+        self.end = bert.config.eos_token_id = checked_end(tokenizer, bert.config)
         self.tower: TextTower | None = None
         self.assembly: Assembly = "direct"
 

@@ -1,28 +1,43 @@
 """Loading a transformers model from a folder: from disk only, with every weight found."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from clseave.errors import UserError
+from clseave.storage import read_json, require_no_pointer
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
 # What a file that is no checkpoint, a damaged one, or a pickle that would run code makes the libraries raise.
-UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError)
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, EOFError, RuntimeError, LookupError, AttributeError, ArithmeticError),
+    *(AssertionError, SafetensorError, pickle.UnpicklingError, StrictDataclassError),
+)
+FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer.json", "vocab.*")
 
 
 def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
-    """A model in evaluation mode. UserError when the folder holds none, or lacks a weight that would stay random."""
+    """A model in evaluation mode. UserError when the folder holds none, or lacks a weight that would stay random.
+
+    Weights come from safetensors, unless the settings say otherwise, and are 32-bit floats, unless they name a `dtype`.
+    """
+    require_files(folder)
     try:
         model, report = kind.from_pretrained(
-            folder, attn_implementation="eager", local_files_only=True, output_loading_info=True, **settings
+            folder,
+            attn_implementation="eager",
+            local_files_only=True,
+            output_loading_info=True,
+            **{"use_safetensors": True} | settings,
         )
     except OSError as error:
         raise UserError(f"{folder} holds no {kind.__name__}: run the stage that writes it (`dvc repro`)") from error
@@ -30,7 +45,15 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
         raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"{folder} lacks {len(missing)} weights of {kind.__name__}, the first {missing[0]}")
+    if "dtype" not in settings and model.dtype != torch.float32:
+        raise UserError(f"{folder} holds weights of {model.dtype}, expected torch.float32: run its stage again")
     return model.eval()
+
+
+def require_files(folder: Path | str) -> None:
+    """UserError when a file of a model is a pointer of Git LFS, as in a clone without its large files."""
+    for path in (path for pattern in FILES for path in Path(folder).glob(pattern)):
+        require_no_pointer(path)
 
 
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
@@ -39,11 +62,15 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
     UserError when there is neither, or the file does not hold weights.
     """
     path = Path(folder, "model.safetensors")
+    require_files(folder)
     try:
         if path.exists():
             return load_file(path)
         path = path.with_name("pytorch_model.bin")
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or not all(isinstance(one, torch.Tensor) for one in content.values()):
+            raise ValueError("it holds no tensors by name")
+        return content
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin") from error
     except UNREADABLE as error:
@@ -55,13 +82,30 @@ def load_layers(module: nn.Module, path: Path | str, *, beside: str | None = Non
 
     UserError when the file cannot be read or does not fit the module.
     """
+    path = Path(path)
+    require_no_pointer(path)
     try:
-        missing, odd = module.load_state_dict(load_file(path), strict=False)
+        weights, own = load_file(path), module.state_dict()
+        for name, tensor in weights.items():
+            if name in own and tensor.dtype != own[name].dtype:
+                raise ValueError(f"{name} is of {tensor.dtype}, expected {own[name].dtype}")
+        missing, odd = module.load_state_dict(weights, strict=False)
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read into its model: {_reason(error)}: run its stage again") from error
     missing = [name for name in missing if beside is None or not name.startswith(f"{beside}.")]
     if odd or missing:
         raise UserError(f"{path} is of another model: {[*odd, *missing][0]} does not fit: run its stage again")
+
+
+Made = TypeVar("Made")
+
+
+def make(kind: Callable[..., Made], path: Path | str) -> Made:
+    """What the settings in a JSON file describe: they are the arguments of `kind`. UserError when they are not."""
+    try:
+        return kind(**read_json(path))
+    except UNREADABLE as error:
+        raise UserError(f"{path} does not describe a model of ours ({_reason(error)}): run its stage again") from error
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Arguments of a stage: paths, names and numbers, all required, described by the stage's own docstring."""
+"""Arguments of a stage: paths, names and numbers, described by the stage's own docstring."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,10 +12,16 @@ def parse(
     *,
     names: Sequence[str] = (),
     numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> argparse.Namespace:
-    """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2."""
+    """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
+
+    `optional` are paths that may be left out and then are None.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):
         for name in group:
             parser.add_argument(f"--{name}", type=kind, required=True, metavar=kind.__name__.upper())
+    for name in optional:
+        parser.add_argument(f"--{name}", type=Path, metavar="PATH")
     return parser.parse_args(argv)

@@ -7,8 +7,9 @@ import numpy as np
 
 from clseave import calibration, significance, slices
 from clseave.labels import LABELS
-from clseave.metrics import BINS, rounded
-from clseave.verdicts import ENGLISH, Outcome, class_rows, kind_rows
+from clseave.metrics import BINS, class_scores, rounded
+from clseave.schema import INDEPENDENT
+from clseave.verdicts import ENGLISH, Outcome, difference, kind_rows
 
 Row = Mapping[str, Any]
 MAKERS = ("published", "recomputed")  # of a linguistic distance
@@ -67,6 +68,23 @@ def confusion(one: Outcome) -> list[dict[str, Any]]:
     ]
 
 
+def class_rows(one: Outcome) -> list[dict[str, Any]]:
+    """Share of gold and of predicted labels, precision, recall and F1 of each class, over all seeds."""
+    scores, total = class_scores(one.table), one.table.sum()
+    return [
+        {
+            "evaluation": one.name,
+            "label": one.label,
+            "class": name,
+            "rows": len(one.rows),
+            "gold": rounded(one.table[number].sum() / total),
+            "predicted": rounded(one.table[:, number].sum() / total),
+            **{key: rounded(values[number]) for key, values in scores.items()},
+        }
+        for number, name in enumerate(LABELS)
+    ]
+
+
 def fits(distances: Sequence[Row], results: Sequence[Row]) -> list[dict[str, Any]]:
     """Accuracy in percent of the target languages' results, fitted on each distance as published and as recomputed.
 
@@ -86,17 +104,30 @@ def fits(distances: Sequence[Row], results: Sequence[Row]) -> list[dict[str, Any
     return rows
 
 
+def independent(outcomes: Sequence[Outcome], results: Sequence[Row]) -> list[dict[str, Any]]:
+    """Results on translations that are not the pipeline's, each beside its namesake on the pipeline's own."""
+    known = {one.name: one for one in outcomes}
+    rows = []
+    for row in results:
+        name = row["evaluation"].removeprefix(INDEPENDENT)
+        if name != row["evaluation"]:
+            gap = difference(known[row["evaluation"]], known.get(name), unseen=False)
+            rows.append({**row, "rows_shared": gap.pop("rows"), **gap})
+    return rows
+
+
 def contents(
     outcomes: Sequence[Outcome], languages: Sequence[str], texts: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of every table of statistics, by its name; `texts` is the English of each hypothesis id."""
     judged = together(outcomes, [ENGLISH, *languages])
+    shown = [one for one in outcomes if not one.name.startswith(INDEPENDENT)]
     return {
-        "kinds": [row for one in outcomes for row in kind_rows(one)],
-        "classes": [row for one in outcomes for row in class_rows(one)],
-        "confusion": [row for one in outcomes for row in confusion(one)],
+        "kinds": [row for one in shown for row in kind_rows(one)],
+        "classes": [row for one in shown for row in class_rows(one)],
+        "confusion": [row for one in shown for row in confusion(one)],
         "significance": pairs(judged),
         "reliability": reliability(judged),
-        "slices": slice_rows(together(outcomes, [one.name for one in outcomes]), texts),
+        "slices": slice_rows(together(shown, [one.name for one in shown]), texts),
         "consistency": consistency(judged),
     }

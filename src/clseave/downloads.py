@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from clseave.errors import UserError
 from clseave.schema import Download
-from clseave.storage import read_json, write_json, write_text
+from clseave.storage import cannot_read, read_json, read_text, write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,12 @@ class _TransientError(Exception):
 
 
 def sha256_of(path: Path | str) -> str:
-    """SHA-256 of a file's content, 64 hex digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a file's content, 64 hex digits. UserError when it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise cannot_read(path, error) from error
 
 
 def locate(download: Download, source: Path, downloads: Path, timeout: float = 30.0) -> Path:
@@ -77,7 +81,7 @@ def fetch(
     the file `by_hand`.
     """
     record = path.with_name(f"{path.name}.sha256")
-    expected = sha256 or (record.read_text(encoding="utf-8").split()[0] if record.is_file() else None)
+    expected = sha256 or (_recorded(record) if record.is_file() else None)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
@@ -96,6 +100,14 @@ def fetch(
     if not sha256 and not record.is_file():
         write_text(record, f"{found}  {path.name}\n")
     return path
+
+
+def _recorded(record: Path) -> str:
+    """The SHA-256 that an earlier download left. UserError when the file holds something else."""
+    found = read_text(record, 1 << 10).split()[:1]
+    if not found or not re.fullmatch("[0-9a-f]{64}", found[0]):
+        raise UserError(f"{record} holds no SHA-256: delete it, and {record.with_suffix('').name} if there is one")
+    return found[0]
 
 
 def _fetch_part(url: str, part: Path, timeout: float, pause: float, remedy: str) -> None:
@@ -174,7 +186,10 @@ def _validator(url: str, part: Path, state: Path) -> str | None:
         known = read_json(state)
     except UserError:
         return None
-    return known.get("validator") if isinstance(known, dict) and known.get("url") == url else None
+    if not isinstance(known, dict) or known.get("url") != url:
+        return None
+    validator = known.get("validator")
+    return validator if isinstance(validator, str) and validator.isprintable() else None
 
 
 def _strong_validator(response: requests.Response) -> str | None:

@@ -1,5 +1,23 @@
 """The one exception for a user's own mistakes: `src/run.py` prints it as one line and exits with 2."""
 
+LONGEST, HEAD = 2000, 1500  # characters of a message, and how many of a longer one come from its beginning
+
 
 class UserError(Exception):
-    """Something the user can mend. The message says what was found, what is expected and what to do."""
+    """Something the user can mend. The message says what was found, what is expected and what to do.
+
+    Messages quote files, so what they quote cannot break the line, turn the writing's direction or hide itself.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+def one_line(text: str) -> str:
+    """Text with everything that cannot be seen written as its escape; the middle of a long one is left out."""
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    if len(text) <= LONGEST:
+        return text
+    tail = LONGEST - HEAD
+    return f"{text[:HEAD]} [{len(text) - LONGEST:,} characters left out] {text[-tail:]}"

@@ -1,11 +1,24 @@
-"""What pydantic found wrong in a file of values, as one line a user can act on."""
+"""What is wrong in a file of values, as one line a user can act on."""
 
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError, create_model
 
+from clseave.errors import UserError
 from clseave.schema import Section
+
+MOST = 10_000  # values in one file
+LONGEST = 200  # characters of a value that a message quotes
+# What a value must look like, in words; a pattern that is not here is shown as it is.
+FORMS = {
+    r"^[a-z][a-z0-9_]*$": "small letters, digits and _, a letter first",
+    r"^[a-z]{2,3}$": "a language code of two or three small letters, such as de",
+    r"^[0-9a-f]{64}$": "a SHA-256 of 64 digits 0-9 and a-f",
+    r"^[0-9a-f]{40}$": "a commit of 40 digits 0-9 and a-f",
+}
 
 
 def one_line(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
@@ -20,12 +33,51 @@ def one_line(path: Path | str, model: type[Section], error: ValidationError, pre
     elif first["type"].startswith("union_tag"):
         tag = first["ctx"]["discriminator"].strip("'")
         key, found = f"{key}.{tag}", first["input"].get(tag)
-        fault = f"found {found!r}, allowed: {', '.join(tags)}"
+        fault = f"found {_quoted(found)}, allowed: {', '.join(tags)}"
+    elif first["type"] == "string_pattern_mismatch" and (form := FORMS.get(first["ctx"]["pattern"])):
+        fault = f"found {_quoted(first['input'])}, allowed: {form}"
     else:
         message = first["msg"][0].lower() + first["msg"][1:]
-        fault = f"found {first['input']!r}, allowed: {message.removeprefix('input should be ')}"
+        fault = f"found {_quoted(first['input'])}, allowed: {message.removeprefix('input should be ')}"
     more = error.error_count() - 1
     return f"{path}: {key}: {fault}" + (f" (and {more} more)" if more else "")
+
+
+def types_of(row: Any) -> Callable[[Any], Any]:
+    """What raises ValidationError when a field of a data class has another type; numbers must be finite."""
+    settings = ConfigDict(strict=True, allow_inf_nan=False)
+    wanted: dict[str, Any] = {field.name: (field.type, ...) for field in fields(row)}
+    return create_model(row.__name__, __config__=settings, **wanted).model_validate
+
+
+def one_fault(error: ValidationError) -> str:
+    """The first fault in a row of data: where, what was found, what is expected."""
+    first = error.errors()[0]
+    message = first["msg"][0].lower() + first["msg"][1:]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: found {_quoted(first['input'])}, expected {message.removeprefix('input should be ')}"
+
+
+def _quoted(value: Any) -> str:
+    """A value as it is written, its end left out when it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def require_few(path: Path | str, content: Any) -> None:
+    """UserError for too many values: a name (`&a`, `*a`) that is used again and again makes many of a few."""
+    pending, count = [content], 0
+    while pending:
+        value = pending.pop()
+        count += 1
+        if count > MOST:
+            raise UserError(
+                f"{path}: more than {MOST:,} values, an alias (*name) counted each time: expected some hundred"
+            )
+        if isinstance(value, dict):
+            pending += [*value, *value.values()]
+        elif isinstance(value, list | tuple | set):
+            pending += value
 
 
 def _sections(annotation: Any) -> list[type[Section]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
+from itertools import islice
 from types import FunctionType, SimpleNamespace
 from urllib.parse import quote_plus
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CODES = {"zh": "zh-CN", "he": "iw", "jv": "jw"}  # where the service's code is not ISO 639-1
 LIMIT = 5000  # deep-translator refuses texts of this many characters and more
+CHUNK, LARGEST_PAGE = 1 << 16, 1 << 23  # bytes; a page with 5,000 characters has some ten thousand
 BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 300.0
 FEW = 2  # tries more, of what another try seldom mends
 PROBE = "A dog runs."  # a sentence that is certainly translated, by a service that translates at all
@@ -76,8 +78,8 @@ class _Client:
     is run with `requests` meaning our `_get`: in a copy of its globals, so that nothing outside this object changes.
     """
 
-    def __init__(self, target: str, timeout_s: float):
-        self._library = GoogleTranslator(source=SOURCE, target=target)
+    def __init__(self, origin: str, target: str, timeout_s: float):
+        self._library = GoogleTranslator(source=origin, target=target)
         self._timeout_s = timeout_s
         theirs = GoogleTranslator.translate
         ours = {**theirs.__globals__, "requests": SimpleNamespace(get=self._get)}
@@ -92,12 +94,15 @@ class _Client:
 
     def _get(self, url: str, **settings: object) -> requests.Response:
         """`requests.get` with a time-out, and with what the library would lose: line breaks made of tags."""
-        response = requests.get(url, timeout=self._timeout_s, **settings)  # type: ignore[arg-type]
+        response = requests.get(url, timeout=self._timeout_s, stream=True, **settings)  # type: ignore[arg-type]
         self.status, self.retry_after = response.status_code, response.headers.get("Retry-After", "")
         if "charset" not in response.headers.get("Content-Type", ""):
             response.encoding = "utf-8"  # requests would assume Latin-1
         # The library strips each text node and glues them: lines parted by <br> would become one.
-        response._content = re.sub(rb"\s*<br\s*/?>\s*", b"\n", response.content)
+        page = b"".join(islice(response.iter_content(CHUNK), LARGEST_PAGE // CHUNK))
+        if len(page) >= LARGEST_PAGE:
+            raise requests.RequestException(f"a page of {LARGEST_PAGE:,} bytes and more")
+        response._content = re.sub(rb"\s*<br\s*/?>\s*", b"\n", page)
         return response
 
 
@@ -107,12 +112,13 @@ class GoogleBackend:
     name = "google"
     version = version("deep-translator")
 
-    def __init__(self, settings: GoogleTranslation, language: str):
+    def __init__(self, settings: GoogleTranslation, language: str, origin: str = SOURCE):
         """`language` is the target. UserError names one that the library does not know."""
-        self._target = CODES.get(language, language)
-        if self._target not in GOOGLE_LANGUAGES_TO_CODES.values():
-            known = ", ".join(sorted(GOOGLE_LANGUAGES_TO_CODES.values()))
-            raise UserError(f"languages: found {language!r}, allowed with translate.backend google: {known}")
+        self._origin, self._target = (CODES.get(code, code) for code in (origin, language))
+        for code, named in ((self._origin, origin), (self._target, language)):
+            if code not in GOOGLE_LANGUAGES_TO_CODES.values():
+                known = ", ".join(sorted(GOOGLE_LANGUAGES_TO_CODES.values()))
+                raise UserError(f"languages: found {named!r}, allowed with translate.backend google: {known}")
         self._settings = settings
         self._local = threading.local()
         self._pace = Pace(settings.requests_per_second)
@@ -205,7 +211,7 @@ class GoogleBackend:
     def _try(self, text: str) -> str | None:
         """One text, tried again after every error that may pass."""
         if not hasattr(self._local, "client"):
-            self._local.client = _Client(self._target, self._settings.timeout_s)
+            self._local.client = _Client(self._origin, self._target, self._settings.timeout_s)
         client: _Client = self._local.client
         errors, refusals = 0, 0
         while True:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from clseave.errors import UserError
 from clseave.schema import Pretrained
+from clseave.storage import require_no_pointer
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ def _check(folder: Path, model: Pretrained) -> None:
         raise UserError(f"{name} holds no {WEIGHTS[model.weights]}: say `weights: {other}` to read {WEIGHTS[other]}")
     if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
         raise UserError(f"{name} holds no tokenizer: expected one of {', '.join(TOKENIZERS)}")
+    for path in sorted(folder.iterdir()):
+        require_no_pointer(path)
     _check_hash((folder / WEIGHTS[model.weights]).resolve())
 
 

@@ -12,9 +12,10 @@ import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
+from clseave.archives import BROKEN, require_size
 from clseave.errors import UserError
 from clseave.photos import NAMED, Collection, Loader, Photo
-from clseave.storage import atomic, write_text
+from clseave.storage import FETCH, POINTER, atomic, require_no_pointer, write_text
 from clseave.threads import ahead
 
 Image.init()  # registers the formats that Pillow does not load at once
@@ -48,6 +49,8 @@ def decode(content: bytes) -> Image.Image:
     """
     if not content:
         raise BrokenImageError("the file is empty")
+    if content.startswith(POINTER):
+        raise BrokenImageError(FETCH)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
@@ -101,7 +104,7 @@ def _open_archive(path: Path | str) -> zipfile.ZipFile:
     """Open a zip. UserError when it is missing or broken."""
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise UserError(f"{path} is not a readable zip: run the stage that writes it (`dvc repro`): {error}") from error
 
 
@@ -113,8 +116,9 @@ def read_archive(path: Path | str, wanted: Sequence[str]) -> Iterator[tuple[str,
             raise UserError(f"{path}: {len(missing)} images are missing, the first {', '.join(missing[:10])}")
         for image_id in wanted:
             try:
-                yield image_id, Image.open(io.BytesIO(archive.read(members[image_id]))).convert("RGB")
-            except (OSError, ValueError, zipfile.BadZipFile) as error:
+                require_size(archive.getinfo(members[image_id]).file_size)
+                yield image_id, decode(archive.read(members[image_id]))
+            except (BrokenImageError, *BROKEN) as error:
                 raise UserError(f"{path}: {members[image_id]} is not a readable image: {error}") from error
 
 
@@ -163,8 +167,20 @@ def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: 
 
 
 def load_processor(folder: Path | str) -> CLIPImageProcessorPil:
-    """The preprocessing saved with a CLIP."""
-    return CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    """The preprocessing saved with a CLIP. UserError when there is none, or it cannot prepare a photo."""
+    path = Path(folder) / "preprocessor_config.json"
+    if not path.exists() and not path.with_name("processor_config.json").exists():
+        raise UserError(
+            f"{path} does not exist, and without it nothing says how this CLIP sees a photo: copy it from where the "
+            "model comes from"
+        )
+    require_no_pointer(path)
+    try:
+        made = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        preprocess(made, Image.new("RGB", (3, 2)))
+    except Exception as error:  # of settings that are none, the library raises almost anything
+        raise UserError(f"{path} cannot prepare a photo: {' '.join(str(error).split())}: copy it again") from error
+    return made
 
 
 def prepare(images: np.ndarray, size: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +12,8 @@ import pandas as pd
 from clseave import verdicts
 from clseave.errors import UserError
 from clseave.metrics import mean, rounded
-from clseave.records import Prediction, read_rows
-from clseave.schema import SPLITS
+from clseave.records import Example, Prediction, read_rows
+from clseave.schema import INDEPENDENT, SPLITS
 from clseave.storage import read_json
 from clseave.verdicts import ENGLISH, Outcome
 
@@ -54,8 +54,15 @@ def check_files(folders: Mapping[Path, set[str]]) -> None:
 
 
 def evaluation_names(values: SimpleNamespace) -> list[str]:
-    """All evaluations of `params.yaml`, English first, then the languages, then the rest."""
-    return list(dict.fromkeys((ENGLISH, *values.languages, *(entry.name for entry in values.evaluations))))
+    """All evaluations of `params.yaml`: English, the languages, the other entries, the languages in other words."""
+    own = [entry.name for entry in values.evaluations]
+    return list(dict.fromkeys((ENGLISH, *values.languages, *own, *(INDEPENDENT + code for code in values.languages))))
+
+
+def trained_models(values: SimpleNamespace) -> list[str]:
+    """All models that a stage trains on labels or vectors and leaves a curve and metrics of."""
+    baselines = [entry.name for entry in values.baselines]
+    return [*values.ve_models, *baselines, *(f"clseave-{code}" for code in values.languages)]
 
 
 def expected_files(
@@ -64,29 +71,45 @@ def expected_files(
     """The files that each folder must hold, no more; only the curves of backbones are optional."""
     seeds = [f"seed{seed}" for seed in values.seeds]
     judged = [f"{seed}/{name}" for seed in seeds for name in evaluation_names(values)]
-    trained = [*values.ve_models, *(f"clseave-{code}" for code in values.languages)]
-    tokens = ["autoencoder", *(f"clteave-{code}" for code in values.token_languages)]
+    trained = trained_models(values)
     backbones = {path.name for path in curves.glob("backbones-*.csv")}
     return {
         metrics: {f"{name}.json" for name in judged} | {f"align/{code}.json" for code in values.languages},
         predictions: {f"{name}.jsonl" for name in judged},
         training: {f"{name}-{seed}.json" for name in trained for seed in seeds},
-        curves: {f"{name}-{seed}.csv" for name in trained + tokens for seed in seeds} | backbones,
+        curves: {f"{name}-{seed}.csv" for name in [*trained, "autoencoder", "clteave"] for seed in seeds} | backbones,
     }
 
 
-def read_outcomes(metrics: Path, predictions: Path, seeds: Sequence[int], label: Mapping[str, str]) -> list[Outcome]:
-    """Metrics and predictions of every evaluation; `label` is what a reader sees, by the evaluation's name."""
-    files = {name: [f"seed{seed}/{name}" for seed in seeds] for name in label}
-    return [
-        verdicts.outcome(
-            name,
-            label[name],
-            [read_json(metrics / f"{file}.json") for file in group],
-            [read_rows(predictions / f"{file}.jsonl", Prediction) for file in group],
-        )
-        for name, group in files.items()
-    ]
+def full_name(name: str, language: str) -> str:
+    """The name of an outcome: the word-level variant's says its language, since the thesis has values for German."""
+    return name.replace("clteave", f"clteave_{language}", 1)
+
+
+def read_outcomes(
+    metrics: Path,
+    predictions: Path,
+    seeds: Sequence[int],
+    names: Iterable[str],
+    sets: Mapping[str, Sequence[Example]],
+    *,
+    label: Callable[[str, str], str],
+) -> list[Outcome]:
+    """Metrics and predictions of every evaluation that judged a row; `sets` are the examples by the name of their set.
+
+    One without rows was not run: its corpus has no such hypotheses. `label` gives what a reader sees.
+    """
+    examples = {name: {row.pair_id: row for row in rows} for name, rows in sets.items()}
+    outcomes = []
+    for name in names:
+        files = [f"seed{seed}/{name}" for seed in seeds]
+        scores = [read_json(metrics / f"{file}.json") for file in files]
+        if any(score["rows"] for score in scores):
+            judged = [read_rows(predictions / f"{file}.jsonl", Prediction) for file in files]
+            language, known = scores[0]["language"], examples[scores[0]["set"]]
+            title = full_name(name, language)
+            outcomes.append(verdicts.outcome(title, label(title, language), scores, judged, known))
+    return outcomes
 
 
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
@@ -146,12 +169,11 @@ def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def read_trained(curves: Path, training: Path, values: SimpleNamespace) -> Training:
     """All that the training stages left."""
-    models = [*values.ve_models, *(f"clseave-{code}" for code in values.languages)]
     return Training(
         read_curve(curves, "clip_ve", values.seeds),
         read_curve(curves, "autoencoder", values.seeds),
         {code: read_curve(curves, f"clseave-{code}", values.seeds) for code in values.languages},
-        {model: read_training(training, model, values.seeds) for model in models},
+        {model: read_training(training, model, values.seeds) for model in trained_models(values)},
     )
 
 

@@ -1,14 +1,15 @@
 """The miniature world as rows: examples with words, images, texts and captions for pre-training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from clseave.corpus import Drawer, facts_and_split, scenes_of_split
 from clseave.facts import Fact
+from clseave.gold import VERSION, reworded
 from clseave.grammar import LANGUAGES, PHRASINGS, caption, express
 from clseave.labels import LABELS
-from clseave.records import SPLITS, Example, hypothesis_id
+from clseave.records import SPLITS, Example, Translation, distinct_hypotheses, hypothesis_id
 from clseave.scenes import render, sample_scenes, split_of
 from clseave.schema import Scenes
 
@@ -56,6 +57,25 @@ def draw_images(split: str, source: Scenes, scenes: np.ndarray) -> Iterator[tupl
     return ((f"{split}-{row:05d}", image) for row, image in enumerate(pixels))
 
 
+def retell(
+    examples: Sequence[Example], said: dict[str, Saying], images: int
+) -> tuple[list[Example], dict[str, list[Translation]]]:
+    """The examples of the first `images` images, and by language (English too) their texts in other words.
+
+    It stands for a second translator: the same facts, in a phrasing that the pipeline's translation does not use there.
+    """
+    chosen = set(list(dict.fromkeys(row.image_id for row in examples))[:images])
+    rows = [row for row in examples if row.image_id in chosen]
+    texts = distinct_hypotheses(rows)
+    return rows, {
+        language: [
+            Translation(key, text, language, reworded(*said[key], language), "gold, reworded", VERSION)
+            for key, text in texts.items()
+        ]
+        for language in LANGUAGES
+    }
+
+
 def monolingual_text(said: dict[str, Saying], language: str, count: int, seed: int) -> list[str]:
     """Up to `count` training sentences in one language: another choice for each, so that no two texts are parallel."""
     rng = np.random.default_rng([seed, 4, LANGUAGES.index(language)])
@@ -64,9 +84,15 @@ def monolingual_text(said: dict[str, Saying], language: str, count: int, seed: i
     return [express(fact, language, phrasing).text for fact, phrasing in (sayings[row] for row in chosen)]
 
 
-def caption_batches(source: Scenes, count: int, size: int, seed: int) -> Iterator[tuple[list[str], np.ndarray]]:
+def caption_draws(seed: int) -> np.random.Generator:
+    """What `caption_batches` draws from: its state after a batch is where the next one begins."""
+    return np.random.default_rng([seed, 5])
+
+
+def caption_batches(
+    source: Scenes, count: int, size: int, rng: np.random.Generator
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """`count` batches of captions and freshly rendered images, (size, 32, 32, 3), of training contents only."""
-    rng = np.random.default_rng([seed, 5])
     for _ in range(count):
         kept: list[np.ndarray] = []
         while len(kept) < size:

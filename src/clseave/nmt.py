@@ -22,6 +22,7 @@ from clseave.schema import NmtTranslation, Pretrained
 FILES = (*hub.SETTINGS, "target_vocab.json")
 NLLB_ENGLISH = "eng_Latn"
 NLLB_CODES = {
+    "en": NLLB_ENGLISH,
     "de": "deu_Latn", "nl": "nld_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang", "zh": "zho_Hans",
     "fr": "fra_Latn", "es": "spa_Latn", "ru": "rus_Cyrl", "ar": "arb_Arab",
 }  # fmt: skip
@@ -34,10 +35,10 @@ class NmtBackend:
 
     name = "nmt"
 
-    def __init__(self, settings: NmtTranslation, language: str, device: str):
+    def __init__(self, settings: NmtTranslation, language: str, device: str, origin: str = SOURCE):
         """`device` is "cpu", "cuda" or "auto": bfloat16 on a GPU, float32 on the CPU, which is part of the version."""
         self._settings = settings
-        self._language = language
+        self._origin, self._language = origin, language
         self._device = numerics.start_torch(0, device)
         self._dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
         decoding = f"beams={settings.beams} max_new_tokens={settings.max_new_tokens}"
@@ -54,7 +55,12 @@ class NmtBackend:
             return
         folder = hub.fetch(self._settings.model, FILES)
         tokenizer, model = self._load(folder)
-        prefix, start = _direction(tokenizer, model.config.model_type, self._language, self._settings.model.id)
+        try:
+            prefix, start = _direction(
+                tokenizer, model.config.model_type, (self._origin, self._language), self._settings.model.id
+            )
+        except UserError as error:
+            raise error if self._origin == SOURCE else UserError(f"{error}; or set translate.back: false") from error
         limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
         if self._settings.max_new_tokens >= limit:
             raise UserError(
@@ -76,7 +82,7 @@ class NmtBackend:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # of files that are damaged, the library raises almost anything
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"translate.model: {self._settings.model.id} has no usable tokenizer: {why}") from error
         # Marian's rewrites punctuation where a package happens to be installed: the same answers everywhere instead.
@@ -123,16 +129,17 @@ def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[li
         yield batch
 
 
-def _direction(tokenizer: Any, kind: str, language: str, name: str) -> tuple[str, dict[str, int]]:
-    """What tells the model its target language: words before the text, and settings of `generate`."""
+def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> tuple[str, dict[str, int]]:
+    """What tells the model its two languages: words before the text, and settings of `generate`."""
+    origin, language = pair
     match kind:
         case "m2m_100" if hasattr(tokenizer, "get_lang_id"):
-            tokenizer.src_lang = SOURCE
+            tokenizer.src_lang = _one_of([origin], list(tokenizer.lang_code_to_token), origin, name)
             code = _one_of([language], list(tokenizer.lang_code_to_token), language, name)
             return "", {"forced_bos_token_id": tokenizer.get_lang_id(code)}
         case "m2m_100":
-            tokenizer.src_lang = NLLB_ENGLISH
             known = sorted(NLLB_CODES.values() & tokenizer.get_vocab().keys())
+            tokenizer.src_lang = _one_of([NLLB_CODES.get(origin, "")], known, origin, name)
             code = _one_of([NLLB_CODES.get(language, "")], known, language, name)
             return "", {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(code)}
         case "marian":

@@ -11,8 +11,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from clseave import references
 from clseave.errors import UserError
-from clseave.faults import one_line
+from clseave.faults import one_line, require_few
 from clseave.schema import (
     GOLD_LANGUAGES,
     SPLITS,
@@ -29,20 +30,27 @@ from clseave.schema import (
     Section,
     SnliVeRows,
 )
+from clseave.storage import read_text
+
+LARGEST = 1 << 20  # bytes of a file
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML 1.2 mapping. UserError when the file is missing, does not parse or is no mapping."""
-    try:
-        content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    """Read a YAML 1.2 mapping. UserError when the file is missing, does not parse, is no mapping or is a trap."""
+    if not Path(path).exists():
         folder = Path(path).parent
         hint = f"; profiles are {', '.join(profile_names(folder))}" if folder.name == "profiles" else ""
-        raise UserError(f"{path}: no such file{hint}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no such file{hint}")
+    text = read_text(path, LARGEST)
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except RecursionError as error:
+        raise UserError(f"{path}: not YAML: nested too deeply") from error
+    except (YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected keys and values, found {type(content).__name__}")
+    require_few(path, content)
     return content
 
 
@@ -84,7 +92,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
         raise UserError(one_line(path, Profile, error)) from error
     _check_kinds(path, profile)
     _check_languages(params, values, path, profile)
-    _check_references(params, values)
+    references.check(params, values)
     if isinstance(profile.source, Scenes):
         _check_shares(path, profile.source)
     else:
@@ -94,41 +102,6 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     else:
         _check_revisions(path, profile.backbones, profile.translate)
     return values, profile
-
-
-def _check_references(path: Path | str, values: Params) -> None:
-    """Names that must be distinct, and models that an evaluation needs."""
-    for key in ("languages", "seeds", "ve_models", "token_languages"):
-        entries = getattr(values, key)
-        for entry in entries:
-            if entries.count(entry) > 1:
-                raise UserError(f"{path}: {key}: found {entry!r} twice, allowed: each value once")
-    heads = {str(name) for name in values.ve_models}
-    encoders = heads - {"image_only"}  # that control has no text encoder
-    encoders |= {f"clteave/{code}" for code in values.token_languages}
-    encoders |= {f"clseave/{code}" for code in values.languages}
-    made = {"text_encoder": encoders, "head": heads}
-    names: list[str] = list(values.languages)
-    for number, entry in enumerate(values.evaluations):
-        where = f"{path}: evaluations.{number}"
-        if entry.name in names:
-            raise UserError(f"{where}.name: found {entry.name!r} twice, allowed: names not used by another entry")
-        names.append(entry.name)
-        for key, allowed in made.items():
-            if getattr(entry, key) not in allowed:
-                raise UserError(f"{where}.{key}: found {getattr(entry, key)!r}, allowed: {', '.join(sorted(allowed))}")
-        if entry.hypotheses not in {"en", *values.languages}:
-            raise UserError(
-                f"{where}.hypotheses: found {entry.hypotheses!r}, allowed: en, {', '.join(values.languages)}"
-            )
-    english = [
-        entry.name for entry in values.evaluations if (entry.text_encoder, entry.hypotheses) == ("clip_ve", "en")
-    ]
-    if "en" not in english:
-        raise UserError(f"{path}: evaluations: no entry `en` of clip_ve on en, to which all others are compared")
-    for code in values.token_languages:
-        if code not in values.languages:
-            raise UserError(f"{path}: token_languages: found {code!r}, allowed: {', '.join(values.languages)}")
 
 
 def _check_kinds(path: Path, profile: Profile) -> None:
@@ -175,7 +148,11 @@ def _check_splits(path: Path, key: str, found: dict[str, Any]) -> None:
 
 
 def _check_photos(path: Path, source: Photos) -> None:
-    """Where the rows of each split come from."""
+    """Where the rows of each split come from, and what may be held out of them."""
+    if source.independent_held_out and source.expected_counts == "official":
+        raise UserError(
+            f"{path}: source.expected_counts: found 'official', allowed with source.independent_held_out: none, a file"
+        )
     if isinstance(source.rows, SnliVeRows):
         _check_splits(path, "source.rows.files", source.rows.files)
     if isinstance(source.rows, HubRows):
@@ -185,7 +162,7 @@ def _check_photos(path: Path, source: Photos) -> None:
 
 def _check_revisions(path: Path, backbones: HubBackbones, translate: Section) -> None:
     """What comes from a hub is pinned."""
-    models = {"backbones.clip": backbones.clip, "backbones.mbert": backbones.mbert}
+    models: dict[str, Pretrained] = {"backbones.clip": backbones.clip, "backbones.mbert": backbones.mbert}
     if isinstance(translate, NmtTranslation):
         models["translate.model"] = translate.model
     for key, model in models.items():

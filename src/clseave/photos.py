@@ -4,25 +4,27 @@ A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795
 """
 
 import hashlib
-import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from pydantic import ValidationError
 from tqdm import tqdm
 
+from clseave.archives import BROKEN, is_link, require_inside, require_size
 from clseave.errors import UserError
+from clseave.faults import one_fault, types_of
 from clseave.storage import read_jsonl, write_jsonl, write_text
 from clseave.threads import THREADS, ahead
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+DEEPEST = 3  # folders below the folder of photos that are looked into
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 NAMED = 10  # of many missing or broken photos, in a message
-BROKEN = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+REMAKE = "run its stage again (`dvc repro -f -s prepare`, then `dvc repro`)"
 REQUEST = (
     "their licence forbids redistribution, so nothing can fetch them: ask for Flickr30k by the form of the "
     "University of Illinois (http://shannon.cs.illinois.edu/DenotationGraph/)"
@@ -49,12 +51,17 @@ def write_photos(path: Path, photos: Sequence[Photo]) -> None:
 
 def read_photos(path: Path) -> list[Photo]:
     """Read what `write_photos` wrote. UserError when the file is another."""
-    try:
-        return [Photo(**row) for row in read_jsonl(path)]
-    except TypeError as error:
-        raise UserError(
-            f"{path} is no list of photos: run its stage again (`dvc repro -f -s prepare`, then `dvc repro`)"
-        ) from error
+    rows, check = read_jsonl(path), types_of(Photo)
+    for number, row in enumerate(rows, start=1):
+        try:
+            check(row)
+            photo = Photo(**row)
+        except (TypeError, ValidationError) as error:
+            reason = one_fault(error) if isinstance(error, ValidationError) else error
+            raise UserError(f"{path}:{number}: no list of photos: {reason}: {REMAKE}") from error
+        require_inside(photo.file, path)
+        require_inside(photo.archive or ".", path)
+    return [Photo(**row) for row in rows]
 
 
 class Collection:
@@ -69,11 +76,16 @@ class Collection:
             raise UserError(f"{path} cannot be read ({error}): copy or fetch it again") from error
 
     def names(self) -> Iterator[str]:
-        """Files of the folder and of the folders in it, sorted."""
-        folders = [self.path, *(entry for entry in sorted(self.path.iterdir()) if entry.is_dir())]
-        for folder in folders:
-            found = sorted(entry for entry in folder.iterdir() if entry.is_file())
-            yield from (entry.relative_to(self.path).as_posix() for entry in found)
+        """Files of the folder and of those in it, sorted; links that lead back are passed over."""
+        seen = {self.path.resolve(), *self.path.resolve().parents}
+        pending = [(self.path, 0)]
+        for folder, depth in pending:  # which grows: folders come level by level
+            entries = sorted(folder.iterdir())
+            yield from (entry.relative_to(self.path).as_posix() for entry in entries if entry.is_file())
+            for entry in entries:
+                if depth < DEEPEST and entry.is_dir() and (real := entry.resolve()) not in seen:
+                    seen.add(real)
+                    pending.append((entry, depth + 1))
 
     def order(self, ids: Sequence[str]) -> list[str]:
         """The same ids in the order in which `loaders` gives them."""
@@ -93,7 +105,9 @@ class Collection:
             raise UserError(f"{self.path}: {self.files[image_id]} cannot be read: {error}") from error
 
     def _read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        path = self.path / name
+        require_size(path.stat().st_size)
+        return path.read_bytes()
 
 
 class ZipCollection(Collection):
@@ -103,11 +117,11 @@ class ZipCollection(Collection):
         """Names of the members that are files, links left out, in the archive's order."""
         self._zip = zipfile.ZipFile(self.path)
         for member in self._zip.infolist():
-            link = (member.external_attr >> 16) & 0o170000 == 0o120000
-            if not member.is_dir() and not link:
+            if not member.is_dir() and not is_link(member):
                 yield member.filename
 
     def _read(self, name: str) -> bytes:
+        require_size(self._zip.getinfo(name).file_size)  # no more than that is ever unpacked
         return self._zip.read(name)
 
 
@@ -131,6 +145,7 @@ class TarCollection(Collection):
             with tarfile.open(self.path, "r|*") as archive:
                 for member in archive:
                     if member.name in wanted and (stream := archive.extractfile(member)):
+                        require_size(member.size)
                         yield wanted.pop(member.name), partial(bytes, stream.read())
                     if not wanted:
                         return
@@ -140,6 +155,7 @@ class TarCollection(Collection):
 
     def _read(self, name: str) -> bytes:
         with tarfile.open(self.path) as archive:
+            require_size(archive.getmember(name).size)
             stream = archive.extractfile(name)
             assert stream is not None  # `names` leaves out what is no file
             return stream.read()
@@ -152,8 +168,7 @@ def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
         parts = PurePosixPath(name)
         if parts.suffix.lower() not in SUFFIXES:
             continue
-        if parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name:
-            raise UserError(f"{path}: {name!r} is no safe file name: make the archive anew with plain, relative names")
+        require_inside(name, path)
         if "__MACOSX" in parts.parts or any(part.startswith(".") for part in parts.parts):
             continue
         if parts.stem in files:
@@ -184,7 +199,7 @@ def open_collection(path: Path, files: dict[str, str] | None = None) -> Collecti
     try:
         if tarfile.is_tarfile(path):
             return TarCollection(path)
-    except OSError as error:
+    except BROKEN as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     raise UserError(f"{path} is neither a folder nor a whole tar or zip of photos: copy or fetch it again")
 

@@ -20,9 +20,10 @@ from transformers import (
 )
 
 from clseave.images import prepare
+from clseave.resume import Checkpoint
 from clseave.schema import STEPS_PER_LINE, ClipBackbone, MbertBackbone, Tower
 from clseave.text import encode, pad
-from clseave.training import Task
+from clseave.training import Curve, Task, make_optimiser, train
 
 IGNORED = -100  # the label that transformers' masked language model leaves out of its loss
 
@@ -64,6 +65,7 @@ def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMas
             vocab_size=len(tokenizer),
             max_position_embeddings=settings.max_tokens,
             pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.sep_token_id,  # for the check of `text.checked_end`
             **_shape(settings.tower),
         ),
         attn_implementation="eager",
@@ -81,9 +83,16 @@ def contrastive_logits(model: CLIPModel, texts: torch.Tensor, images: torch.Tens
 
 
 def contrastive_task(
-    model: CLIPModel, tokenizer: CLIPTokenizer, pairs: Iterator[tuple[list[str], np.ndarray]], batch_size: int
+    model: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    pairs: Iterator[tuple[list[str], np.ndarray]],
+    batch_size: int,
+    draws: np.random.Generator | None = None,
 ) -> Task:
-    """CLIP's symmetric contrastive loss; the other images of the batch are the negatives (Radford et al. 2021)."""
+    """CLIP's symmetric contrastive loss; the other images of the batch are the negatives (Radford et al. 2021).
+
+    `draws` is what `pairs` draws from, for a training that is to go on after a kill.
+    """
     right: list[float] = []
 
     def step(_: np.ndarray) -> torch.Tensor:
@@ -107,6 +116,8 @@ def contrastive_task(
         step,
         clip=1.0,
         train_figures=figures,
+        tally=right,
+        draws=draws,
     )
 
 
@@ -123,7 +134,16 @@ def masked_language_task(
         inputs, labels = mask_tokens(ids, tokenizer, settings.mask, rng)
         return model(input_ids=inputs, attention_mask=mask, labels=labels).loss
 
-    return Task("mBERT", model, lambda epoch: [np.arange(settings.batch_size)] * STEPS_PER_LINE, step, clip=1.0)
+    batches = [np.arange(settings.batch_size)] * STEPS_PER_LINE
+    return Task("mBERT", model, lambda epoch: batches, step, clip=1.0, draws=rng)
+
+
+def optimise(task: Task, settings: ClipBackbone | MbertBackbone, checkpoint: Checkpoint) -> Curve:
+    """Train the task's model; a row of the curve every `STEPS_PER_LINE` steps."""
+    groups = [{"params": task.module.parameters(), "lr": settings.lr}]
+    optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.steps, settings.warmup, "linear")
+    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE, checkpoint=checkpoint)
+    return task.curve
 
 
 def mask_tokens(

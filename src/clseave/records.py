@@ -1,22 +1,33 @@
 """The row types that stages exchange, and vectors by id. Rows are joined by id, never by line number."""
 
 import hashlib
-import json
 import logging
 import struct
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 from safetensors.numpy import save_file
 
+from clseave.disk import whole_folder
 from clseave.errors import UserError
+from clseave.faults import one_fault, types_of
 from clseave.labels import LABELS
 from clseave.schema import SPLITS
-from clseave.storage import atomic, iter_jsonl, read_json, write_json, write_jsonl
+from clseave.storage import (
+    RERUN,
+    cannot_read,
+    iter_jsonl,
+    parse_json,
+    read_json,
+    require_no_pointer,
+    write_json,
+    write_jsonl,
+)
 
 SKIPPED = "skipped.json"  # beside the vectors of images
 
@@ -69,18 +80,19 @@ class Alignment:
     target_words: list[str]
     pairs: list[list[int]]
 
+    def __post_init__(self) -> None:
+        sizes = (len(self.source_words), len(self.target_words))
+        for pair in self.pairs:
+            if len(pair) != 2 or not (0 <= pair[0] < sizes[0] and 0 <= pair[1] < sizes[1]):
+                raise ValueError(f"pair {pair} of sentences of {sizes[0]} and {sizes[1]} words")
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """One evaluated example: gold label name and three logits in the order of `labels.LABELS`."""
+    """One evaluated example, whose gold label stands with it: three logits in the order of `labels.LABELS`."""
 
     pair_id: str
-    image_id: str
-    hypothesis_id: str
-    gold: str
     logits: list[float]
-    kind: str | None
-    seen: bool | None
 
 
 Row = TypeVar("Row", Example, Translation, Alignment, Prediction)
@@ -93,16 +105,27 @@ def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignmen
 
 
 def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
-    """Yield rows of one type. UserError names file, line and field when a row does not fit the type."""
-    names = {field.name for field in fields(kind)}
+    """Yield rows of one type. UserError names file, line and field when a row does not fit the type.
+
+    Also for an id (a row's first field) that stands there twice.
+    """
+    names = [field.name for field in fields(kind)]
+    check, known = types_of(kind), set[str]()
     for number, raw in enumerate(iter_jsonl(path), start=1):
-        if raw.keys() != names:
-            odd = ", ".join(sorted(raw.keys() ^ names))
+        if raw.keys() != set(names):
+            odd = ", ".join(sorted(raw.keys() ^ set(names)))
             raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {odd}")
         try:
-            yield kind(**raw)
+            check(raw)
+            row = kind(**raw)
+        except ValidationError as error:
+            raise UserError(f"{path}:{number}: {one_fault(error)}") from error
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
+        if raw[names[0]] in known:
+            raise UserError(f"{path}:{number}: {names[0]} {raw[names[0]]} stands there twice: each row counts once")
+        known.add(raw[names[0]])
+        yield row
 
 
 def read_rows(path: Path | str, kind: type[Row]) -> list[Row]:
@@ -116,13 +139,20 @@ def distinct_hypotheses(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def read_splits(folder: Path | str, splits: Iterable[str] = SPLITS) -> list[Example]:
-    """Examples of several splits, in the order of the splits. UserError names a pair id that stands there twice."""
-    rows = [row for split in splits for row in read_rows(Path(folder) / f"{split}.jsonl", Example)]
+    """Examples of several splits, in their order. UserError: an empty split, a row of another, a pair id twice."""
+    rows: list[Example] = []
     known: set[str] = set()
-    for row in rows:
-        if row.pair_id in known:
-            raise UserError(f"{folder}: pair_id {row.pair_id} stands there twice: each example counts once")
-        known.add(row.pair_id)
+    for split in splits:
+        path = Path(folder) / f"{split}.jsonl"
+        for row in iter_rows(path, Example):
+            if row.split != split:
+                raise UserError(f"{path}: pair_id {row.pair_id} is of the {row.split} split: {RERUN}")
+            if row.pair_id in known:
+                raise UserError(f"{folder}: pair_id {row.pair_id} stands there twice: each example counts once")
+            known.add(row.pair_id)
+            rows.append(row)
+        if not rows or rows[-1].split != split:
+            raise UserError(f"{path}: no row in it: {RERUN}")
     return rows
 
 
@@ -133,24 +163,33 @@ def write_skipped(folder: Path | str, reasons: Mapping[str, str]) -> None:
 
 
 def examples_with_images(examples: list[Example], folder: Path | str) -> list[Example]:
-    """The examples but those whose image was skipped for want of a readable file; it says how many those are."""
+    """The examples but those whose image was skipped for want of a readable file; it says how many those are.
+
+    UserError when none is left.
+    """
     path = Path(folder) / SKIPPED
     skipped = read_json(path) if path.exists() else {}
+    if not isinstance(skipped, dict):
+        raise UserError(f"{path}: found {type(skipped).__name__}, expected a reason for each id: {RERUN}")
     kept = [row for row in examples if row.image_id not in skipped]
+    if examples and not kept:
+        raise UserError(
+            f"{path}: none of {len(examples)} examples of {examples[0].split} is left, all images were skipped: "
+            "mend the photos that it lists, then run `dvc repro -f -s prepare` and `dvc repro`"
+        )
     if len(kept) < len(examples):
         log.warning("%d of %d examples left out: %s lists their images", len(examples) - len(kept), len(examples), path)
     return kept
 
 
 def write_vectors(folder: Path | str, ids: list[str], vectors: np.ndarray) -> None:
-    """Write `vectors.safetensors` (N, D) float32 and `ids.json`: row i belongs to ids[i]."""
+    """Write `vectors.safetensors` (N, D) float32 and `ids.json`: row i belongs to ids[i]. Both, or neither."""
     if len(ids) != len(vectors) or len(set(ids)) != len(ids):
         raise ValueError(f"{len(vectors)} vectors need as many distinct ids, got {len(ids)} ({len(set(ids))} distinct)")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / "vectors.safetensors") as temporary:
-        save_file({"vectors": np.ascontiguousarray(vectors, dtype=np.float32)}, temporary)
-    write_json(folder / "ids.json", ids)
+    with whole_folder(folder) as temporary:
+        temporary.mkdir()
+        save_file({"vectors": np.ascontiguousarray(vectors, dtype=np.float32)}, temporary / "vectors.safetensors")
+        write_json(temporary / "ids.json", ids)
 
 
 def read_vectors(folder: Path | str, resident_gb: float = float("inf")) -> tuple[dict[str, int], np.ndarray]:
@@ -159,7 +198,11 @@ def read_vectors(folder: Path | str, resident_gb: float = float("inf")) -> tuple
     UserError when the two files disagree, or one is no such file.
     """
     folder = Path(folder)
-    ids: list[Any] = read_json(folder / "ids.json")
+    ids = read_json(folder / "ids.json")
+    if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids) or len(set(ids)) < len(ids):
+        raise UserError(
+            f"{folder / 'ids.json'}: expected a list of distinct ids: delete the folder and run its stage again"
+        )
     vectors = _map_vectors(folder / "vectors.safetensors")
     if vectors.nbytes <= resident_gb * 1e9:
         vectors = np.array(vectors)
@@ -172,21 +215,23 @@ def read_vectors(folder: Path | str, resident_gb: float = float("inf")) -> tuple
 
 def _map_vectors(path: Path) -> np.ndarray:
     """The one tensor of a safetensors file, mapped: its header gives shape, type and place."""
+    require_no_pointer(path)
     try:
         with open(path, "rb") as stream:
             (size,) = struct.unpack("<Q", stream.read(8))
             if size > path.stat().st_size:
                 raise ValueError("the header is longer than the file")
-            header = json.loads(stream.read(size))["vectors"]
-        start, end = header["data_offsets"]
-        shape = tuple(header["shape"])
-        mapped = np.memmap(path, dtype="<f4", mode="r", offset=8 + size + start, shape=shape)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run the stage that writes it (`dvc repro`)") from error
-    except (struct.error, ValueError, KeyError, TypeError, OSError) as error:
+            header = parse_json(stream.read(size).decode())["vectors"]
+        (start, end), (rows, width), dtype = header["data_offsets"], header["shape"], header["dtype"]
+        if start < 0 or rows < 0 or width < 0 or end > path.stat().st_size:
+            raise ValueError("a shape or a place that cannot be")
+        mapped = np.memmap(path, dtype="<f4", mode="r", offset=8 + size + start, shape=(rows, width))
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise cannot_read(path, error) from error
+    except (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError) as error:
         raise UserError(f"{path} holds no vectors: delete its folder and run its stage again") from error
-    if header["dtype"] != "F32" or end - start != mapped.nbytes:
-        raise UserError(f"{path} holds {header['dtype']}, expected float32: delete its folder and run its stage again")
+    if dtype != "F32" or end - start != mapped.nbytes:
+        raise UserError(f"{path} holds {dtype!s:.80}, expected float32: delete its folder and run its stage again")
     return mapped
 
 

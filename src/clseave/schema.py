@@ -17,8 +17,10 @@ TargetLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Device = Literal["cpu", "cuda", "auto"]
+Kernels = Literal["deterministic", "fast"]  # of a GPU
 GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
 SPLITS = ("train", "dev", "test")
+INDEPENDENT = "independent_"  # first part of the names of evaluations on independent examples, and of no others
 
 
 class Section(BaseModel):
@@ -27,14 +29,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Baseline(Section):
+    """One entry of `baselines`: what is trained beside CLIP-VE, and the hypotheses that it learns from."""
+
+    name: Name
+    kind: Literal["majority", "clip_score", "mbert"]
+    hypotheses: Literal["english", "translated"]
+
+
 class Evaluation(Section):
-    """One entry of `evaluations`: which text encoder and head judge which hypotheses."""
+    """One entry of `evaluations`: which text encoder and head judge which hypotheses.
+
+    `translated` and `back_translated` are of the first of `languages`. `independent` examples come with translations
+    that are not the pipeline's.
+    """
 
     name: Name
     text_encoder: str  # a model folder; `params.check` knows which ones the other keys make
     head: str
-    hypotheses: str
-    examples: Literal["test"]
+    hypotheses: Literal["english", "translated", "back_translated"]
+    examples: Literal["test", "independent"]
     assembly: Literal["direct", "padded", "decoder"]  # how CLTEAVE makes a sentence vector
 
 
@@ -52,6 +66,7 @@ class Scenes(Section):
     empty: Share
     two_panels: Share
     noise: Annotated[int, Field(ge=0, le=60)]
+    independent_images: Natural  # of the test split, whose statements are also said in other words
     text_lines: Positive  # per language, for masked language modelling
 
 
@@ -94,6 +109,8 @@ class Photos(Section):
     kind: Literal["photos"]
     rows: Annotated[SnliRows | SnliVeRows | HubRows, Field(discriminator="format")]
     photos: str  # a folder, a tar or a zip
+    independent: str | None  # a folder of test rows in human translations (XVNLI), LANGUAGE.jsonl; it may be absent
+    independent_held_out: bool = False  # train and dev do without its photos; else its rows on those are not judged
     expected_counts: str  # "official", "none", or a JSON file
 
 
@@ -152,12 +169,18 @@ class Pretrained(Section):
     weights: Literal["safetensors", "convert"]  # convert: read pytorch_model.bin, weights only, where no other is
 
 
+class Encoder(Pretrained):
+    """A text encoder, and what becomes of a text with more tokens than it takes."""
+
+    long_texts: Literal["stop", "cut"] = "stop"  # cut: its beginning is kept, and a log line counts such texts
+
+
 class HubBackbones(Section):
     """The pre-trained models: fetched."""
 
     kind: Literal["hub"]
-    clip: Pretrained
-    mbert: Pretrained
+    clip: Encoder
+    mbert: Encoder
 
 
 class GoldTranslation(Section):
@@ -170,6 +193,7 @@ class Untranslated(Section):
     """What becomes of hypotheses without a translation: an echo, an empty answer, one without letters."""
 
     untranslated: Literal["stop", "keep_english"] = "stop"  # keep_english: the row says so, and all are listed
+    back: bool = True  # also from the first language to English, for the baseline translate-test
 
 
 class GoogleTranslation(Untranslated):
@@ -273,7 +297,7 @@ class Params(Section):
     languages: Annotated[list[TargetLanguage], Field(min_length=1)]
     seeds: Annotated[list[Natural], Field(min_length=1)]
     ve_models: Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], Field(min_length=1)]
-    token_languages: list[TargetLanguage]
+    baselines: list[Baseline]
     evaluations: Annotated[list[Evaluation], Field(min_length=1)]
 
 
@@ -281,6 +305,7 @@ class Profile(Section):
     """`profiles/<name>.yaml`."""
 
     device: Device
+    kernels: Kernels
     sampler: Sampler
     max_resident_gb: Annotated[float, Field(ge=0)]
     source: Annotated[Scenes | Photos, Field(discriminator="kind")]
@@ -292,6 +317,7 @@ class Profile(Section):
     ]
     align_words: AlignWords
     clip_ve: ClipVe
+    mbert_ve: ClipVe  # the same of baselines with mBERT for CLIP's text tower
     autoencoder: AutoencoderParams
     clteave: Clteave
     clseave: Clseave

@@ -4,22 +4,23 @@ By the rules of the official generator, pairs without a gold label and pairs of 
 photo decides the split. Rows come in its order: by photo as in the lists, then as in SNLI's train, dev and test.
 """
 
-import json
+import re
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from clseave.archives import BROKEN
 from clseave.downloads import locate
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.records import Example, hypothesis_id
 from clseave.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
+from clseave.storage import bounded_lines, cannot_read, parse_json, read_text
 
 
 class Expected(Section):
@@ -57,21 +58,26 @@ class Pair(NamedTuple):
 
 
 def read_corpus(
-    rows: SnliRows | SnliVeRows | HubRows, source: Path, downloads: Path
+    rows: SnliRows | SnliVeRows | HubRows, source: Path, downloads: Path, held_out: Collection[str] = ()
 ) -> tuple[dict[str, list[Example]], dict[str, int]]:
-    """Examples by split, and how many rows were left out for which reason. UserError names what makes no sense."""
+    """Examples by split, and how many rows were left out for which reason. UserError names what makes no sense.
+
+    `held_out` are photos whose rows train and dev do without.
+    """
     skipped: Counter[str] = Counter()
     pairs: dict[str, Iterable[Pair]] = {}
     if isinstance(rows, SnliRows):
         pairs |= _from_snli(rows, source, downloads, skipped)
     elif isinstance(rows, SnliVeRows):
-        pairs |= {split: _pairs(read_file(source / name), source / name, skipped) for split, name in rows.files.items()}
+        pairs |= {split: read_pairs(source / name, skipped) for split, name in rows.files.items()}
     else:
         pairs |= {split: _from_hub(rows, split, source, downloads, skipped) for split in SPLITS}
-    return _to_examples(pairs, skipped), dict(skipped)
+    return _to_examples(pairs, skipped, held_out), dict(skipped)
 
 
-def _to_examples(pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str]) -> dict[str, list[Example]]:
+def _to_examples(
+    pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str], held_out: Collection[str]
+) -> dict[str, list[Example]]:
     """Examples with their hypothesis ids; `seen` is whether train has the hypothesis. Repetitions are left out."""
     known: dict[str, tuple[str, Pair]] = {}
     trained: set[str] = set()
@@ -82,6 +88,9 @@ def _to_examples(pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str]) -> 
                 raise UserError(f"pair {pair.pair_id} stands in the corpus twice, in two splits or with two contents")
             if known[pair.pair_id][1] is not pair:
                 skipped["repeated_pair"] += 1
+                continue
+            if split != "test" and pair.image_id in held_out:
+                skipped["photo_held_out"] += 1
                 continue
             key = hypothesis_id(pair.hypothesis)
             if split == "train":
@@ -102,11 +111,16 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
         return "visual_genome"
     if label not in LABELS:
         raise ValueError(f"label {label!r} is not one of {', '.join(LABELS)} or '-'")
-    text = unicodedata.normalize("NFC", hypothesis).strip()
+    # Tabs and line breaks part words here, and would part rows in lists of failures and files of translations.
+    text = re.sub(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+", " ", unicodedata.normalize("NFC", hypothesis)).strip()
+    if "\0" in text:
+        raise ValueError(f"the hypothesis holds a NUL character: {text[:80]!r}")
     if not any(unicodedata.category(sign)[0] not in "CZ" for sign in text):  # nothing that one could see
         return "blank_hypothesis"
     if not pair_id.strip():
         raise ValueError("the pair id is blank")
+    if not pair_id.isprintable():
+        raise ValueError(f"the pair id {pair_id!r} holds a character that cannot be seen")
     (pair_id + text).encode()  # halves of a character, which no file can hold, are a ValueError
     if any(name in raw for name in NAMES["image_id"]):
         image_id = _field(raw, "image_id").removesuffix(".jpg")
@@ -114,7 +128,7 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
         image_id, found, _ = pair_id.rpartition(".jpg")
         if not found:
             raise ValueError(f"pair id {pair_id!r} names no photo: expected PHOTO.jpg#...")
-    if image_id in ("", ".", "..") or set(image_id) & set("/\\\0"):
+    if image_id in ("", ".", "..") or set(image_id) & set("/\\\0") or not image_id.isprintable():
         raise ValueError(f"photo {image_id!r} is no safe file name")
     return Pair(pair_id, image_id, text, label)
 
@@ -127,6 +141,11 @@ def _field(raw: Mapping[str, Any], name: str) -> str:
         if key in raw:
             raise ValueError(f"{key} is {value!r}, expected text")
     raise ValueError(f"no field {' or '.join(NAMES[name])}; found {', '.join(map(str, raw)) or 'none'}")
+
+
+def read_pairs(path: Path, skipped: Counter[str]) -> Iterator[Pair]:
+    """Pairs of a file, counting those that are left out. UserError names the row that makes no sense."""
+    return _pairs(read_file(path), path, skipped)
 
 
 def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator[Pair]:
@@ -147,18 +166,35 @@ def read_file(path: Any) -> Iterator[Raw]:
     number, header = 0, None
     try:
         with path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                cells = line.decode().rstrip("\r\n").split("\t") if path.suffix == ".txt" else []
-                row = dict(zip(header, cells, strict=False)) if header else cells or json.loads(line)
-                if isinstance(row, dict):
+            for number, line in bounded_lines(stream, path):
+                if path.suffix == ".txt":
+                    cells = line.decode().rstrip("\r\n").split("\t")
+                    if header is None:
+                        header = _header(cells)
+                    else:
+                        yield number, _named(header, cells)
+                elif isinstance(row := parse_json(line.decode()), dict):
                     yield number, row
-                elif not cells:
+                else:
                     raise ValueError(f"expected a JSON object, found {type(row).__name__}")
-                header = header or cells
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: place the file (or a link to it) there") from error
-    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise cannot_read(path, error, "place the file (or a link to it) there") from error
+    except BROKEN as error:
         raise UserError(f"{path}:{number}: cannot be read as a row: {error}") from error
+
+
+def _header(cells: list[str]) -> list[str]:
+    """Names of the columns. ValueError for one that stands there twice."""
+    if twice := [name for name, count in Counter(cells).items() if count > 1 and name]:
+        raise ValueError(f"two columns are named {twice[0]!r}")
+    return cells
+
+
+def _named(header: list[str], cells: list[str]) -> dict[str, str]:
+    """Cells by their column; the last may be left out. ValueError for too many, as a tab in a sentence makes."""
+    if len(cells) > len(header):
+        raise ValueError(f"{len(cells)} cells for {len(header)} columns: is there a tab in a sentence?")
+    return dict(zip(header, cells, strict=False))
 
 
 def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[str]) -> dict[str, list[Pair]]:
@@ -182,11 +218,9 @@ def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[s
 
 def _read_list(path: Path) -> list[str]:
     """Photo ids, one a line. UserError names one that stands there twice."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: no list of photos in UTF-8: {error}") from error
-    ids = [line.removesuffix(".jpg") for line in lines]
+    ids = [line.removesuffix(".jpg") for line in read_text(path, remedy="place the list there").split()]
+    if odd := [image_id for image_id in ids if not image_id.isprintable() or "/" in image_id]:
+        raise UserError(f"{path}: found {odd[0][:80]!r}, expected the name of a photo on each line")
     if twice := [image_id for image_id, count in Counter(ids).items() if count > 1]:
         raise UserError(f"{path}: photo {twice[0]} stands there twice")
     return ids
@@ -196,7 +230,7 @@ def _snli_file(snli: Path, split: str) -> Any:
     """One of SNLI's three files, .jsonl rather than .txt: a path in a folder, or one of the same kind in a zip."""
     try:
         root: Any = snli if snli.is_dir() else zipfile.Path(snli)
-    except zipfile.BadZipFile as error:
+    except BROKEN as error:
         raise UserError(f"{snli} is no whole zip ({error}): delete it and run again") from error
     for suffix in (".jsonl", ".txt"):
         for folder in (root, root / "snli_1.0"):
@@ -208,14 +242,19 @@ def _snli_file(snli: Path, split: str) -> Any:
 def _from_hub(rows: HubRows, split: str, source: Path, downloads: Path, skipped: Counter[str]) -> Iterator[Pair]:
     """Pairs of one split of a data set; without pair ids, a row's number in its split takes their place."""
     table = _load_dataset(rows, rows.splits[split], source, downloads)
-    table = table.select_columns([key for key in table.features if key in set().union(*NAMES.values())])
+    if not (known := [key for key in table.features if key in set().union(*NAMES.values())]):
+        raise UserError(f"{rows.id}: no column of a pair; found {', '.join(table.features)}")
+    table = table.select_columns(known)
     kinds = {key: kind for key, kind in table.features.items() if hasattr(kind, "int2str")}  # ClassLabel: -1 is none
 
     def named(row: dict[str, Any]) -> dict[str, str]:
         return {key: "-" if row[key] in (None, -1) else kinds[key].int2str(row[key]) for key in kinds}
 
     raws = ((n, {"pair_id": f"{split}-{n:06d}"} | row | named(row)) for n, row in enumerate(table, start=1))
-    yield from _pairs(raws, f"{rows.id}/{rows.splits[split]}", skipped)
+    try:
+        yield from _pairs(raws, f"{rows.id}/{rows.splits[split]}", skipped)
+    except (ValueError, TypeError, OSError) as error:  # of a damaged table, or a class without a name
+        raise UserError(f"{rows.id}, split {rows.splits[split]}, cannot be read: {error}") from error
 
 
 def _load_dataset(rows: HubRows, name: str, source: Path, downloads: Path) -> Any:
@@ -227,7 +266,7 @@ def _load_dataset(rows: HubRows, name: str, source: Path, downloads: Path) -> An
         if Path(place, "dataset_dict.json").is_file():
             return datasets.load_from_disk(place)[name]
         return datasets.load_dataset(place, revision=rows.revision, split=name, cache_dir=str(downloads / "datasets"))
-    except (OSError, ValueError, KeyError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # of a dozen readers of files, of the network and of the cache
         reason = " ".join(str(error.__cause__ or error).split())
         raise UserError(f"{place}, split {name}, cannot be loaded: {reason}") from error
 
@@ -237,9 +276,11 @@ def expected_counts(name: str, source: Path) -> dict[str, Expected]:
     if name in ("official", "none"):
         return OFFICIAL_COUNTS if name == "official" else {}
     try:
-        return TypeAdapter(dict[str, Expected]).validate_json((source / name).read_bytes(), strict=True)
-    except OSError as error:
-        raise UserError(f"source.expected_counts: {source / name} cannot be read; or say official or none") from error
+        content = read_text(source / name, remedy="place the file there")
+    except UserError as error:
+        raise UserError(f"source.expected_counts: {error}; or say official or none") from error
+    try:
+        return TypeAdapter(dict[str, Expected]).validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{source / name}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from error

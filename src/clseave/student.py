@@ -1,16 +1,18 @@
 """The CLSEAVE student: mBERT, LayerNorm, the [SEP] state, a linear map to the teacher's width (thesis 3.3.1)."""
 
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from clseave.checkpoints import load_layers, load_model
+from clseave.checkpoints import load_layers, load_model, make
 from clseave.pooling import Pooling, pool
-from clseave.storage import atomic, read_json, write_json
-from clseave.text import end_id, load_tokenizer
+from clseave.storage import atomic, write_json
+from clseave.text import checked_end, load_tokenizer
 
 LAYER_NORM_EPS = 1e-12  # mBERT's own value, kept by the thesis author's code
 
@@ -19,10 +21,12 @@ class Student(nn.Module):
     """mBERT without its pooler, LayerNorm on the last states, pooling, Linear without bias."""
 
     def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, width: int, pooling: Pooling):
-        """`width` is the size of the teacher's vectors."""
+        """`width` is the size of the teacher's vectors. UserError when the tokenizer is not that of `bert`."""
         super().__init__()
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling {pooling!r} is not one of {', '.join(get_args(Pooling))}")
         self.bert, self.tokenizer, self.pooling = bert, tokenizer, pooling
-        self.end = end_id(tokenizer)
+        self.end = bert.config.eos_token_id = checked_end(tokenizer, bert.config)
         self.norm = nn.LayerNorm(bert.config.hidden_size, eps=LAYER_NORM_EPS)
         self.projection = nn.Linear(bert.config.hidden_size, width, bias=False)
 
@@ -56,7 +60,7 @@ class Student(nn.Module):
     def load(cls, folder: Path | str) -> "Student":
         """Read a saved student, in evaluation mode."""
         folder = Path(folder)
-        student = cls(load_mbert(folder), load_tokenizer(folder), **read_json(folder / "student.json"))
+        student = make(partial(cls, load_mbert(folder), load_tokenizer(folder)), folder / "student.json")
         load_layers(student, folder / "projection.safetensors", beside="bert")
         return student.eval()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from clseave.labels import LABELS
+from clseave.schema import INDEPENDENT
 
 Row = Mapping[str, Any]
 Text = Callable[[Row], str]
@@ -17,6 +18,10 @@ DASH = "–"
 NAMES = {
     "en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese",
     "ar": "Arabic", "es": "Spanish", "fr": "French", "ru": "Russian",
+}  # fmt: skip
+METHODS = {
+    "translate_test": "translate-test", "translate_train": "translate-train", "zero_shot": "zero-shot mBERT",
+    "clip_score": "CLIPScore threshold",
 }  # fmt: skip
 _LATEX = str.maketrans(
     {
@@ -80,13 +85,19 @@ def language_name(code: str) -> str:
     return NAMES.get(code, code)
 
 
-def label_of(name: str) -> str:
-    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`."""
+def label_of(name: str, language: str = "en") -> str:
+    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`.
+
+    `language` is that of the sentences which were judged.
+    """
+    name = name.removeprefix(INDEPENDENT)  # where these are shown, a caption tells of the other translation
+    first, _, rest = name.partition("_")
     if name in NAMES:
         return f"{NAMES[name]} ({'CLIP-VE' if name == 'en' else 'CLSEAVE'})"
-    method, *parts = name.split("_")
-    if method == "clteave" and parts and parts[0] in NAMES:
-        return f"{NAMES[parts[0]]} ({', '.join(['CLTEAVE', *parts[1:]])})"
+    if first == "clteave" and rest[:2] in NAMES:
+        return f"{NAMES[rest[:2]]} ({', '.join(['CLTEAVE', *rest.split('_')[1:]])})"
+    if name in METHODS:
+        return f"{language_name(language)} ({METHODS[name]})"
     return name.replace("_", " ")
 
 

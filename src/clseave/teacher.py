@@ -1,18 +1,21 @@
 """CLIP-VE: CLIP's text tower and the head; the image tower is frozen and enters as stored vectors (thesis 3.1)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
 
-from clseave.checkpoints import load_layers, load_model
+from clseave.checkpoints import load_layers, load_model, make
 from clseave.fusion import Head
-from clseave.storage import atomic, read_json, write_json
-from clseave.text import end_id, load_tokenizer
+from clseave.storage import atomic, write_json
+from clseave.student import Student
+from clseave.text import checked_end, load_tokenizer
+from clseave.thresholds import ThresholdHead
 
+VEHead = Head | ThresholdHead
 Inputs = Literal["clip_ve", "hypothesis_only", "image_only"]
 
 
@@ -20,14 +23,10 @@ class TextTower(nn.Module):
     """CLIP's text tower with its projection."""
 
     def __init__(self, model: CLIPTextModelWithProjection, tokenizer: PreTrainedTokenizerBase):
-        """ValueError when model and tokenizer disagree on the end token: CLIP would pool the wrong position."""
+        """UserError when model and tokenizer disagree on the end token: CLIP would pool the wrong position."""
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
-        if model.config.eos_token_id != end_id(tokenizer):
-            raise ValueError(
-                f"the text tower pools at id {model.config.eos_token_id}, "
-                f"the tokenizer ends sentences with {end_id(tokenizer)}"
-            )
+        checked_end(tokenizer, model.config)
 
     @property
     def width(self) -> int:
@@ -54,9 +53,12 @@ class TextTower(nn.Module):
 
 
 class ClipVE(nn.Module):
-    """Text tower and head. `inputs` other than "clip_ve" is a blind control: the other vector is set to zero."""
+    """Text tower and head. `inputs` other than "clip_ve" is a blind control: the other vector is set to zero.
 
-    def __init__(self, tower: TextTower, head: Head, inputs: Inputs):
+    Baselines have mBERT for a text tower.
+    """
+
+    def __init__(self, tower: TextTower | Student, head: Head, inputs: Inputs):
         super().__init__()
         self.tower, self.head, self.inputs = tower, head, inputs
 
@@ -71,7 +73,7 @@ class ClipVE(nn.Module):
         return judge(self.head, self.inputs, hypothesis, premise)
 
 
-def judge(head: Head, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
+def judge(head: VEHead, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
     """Logits with the input a control must not see set to zero: two (B, D) -> (B, 3)."""
     if inputs == "image_only":
         hypothesis = torch.zeros_like(hypothesis)
@@ -80,18 +82,25 @@ def judge(head: Head, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.T
     return head(hypothesis, premise)
 
 
-def save_head(folder: Path | str, head: Head, inputs: Inputs) -> None:
-    """Write `head.safetensors` and `head.json`."""
+def save_head(folder: Path | str, head: VEHead, inputs: Inputs) -> None:
+    """Write `head.json` and, for a trained one, `head.safetensors`."""
     folder = Path(folder)
-    with atomic(folder / "head.safetensors") as temporary:
-        save_file(head.state_dict(), temporary)
+    if isinstance(head, Head):
+        with atomic(folder / "head.safetensors") as temporary:
+            save_file(head.state_dict(), temporary)
     write_json(folder / "head.json", {"inputs": inputs, **head.config})
 
 
-def load_head(folder: Path | str) -> tuple[Head, Inputs]:
+def load_head(folder: Path | str) -> tuple[VEHead, Inputs]:
     """Read a head in evaluation mode, and which inputs it may see."""
-    config = read_json(Path(folder) / "head.json")
-    inputs = config.pop("inputs")
-    head = Head(**config)
-    load_layers(head, Path(folder) / "head.safetensors")
+    head, inputs = make(_head_of, Path(folder) / "head.json")
+    if isinstance(head, Head):
+        load_layers(head, Path(folder) / "head.safetensors")
     return head.eval(), inputs
+
+
+def _head_of(*, inputs: Inputs, **config: Any) -> tuple[VEHead, Inputs]:
+    """A head of the given shape, and its inputs. ValueError for inputs that there are none of."""
+    if inputs not in get_args(Inputs):
+        raise ValueError(f"inputs {inputs!r}: expected one of {', '.join(get_args(Inputs))}")
+    return (ThresholdHead if "thresholds" in config else Head)(**config), inputs

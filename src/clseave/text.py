@@ -1,26 +1,44 @@
 """Text to token ids: one place that adds special tokens, cuts, pads and checks the end token."""
 
+import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, BatchEncoding, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from clseave.errors import UserError
 
+LongTexts = Literal["stop", "cut"]
+POLICY = "long_texts"  # its key in tokenizer_config.json
 PAD_MULTIPLE = 4  # a batch is padded to a multiple of this, so that few shapes occur
 CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
 
+log = logging.getLogger(__name__)
+
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a model folder, without asking the network. UserError when there is none."""
+    """Tokenizer of a model folder, without asking the network or running its code. UserError when there is none."""
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model") from error
+        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        made("one word")
+    except Exception as error:  # of files that are damaged, the library raises almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model ({reason})") from error
+    if len(made) <= len(made.all_special_tokens):  # which the library makes up where the file is missing
+        raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model (it has no vocabulary)")
+    if made.pad_token_id is None:
+        raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
+    return made
+
+
+def set_policy(tokenizer: PreTrainedTokenizerBase, long_texts: LongTexts) -> None:
+    """Choose what becomes of a text that is longer than the model takes; it is saved with the tokenizer."""
+    if long_texts != "stop":  # which is what a tokenizer that says nothing does
+        tokenizer.init_kwargs[POLICY] = long_texts
 
 
 def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -30,6 +48,22 @@ def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
     if ends != expected:
         raise ValueError(f"the tokenizer ends sentences with id {ends}, its end token is {expected}")
     return int(ends)
+
+
+def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> int:
+    """`end_id`, which must be that of the model's configuration where it names one.
+
+    UserError when the two are of different models: ids would stand for other words, and no other error tell.
+    """
+    end, where = end_id(tokenizer), config.name_or_path or "model and tokenizer"
+    mend = "two models are mixed: `dvc checkout`, or run the stage that writes them"
+    if config.eos_token_id not in (None, end):
+        raise UserError(
+            f"{where}: the model pools at id {config.eos_token_id}, the tokenizer ends sentences with id {end}: {mend}"
+        )
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}: {mend}")
+    return end
 
 
 class Ragged:
@@ -70,17 +104,40 @@ class Ragged:
 
 
 def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settings: Any) -> Iterator[BatchEncoding]:
-    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text that is blank or too long."""
+    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text that is blank or too long.
+
+    With the policy "cut", a text that is too long keeps its beginning and the end token, and a log line counts them.
+    """
+    longest, cut = tokenizer.model_max_length, 0
     for start in range(0, len(texts), CHUNK):
         chunk = list(texts[start : start + CHUNK])
         for text in chunk:
-            if not text.strip():
-                raise UserError(f"a blank text cannot be encoded: {text!r}")
+            _require_text(text)
         encoded = tokenizer(chunk, return_attention_mask=False, return_token_type_ids=False, **settings)
-        for text, row in zip(chunk, encoded.input_ids, strict=True):
-            if len(row) > tokenizer.model_max_length:
-                raise UserError(f"{len(row)} tokens, the model takes {tokenizer.model_max_length}: {text!r}")
+        for number, row in enumerate(encoded.input_ids):
+            if len(row) <= longest:
+                continue
+            if tokenizer.init_kwargs.get(POLICY, "stop") == "stop":
+                raise UserError(
+                    f"{len(row)} tokens, the model takes {longest}: {chunk[number]!r}: shorten it in the data, or let "
+                    "`long_texts: cut`, below `backbones` in the profile, leave its end out"
+                )
+            for column in encoded.values():  # ids and, where asked for, places in the text
+                column[number] = [*column[number][: longest - 1], column[number][-1]]
+            cut += 1
         yield encoded
+    if cut:
+        log.warning("%d of %d texts are longer than %d tokens: their ends are left out", cut, len(texts), longest)
+
+
+def _require_text(text: str) -> None:
+    """UserError for what no tokenizer takes."""
+    if not text.strip():
+        raise UserError(f"a blank text cannot be encoded: {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{text!r} holds half a character, expected text in UTF-8") from error
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged:

@@ -20,10 +20,10 @@ from typing import NamedTuple, Protocol
 from tqdm import tqdm
 
 from clseave import gold, schema
-from clseave.answers import NO_ANSWER, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
+from clseave.answers import NO_ANSWER, SOURCE, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
 from clseave.errors import UserError
 from clseave.records import Translation, hypothesis_id
-from clseave.storage import iter_jsonl
+from clseave.storage import iter_jsonl, read_lines
 
 log = logging.getLogger(__name__)
 
@@ -50,28 +50,29 @@ class GoldTranslator:
     name = "gold"
     version = gold.VERSION
 
-    def __init__(self, language: str):
-        """`language` is the target."""
-        self.language = language
+    def __init__(self, language: str, origin: str = SOURCE):
+        """`language` is the target; from or into English."""
+        self.origin, self.language = origin, language
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
         """Say the same in the target language. UserError for a sentence that the grammar never says."""
-        for text in texts:
-            yield Answer(text, gold.sentence(text, self.language).text)
+        return (Answer(text, gold.translate(text, self.origin, self.language)) for text in texts)
 
 
 class FileTranslator:
-    """Translations that someone already has, in LANGUAGE.jsonl or LANGUAGE.tsv."""
+    """Translations that someone already has, in LANGUAGE.jsonl or LANGUAGE.tsv; those back, in LANGUAGE-en.*."""
 
     name = "files"
 
-    def __init__(self, folder: Path, language: str):
+    def __init__(self, folder: Path, language: str, origin: str = SOURCE):
         """UserError when the folder holds neither file, or both."""
-        paths = [folder / f"{language}{suffix}" for suffix in (".jsonl", ".tsv")]
+        name = language if origin == SOURCE else f"{origin}-{language}"
+        paths = [folder / f"{name}{suffix}" for suffix in (".jsonl", ".tsv")]
         found = [path for path in paths if path.is_file()]
         if len(found) != 1:
             names = " and ".join(path.name for path in found) or f"neither {paths[0].name} nor {paths[1].name}"
-            raise UserError(f"{folder}: found {names}, expected one of them, with a translation of each hypothesis")
+            hint = "" if origin == SOURCE else f" into {language}; or set translate.back: false"
+            raise UserError(f"{folder}: found {names}, expected one of them, translating all hypotheses{hint}")
         self._path, self._language = found[0], language
         self.version = file_hash(self._path)
 
@@ -136,9 +137,8 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str | None, str, str]]]:
                 raise UserError(f"{path}:{number}: found {row}, expected source, text and perhaps target, all strings")
             yield number, (target, source, text)
     elif path.suffix == ".tsv":
-        with open(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield number, _columns(path, number, line)
+        for number, line in read_lines(path):
+            yield number, _columns(path, number, line)
     else:
         raise UserError(f"{path}: found {path.suffix or 'no suffix'}, expected .jsonl or .tsv")
 
@@ -157,21 +157,20 @@ def _columns(path: Path, number: int, line: bytes) -> tuple[str | None, str, str
     raise UserError(f"{path}:{number}: found {len(columns)} columns, expected English and translation, parted by a tab")
 
 
-def make_translator(settings: Settings, language: str, source: Path, device: str) -> Translator:
-    """The backend that a profile names. `source` is the folder of the user's files, `device` where a model runs."""
+def make_translator(settings: Settings, language: str, source: Path, device: str, origin: str = SOURCE) -> Translator:
+    """The backend that a profile names, from or into English. `source`: the user's files; `device`: a model's."""
     match settings:
         case schema.GoogleTranslation():
             from clseave.google import GoogleBackend  # each backend loads its own libraries only
 
-            return GoogleBackend(settings, language)
+            return GoogleBackend(settings, language, origin)
         case schema.NmtTranslation():
             from clseave.nmt import NmtBackend
 
-            return NmtBackend(settings, language, device)
+            return NmtBackend(settings, language, device, origin)
         case schema.FileTranslation():
-            return FileTranslator(source / settings.folder, language)
-        case schema.GoldTranslation():
-            return GoldTranslator(language)
+            return FileTranslator(source / settings.folder, language, origin)
+    return GoldTranslator(language, origin)
 
 
 def translate_hypotheses(
@@ -190,7 +189,8 @@ def translate_hypotheses(
     """
     language = answers.key["target"]
     corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
-    open_texts = [text for key, text in hypotheses.items() if key not in corrected]
+    # Once each: in another language two hypotheses may sound alike.
+    open_texts = list(dict.fromkeys(text for key, text in hypotheses.items() if key not in corrected))
     _ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
     failures = {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts}
     _tell_failures(failures, answers, len(hypotheses), keep_english)
@@ -238,7 +238,7 @@ def _tell_failures(failures: Mapping[str, str], answers: Answers, total: int, ke
     """UserError, or with `keep_english` a warning, counts those without a translation and says where all stand."""
     path = answers.list_failures(failures)
     if failures and keep_english:
-        log.warning("%d of %d hypotheses have no translation and stay English: %s", len(failures), total, path)
+        log.warning("%d of %d hypotheses have no translation and stay as they are: %s", len(failures), total, path)
     elif failures:
         named = ", ".join(f"{text!r} ({reason})" for text, reason in islice(failures.items(), NAMED))
         raise UserError(

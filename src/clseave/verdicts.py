@@ -10,7 +10,7 @@ import numpy as np
 from clseave import metrics
 from clseave.errors import UserError
 from clseave.labels import LABELS
-from clseave.records import Prediction
+from clseave.records import Example, Prediction, require
 
 OTHER_CORPUS, NOT_RUN = "other corpus", "not run"
 ENGLISH = "en"  # the evaluation that the others are compared with
@@ -18,12 +18,12 @@ ENGLISH = "en"  # the evaluation that the others are compared with
 
 @dataclass(frozen=True)
 class Outcome:
-    """One evaluation of N rows by S seeds: metrics of each seed, rows of the first, logits (S, N, 3), gold ids (N,)."""
+    """One evaluation of N rows by S seeds: metrics of each seed, examples, logits (S, N, 3), gold ids (N,)."""
 
     name: str
     label: str
     scores: list[dict[str, Any]]
-    rows: list[Prediction]
+    rows: list[Example]
     logits: np.ndarray
     gold: np.ndarray
 
@@ -89,10 +89,20 @@ class Expectations:
     values: list[Expected]
 
 
-def outcome(name: str, label: str, scores: list[dict[str, Any]], predictions: list[list[Prediction]]) -> Outcome:
-    """Join metrics and predictions of one evaluation, one of each a seed. UserError when they disagree."""
-    rows = predictions[0]
-    ids, logits = [row.pair_id for row in rows], []
+def outcome(
+    name: str,
+    label: str,
+    scores: list[dict[str, Any]],
+    predictions: list[list[Prediction]],
+    examples: Mapping[str, Example],
+) -> Outcome:
+    """Join metrics and predictions of one evaluation, one of each a seed, with the examples by pair id.
+
+    UserError when they disagree.
+    """
+    ids, logits = [row.pair_id for row in predictions[0]], []
+    require(ids, examples, f"example of {name}")
+    rows = [examples[key] for key in ids]
     for score, seed_rows in zip(scores, predictions, strict=True):
         if score["rows"] != len(seed_rows) or [row.pair_id for row in seed_rows] != ids:
             raise UserError(
@@ -100,18 +110,18 @@ def outcome(name: str, label: str, scores: list[dict[str, Any]], predictions: li
                 f"seed must judge the same pairs: run `dvc repro` for its `evaluate` stages again"
             )
         logits.append(metrics.check_logits(np.array([row.logits for row in seed_rows]), len(rows)))
-    return Outcome(name, label, scores, rows, np.stack(logits), metrics.gold_ids([row.gold for row in rows]))
+    return Outcome(name, label, scores, rows, np.stack(logits), metrics.gold_ids([row.label for row in rows]))
 
 
-def difference(one: Outcome, other: Outcome, *, unseen: bool) -> dict[str, float | int | None]:
+def difference(one: Outcome, other: Outcome | None, *, unseen: bool) -> dict[str, float | int | None]:
     """`one` minus `other` in points on the rows that both judge (unseen sentences only, if asked), with interval."""
-    position = {row.pair_id: number for number, row in enumerate(other.rows)}
+    position = {row.pair_id: number for number, row in enumerate(other.rows)} if other else {}
     shared = [
         number
         for number, row in enumerate(one.rows)
         if row.pair_id in position and not (unseen and row.seen is not False)
     ]
-    if not shared:
+    if other is None or not shared:
         return {"rows": 0, "points": None, "low": None, "high": None}
     matches = [position[one.rows[number].pair_id] for number in shared]
     points = 100 * (one.hits[shared] - other.hits[matches])
@@ -162,23 +172,6 @@ def kind_rows(one: Outcome) -> list[dict[str, Any]]:
     return [
         {"evaluation": one.name, "label": one.label, "kind": kind, "rows": count, "accuracy": metrics.rounded(score)}
         for kind, (score, count) in scores.items()
-    ]
-
-
-def class_rows(one: Outcome) -> list[dict[str, Any]]:
-    """Share of gold and of predicted labels, precision, recall and F1 of each class, over all seeds."""
-    scores, total = metrics.class_scores(one.table), one.table.sum()
-    return [
-        {
-            "evaluation": one.name,
-            "label": one.label,
-            "class": name,
-            "rows": len(one.rows),
-            "gold": metrics.rounded(one.table[number].sum() / total),
-            "predicted": metrics.rounded(one.table[:, number].sum() / total),
-            **{key: metrics.rounded(values[number]) for key, values in scores.items()},
-        }
-        for number, name in enumerate(LABELS)
     ]
 
 

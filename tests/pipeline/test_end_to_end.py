@@ -29,7 +29,7 @@ DVC = (sys.executable, "-m", "dvc")
 OUTPUTS = ("data", "models", "reports")
 MADE = ("store/", "dvc.lock", *(f"{folder}/mini/" for folder in OUTPUTS))  # not inputs: left out of the copy
 UP_TO_DATE = "Data and pipelines are up to date."
-PREDICTION = ["pair_id", "image_id", "hypothesis_id", "gold", "logits", "kind", "seen"]  # other tools read these files
+PREDICTION = ["pair_id", "logits"]  # other tools read these files
 CHECK = (
     *(sys.executable, "src/run.py", "check", "--params", "params.yaml", "--profiles", "profiles"),
     *("--out", ".work/checked"),
@@ -217,22 +217,80 @@ def test_every_stage_ran_and_left_its_reports(finished: Path) -> None:
     assert (reports / "results.md").read_text(encoding="utf-8").strip() in output
     assert "report: reports/tiny/report.html" in output
     assert (reports / "report.html").stat().st_size > 100_000, "the page embeds its figures"
-    names = {"en", *LANGUAGES, *(entry["name"] for entry in read_yaml(finished / "params.yaml")["evaluations"])}
+    names = {entry["name"] for entry in read_yaml(finished / "params.yaml")["evaluations"]}
+    names = {name.replace("clteave", f"clteave_{LANGUAGES[0]}") for name in names} | set(LANGUAGES)
+    names |= {f"independent_{code}" for code in LANGUAGES}
     accuracy = json.loads((reports / "metrics.json").read_text())["accuracy"]
     assert set(accuracy) == names
     assert all(0 <= value <= 1 for value in accuracy.values())
 
 
 def test_predictions_keep_their_format(finished: Path) -> None:
-    examples = read_rows(finished / "data/tiny/examples/test.jsonl")
+    examples, independent = (
+        [row["pair_id"] for row in read_rows(finished / f"data/tiny/{name}.jsonl")]
+        for name in ("examples/test", "independent/examples")
+    )
     files = sorted((finished / "reports/tiny/predictions").rglob("*.jsonl"))
-    assert len(files) == len(LANGUAGES) + len(read_yaml(finished / "params.yaml")["evaluations"])
+    assert len(files) == 2 * len(LANGUAGES) + len(read_yaml(finished / "params.yaml")["evaluations"])
     for file in files:
         rows = read_rows(file)
         assert all(list(row) == PREDICTION for row in rows), file.name
-        assert [row["pair_id"] for row in rows] == [row["pair_id"] for row in examples], file.name
-        assert {row["gold"] for row in rows} == {"contradiction", "neutral", "entailment"}, file.name
+        wanted = independent if file.name.startswith("independent_") else examples
+        assert [row["pair_id"] for row in rows] == wanted, file.name
         assert all(len(row["logits"]) == 3 and all(isinstance(one, float) for one in row["logits"]) for row in rows)
+
+
+def test_every_model_folder_has_a_card_of_its_data_code_and_seed(finished: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    from clseave import provenance
+
+    found = 0
+    for name, stage in read_yaml(finished / "dvc.lock")["stages"].items():
+        folders = [out["path"] for out in stage["outs"] if out["path"].startswith("models/")]
+        for folder in folders:
+            text = (finished / folder / "README.md").read_text(encoding="utf-8")
+            card, base = ModelCard(text), name.partition("@")[0]
+            assert (card.data.license, "generated-data" in card.data.tags) == ("mit", True), folder
+            assert card.data.language and f"Written by the stage `{base}`" in text and "seed 0" in text, folder
+            code = provenance.fingerprint(provenance.code_files(f"clseave.stages.{base}"))
+            assert f"Fingerprint `{code}`" in text, folder
+            inputs = dict(re.findall(r"^\| (\w+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+            arguments = dict(re.findall(r"--(\w+) (\S+)", stage["cmd"]))
+            assert inputs == {key: provenance.digest(finished / arguments[key]) for key in inputs} != {}, folder
+            for odd in (str(finished), "device:"):
+                assert odd not in text, folder
+            found += 1
+    assert found >= 5 + 1 + len(LANGUAGES)  # two backbones, CLIP-VE and controls, autoencoder, students
+
+
+def test_every_metrics_file_names_its_seed(finished: Path) -> None:
+    """But for the wide one of `compare`, which joins all seeds."""
+    stages = read_yaml(finished / "dvc.yaml")["stages"]
+    measured = {name for name, stage in stages.items() if "metrics" in stage} - {"compare"}
+    files = [
+        finished / out["path"]
+        for name, stage in read_yaml(finished / "dvc.lock")["stages"].items()
+        if name.partition("@")[0] in measured
+        for out in stage["outs"]
+        if re.match(r"reports/.*/(metrics|training)/.*\.json$", out["path"])
+    ]
+    assert len({path.parent.name for path in files}) >= 3 and measured
+    assert {str(path): json.loads(path.read_text()).get("seed") for path in files} == {str(path): 0 for path in files}
+
+
+def test_a_model_with_one_answer_is_flagged_in_metrics_and_report(finished: Path) -> None:
+    """The baseline `majority` is such a model by its making."""
+    reports = finished / "reports/tiny"
+    scores = json.loads((reports / "metrics/seed0/majority.json").read_text())
+    head = json.loads((finished / "models/tiny/majority/seed0/head.json").read_text())
+    answers = [sum(column) for column in zip(*scores["confusion"], strict=True)]
+    assert answers.count(0) == 2 and scores["constant"] is not None and head, "it gave one answer to every row"
+    rows = list(csv.DictReader((reports / "tables/results.csv").read_text().splitlines()))
+    assert next(row["constant"] for row in rows if row["evaluation"] == "majority") == scores["constant"]
+    page = re.sub(r"<[^>]*>", " ", (reports / "report.html").read_text(encoding="utf-8"))
+    shown = re.search(r"majority.{0,200}?yes: (\w+)", page, re.DOTALL | re.IGNORECASE)
+    assert shown and shown[1] == scores["constant"]
 
 
 def test_a_second_run_does_nothing(work: Path) -> None:
@@ -267,7 +325,8 @@ def test_somebody_elses_shell_changes_no_byte(work: Path, tmp_path: Path) -> Non
 def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     rate = read_yaml(work / "params.yaml")["lr"]
     output = dvc(work, "exp", "run", "-S", "lr=4e-5")
-    students = {f"{stage}@tiny-{code}-0" for stage in ("clseave", "evaluate_clseave") for code in LANGUAGES}
+    trained = ("clseave", "evaluate_clseave", "evaluate_independent")
+    students = {f"{stage}@tiny-{code}-0" for stage in trained for code in LANGUAGES}
     assert stages_run(output) == {"check@tiny", *students, "compare@tiny", "report@tiny"}
     assert "\nlr: 4e-05\n" in (work / "params.yaml").read_text()
     metrics = json.loads((work / "reports/tiny/training/clseave-de-seed0.json").read_text())
@@ -276,10 +335,8 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     rates = dvc_json(work, "params", "diff", "--json")["params.yaml"]
     assert {key: tuple(map(float, (row["old"], row["new"]))) for key, row in rates.items()} == {"lr": (rate, 4e-5)}
     metrics = dvc_json(work, "metrics", "diff", "--json")
-    folders = {"metrics/seed0": "{}.json", "training": "clseave-{}-seed0.json"}
-    students_own = {
-        f"reports/tiny/{folder}/{file.format(code)}" for folder, file in folders.items() for code in LANGUAGES
-    }
+    files = ("metrics/seed0/{}.json", "metrics/seed0/independent_{}.json", "training/clseave-{}-seed0.json")
+    students_own = {f"reports/tiny/{file.format(code)}" for file in files for code in LANGUAGES}
     assert set(metrics) == students_own | {"reports/tiny/metrics.json"}
     assert metrics["reports/tiny/training/clseave-de-seed0.json"]["dev_mse"]["diff"] > 0, "too slow a rate learns less"
     wide = dvc_json(work, "metrics", "diff", "--json", "--all", "--targets", "reports/tiny/metrics.json")
@@ -366,6 +423,7 @@ def test_one_line_adds_a_language_and_removing_it_names_what_is_left(work: Path)
     last = LANGUAGES[-1]
     edit(work / "params.yaml", rf"^( *)- {last}$", rf"\1- {last}\n\1- zh")
     new = {"translate@tiny-zh", "align_words@tiny-zh", "clseave@tiny-zh-0", "evaluate_clseave@tiny-zh-0"}
+    new |= {"evaluate_independent@tiny-zh-0"}
     ran = stages_run(dvc(work, "repro"))
     assert new <= ran
     # The autoencoder learns from all languages together, and CLTEAVE from the autoencoder.

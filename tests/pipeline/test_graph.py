@@ -21,10 +21,12 @@ PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "numerics", "cli", "schema", "faults", "params", "labels", "storage", "threads", "downloads", "records",
-    "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "images",
-    "text", "vectors", "vocabulary", "checkpoints", "hub", "batches", "training", "pretraining",
-    "fusion", "pooling", "teacher", "student", "answers", "google", "nmt", "translation",
+    "errors", "disk", "storage", "archives", "numerics", "guard", "cli", "schema", "faults", "references", "params",
+    "labels", "threads", "downloads", "records",
+    "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
+    "text", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
+    "batches", "resume", "training", "pretraining",
+    "fusion", "pooling", "student", "thresholds", "teacher", "entailment", "answers", "google", "nmt", "translation",
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
     "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
@@ -342,6 +344,21 @@ def test_cached_outputs_go_to_the_remote_of_their_profile(profile: str) -> None:
     assert wrong == []
     config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
     assert f"['remote \"{profile}\"']" in config
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_stage_that_can_go_on_has_checkpoints_of_its_own(profile: str) -> None:
+    """Outside the outputs, which DVC removes before a run, and out of the reach of every other stage."""
+    given: list[str] = []
+    for stage in resolve(profile):
+        folder = re.findall(r"--checkpoints (\S+)", stage.cmd)
+        if "src/clseave/resume.py" in stage.deps:
+            assert len(folder) == 1, f"{stage.name}: no --checkpoints"
+        given += folder
+        assert all(one.startswith(f".work/checkpoints/{profile}/{stage.base}") for one in folder), stage.name
+    assert len(given) > 7 and not [one for one in given for other in given if one != other and touches(one, other)]
+    assert len(set(given)) == len(given)
 
 
 # (e) direction of imports

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from clseave import metrics
 from clseave.labels import LABELS
@@ -10,8 +11,12 @@ from clseave.storage import write_csv, write_json, write_jsonl
 
 IMAGES, ROWS = 12, 6  # rows an image
 # How many of ten rows each evaluation judges rightly; None: it always answers neutral.
-RIGHT = {"en": 9, "de": 8, "ko": 7, "clteave_de": None, "image_only": 3}
+RIGHT = {"en": 9, "de": 8, "ko": 7, "clteave": None, "image_only": 3, "majority": None}
+RIGHT |= {"independent_en": 9, "independent_de": 7, "independent_ko": None}
+NOT_RUN = {"independent_ko"}  # there are no such hypotheses
+INDEPENDENT_ROWS = 18
 LANGUAGES = ["de", "ko"]
+TRAINED = ("clip_ve", "hypothesis_only", "majority")
 REPO = Path(__file__).resolve().parents[2]
 TEXTS = (
     "Two dogs run.",
@@ -25,8 +30,9 @@ def write_params(path: Path, seeds: tuple[int, ...]) -> None:
     """The committed `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
     values = read_yaml(REPO / "params.yaml")
     evaluations = [entry for entry in values["evaluations"] if entry["name"] in RIGHT]
-    models = ["clip_ve", "hypothesis_only"]
-    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations, "ve_models": models}
+    baselines = [entry for entry in values["baselines"] if entry["name"] in RIGHT]
+    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations, "baselines": baselines}
+    changes["ve_models"] = ["clip_ve", "hypothesis_only"]
     path.write_text(json.dumps(values | changes), encoding="utf-8")
 
 
@@ -43,41 +49,26 @@ def hypothesis(number: int) -> str:
 
 def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
     """Predictions and metrics of one evaluation."""
-    rows = []
-    for number in range(IMAGES * ROWS):
-        gold = number % 3
-        answer = judge(name, number + seed, gold)
-        rows.append(
-            {
-                "pair_id": f"p{number}",
-                "image_id": f"i{number // ROWS}",
-                "hypothesis_id": hypothesis(number),
-                "gold": LABELS[gold],
-                "logits": [2.0 if label == answer else 0.5 for label in range(3)],
-                "kind": ("count", "object_at")[number // 3 % 2] if known else None,
-                "seen": number % 4 > 0 if known else None,
-            }
-        )
-    write_jsonl(folder / f"predictions/seed{seed}/{name}.jsonl", rows)
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
-    write_json(
-        folder / f"metrics/seed{seed}/{name}.json",
-        metrics.summary(
-            columns["gold"],
-            columns["logits"],
-            columns["kind"],
-            columns["seen"],
-            columns["image_id"],
-            name=name,
-            seed=seed,
-        ),
-    )
+    independent = name.startswith("independent_")
+    rows = [] if name in NOT_RUN else examples(known)[: INDEPENDENT_ROWS if independent else None]
+    logits = []
+    for number, row in enumerate(rows):
+        answer = judge(name, number + seed, LABELS.index(row["label"]))
+        logits.append([2.0 if label == answer else 0.5 for label in range(3)])
+    predictions = [{"pair_id": row["pair_id"], "logits": scores} for row, scores in zip(rows, logits, strict=True)]
+    write_jsonl(folder / f"predictions/seed{seed}/{name}.jsonl", predictions)
+    language = name.removeprefix("independent_")
+    about = {"name": name, "seed": seed, "set": "independent" if independent else "test", "kernels": "deterministic"}
+    about["language"] = language if language in LANGUAGES else "de" if name == "clteave" else "en"
+    label, kind, seen, image = ([row[key] for row in rows] for key in ("label", "kind", "seen", "image_id"))
+    summary = metrics.summary(label, logits, kind, seen, image, name=name, seed=seed) if rows else {"rows": 0}
+    write_json(folder / f"metrics/seed{seed}/{name}.json", summary | about)
 
 
 def write_curves(folder: Path, languages: list[str], seed: int) -> None:
     """Training curves of three epochs."""
     epochs = (1, 2, 3)
-    for model in ("clip_ve", "hypothesis_only"):
+    for model in TRAINED:
         rows = [
             {
                 "epoch": epoch,
@@ -103,25 +94,23 @@ def write_curves(folder: Path, languages: list[str], seed: int) -> None:
             for epoch in epochs
         ]
         write_csv(folder / f"clseave-{language}-seed{seed}.csv", rows)
-    for model in ("autoencoder", "clteave-de"):
+    for model in ("autoencoder", "clteave"):
         write_csv(folder / f"{model}-seed{seed}.csv", [{"epoch": epoch, "train_loss": 1 / epoch} for epoch in epochs])
 
 
 def write_training(folder: Path, languages: list[str], seed: int) -> None:
     """What each training stage settled on."""
     kept = {"seed": seed, "lr": 0.001, "epoch": 3, "epochs_run": 3}
-    for model in ("clip_ve", "hypothesis_only"):
+    for model in TRAINED:
         write_json(folder / f"{model}-seed{seed}.json", kept)
     errors = {"width": 96, "train_mse": 0.003333, "dev_mse": 0.006667, "dev_mae": 0.033333, "dev_cosine": 0.9}
     for language in languages:
         write_json(folder / f"clseave-{language}-seed{seed}.json", kept | errors | {"loss": "raw"})
 
 
-def write_corpus(folder: Path) -> None:
-    """Counts of every split, and the test examples."""
-    sizes = {"rows": 72, "images": 12, "hypotheses": 20, "labels": dict.fromkeys(LABELS, 24), "unseen_rows": 18}
-    write_json(folder / "counts.json", {split: sizes for split in ("train", "dev", "test")} | {"skipped": {}})
-    rows = (
+def examples(known: bool) -> list[dict[str, Any]]:
+    """The test examples as rows; kinds and seen flags where they are known."""
+    return [
         {
             "pair_id": f"p{number}",
             "image_id": f"i{number // ROWS}",
@@ -129,12 +118,19 @@ def write_corpus(folder: Path) -> None:
             "hypothesis": TEXTS[number % 20 % len(TEXTS)],
             "label": LABELS[number % 3],
             "split": "test",
-            "kind": None,
-            "seen": None,
+            "kind": ("count", "object_at")[number // 3 % 2] if known else None,
+            "seen": number % 4 > 0 if known else None,
         }
         for number in range(IMAGES * ROWS)
-    )
-    write_jsonl(folder / "examples/test.jsonl", rows)
+    ]
+
+
+def write_corpus(folder: Path, known: bool) -> None:
+    """Counts of every split, the test examples, and those of them that are said in other words."""
+    sizes = {"rows": 72, "images": 12, "hypotheses": 20, "labels": dict.fromkeys(LABELS, 24), "unseen_rows": 18}
+    write_json(folder / "counts.json", {split: sizes for split in ("train", "dev", "test")} | {"skipped": {}})
+    write_jsonl(folder / "examples/test.jsonl", examples(known))
+    write_jsonl(folder / "independent/examples.jsonl", examples(known)[:INDEPENDENT_ROWS])
 
 
 def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Path:
@@ -153,7 +149,7 @@ def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Pa
             reports / f"metrics/align/{language}.json",
             {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30},
         )
-    write_corpus(root / "data/mini")
+    write_corpus(root / "data/mini", known)
     write_params(root / "params.yaml", seeds)
     return reports
 
@@ -170,6 +166,7 @@ def compare_arguments(root: Path, *, profile: str = "mini", name: str = "mini") 
         "curves": reports / "curves",
         "counts": data / "counts.json",
         "examples": data / "examples",
+        "independent": data / "independent",
         "expected": REPO / "reports/expected.yaml",
         "published": REPO / "reports/published",
         "typology": REPO / "data/typology",

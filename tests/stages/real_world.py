@@ -37,6 +37,7 @@ PARALLEL = {
     "ko": "en-ko.flickr30k_val_gmt.tsv",
     "zh": "en-zh.flickr30k_val_gmt.tsv",
 }
+XVNLI = ("ar", "es", "fr", "ru")
 MODELS = ("clip_ve", "hypothesis_only", "image_only")
 
 
@@ -45,23 +46,29 @@ def pipeline() -> dict[str, Any]:
     return YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 
 
-def arguments(stage: str, **item: Any) -> tuple[str, list[str]]:
-    """The module that a stage's command names, and the command's arguments for one entry of its matrix."""
+def arguments(stage: str, *, first: str = "de", **item: Any) -> tuple[str, list[str]]:
+    """The module that a stage's command names, and the command's arguments for one entry of its matrix.
+
+    `first` is the first of `languages`.
+    """
 
     def value(match: re.Match[str]) -> str:
+        if match[1] == "languages[0]":
+            return first
         found: Any = item
-        for key in match[1].split("."):
+        for key in match[1].removeprefix("item.").split("."):
             found = found[key]
         return str(found)
 
-    words = shlex.split(re.sub(r"\$\{item\.([\w.]+)\}", value, pipeline()[stage]["cmd"]))
+    words = shlex.split(re.sub(r"\$\{(item\.[\w.]+|languages\[0\])\}", value, pipeline()[stage]["cmd"]))
     assert words[:2] == ["python", "src/run.py"]
     return words[2], words[3:]
 
 
 def run(folder: Path, stage: str, **item: Any) -> None:
     """Run one stage in `folder`, in this process."""
-    module, argv = arguments(stage, profile="real", **item)
+    first = json.loads((folder / "params.yaml").read_text())["languages"][0]
+    module, argv = arguments(stage, first=first, profile="real", **item)
     with contextlib.chdir(folder):
         importlib.import_module(f"clseave.stages.{module}").main(argv)
 
@@ -81,13 +88,16 @@ def in_order(values: dict[str, Any], languages: Sequence[str]) -> Iterator[tuple
     yield "backbones", [{"backbone": name} for name in ("clip", "mbert")]
     yield "encode_images", [{}]
     yield "translate", each
+    yield "translate_back", [{}]
     yield "align_words", each
     yield "finetune_clip_ve", [{"model": name, "seed": 0} for name in MODELS]
+    yield "finetune_baseline", [{"baseline": entry, "seed": 0} for entry in values["baselines"]]
     yield "embed_english", [{"seed": 0}]
     yield "autoencoder", [{"seed": 0}]
-    yield "clteave", each[:1]
+    yield "clteave", [{"seed": 0}]
     yield "clseave", each
     yield "evaluate_clseave", each
+    yield "evaluate_independent", each
     yield "evaluate", [{"evaluation": entry, "seed": 0} for entry in values["evaluations"]]
     yield "compare", [{}]
     yield "report", [{}]
@@ -99,9 +109,17 @@ def pairs(data: Path, split: str) -> list[dict[str, Any]]:
 
 
 def sentences(data: Path, language: str) -> list[str]:
-    """Real sentences of one language."""
+    """Real sentences of one language: captions, or hypotheses of XVNLI."""
+    if language in XVNLI:
+        return [row["sentence2"] for row in xvnli(data, language)]
     lines = (data / "parallel" / PARALLEL[language]).read_text(encoding="utf-8").splitlines()[1:]
     return [line.split("\t")[2] for line in lines]
+
+
+def xvnli(data: Path, language: str) -> list[dict[str, Any]]:
+    """Rows of XVNLI as its file has them."""
+    lines = (data / "xvnli" / f"test_first600.{language}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def profile_values(splits: Iterable[str], changes: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +131,7 @@ def profile_values(splits: Iterable[str], changes: dict[str, Any]) -> dict[str, 
             "kind": "photos",
             "rows": {"format": "snli_ve", "files": {split: f"{split}.jsonl" for split in splits}},
             "photos": "photos",
+            "independent": "xvnli",
             "expected_counts": "none",
         },
         "backbones": {
@@ -128,7 +147,10 @@ def profile_values(splits: Iterable[str], changes: dict[str, Any]) -> dict[str, 
 
 
 def place(source: Path, data: Path, languages: Sequence[str], rows: dict[str, int]) -> None:
-    """Fill a source folder as a user would: pairs of each split, a link to the photos, translations."""
+    """Fill a source folder as a user would: pairs of each split, a link to the photos, translations, XVNLI.
+
+    Of XVNLI, the rows whose photos are here.
+    """
     (source / "translations").mkdir(parents=True)
     (source / "photos").symlink_to(data / "snli_ve_real/flickr30k_images")
     hypotheses = []
@@ -141,12 +163,19 @@ def place(source: Path, data: Path, languages: Sequence[str], rows: dict[str, in
         lines = {text: texts[number % len(texts)] for number, text in enumerate(dict.fromkeys(hypotheses))}
         table = "".join(f"{text}\t{other}\n" for text, other in lines.items())
         (source / "translations" / f"{language}.tsv").write_text(table, encoding="utf-8")
+        back = {other: text for text, other in reversed(lines.items())}
+        table = "".join(f"{other}\t{text}\n" for other, text in back.items())
+        (source / "translations" / f"{language}-en.tsv").write_text(table, encoding="utf-8")
+    (source / "xvnli").mkdir()
+    here = {path.stem for path in (source / "photos").iterdir()}
+    for language in ("en", *XVNLI):
+        chosen = [json.dumps(row) for row in xvnli(data, language) if row["Flikr30kID"] in here]
+        (source / "xvnli" / f"{language}.jsonl").write_text("\n".join(chosen) + "\n")
 
 
 def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, int], changes: dict[str, Any]) -> None:
     """Parameters, the user's files and the repository's, but for the models' folders `clip` and `mbert`."""
     values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real", "languages": list(languages)}
-    values |= {"token_languages": [languages[0]]}
     (folder / "profiles").mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "profiles" / "real.yaml").write_text(json.dumps(profile_values(rows, changes)))

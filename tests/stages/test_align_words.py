@@ -53,11 +53,11 @@ def translations(pairs, language):
 def run(folder, language, rows, mbert, **changes):
     """Rows and metrics of the stage; `changes` are values of `align_words`."""
     settings = {"layer": 2, "threshold": 0.05, "batch_size": 2, "segmenters": SEGMENTERS} | changes
-    YAML().dump({"device": "cpu", "align_words": settings}, folder / "profile.yaml")
+    YAML().dump({"device": "cpu", "kernels": "deterministic", "align_words": settings}, folder / "profile.yaml")
     write_rows(folder / "in.jsonl", rows)
     files = {"params": "none", "profile": "profile.yaml", "translations": "in.jsonl", "out": "out.jsonl"}
     files = {name: folder / file for name, file in (files | {"metrics": "metrics.json"}).items()}
-    values = {**files, "mbert": mbert, "language": language}
+    values = {**files, "mbert": mbert, "language": language, "checkpoints": folder / "checkpoints"}
     align_words.main([part for name, value in values.items() for part in (f"--{name}", str(value))])
     return read_rows(files["out"], Alignment), json.loads(files["metrics"].read_text())
 
@@ -75,6 +75,7 @@ def test_words_are_the_segmenters_and_pairs_are_the_aligners(tmp_path, mbert, la
     pairs = [(row, *pair) for row, link in enumerate(links) for pair in link.pairs]
     left, right = (sum(map(len, side)) for side in (sources, targets))
     assert metrics == {
+        "seed": 0,
         "sentences": 2,
         "sentences_without_pair": sum(not link.pairs for link in links),
         "pairs": len(pairs),
@@ -114,6 +115,34 @@ def test_chunks_and_batches_change_nothing(tmp_path, mbert, monkeypatch):
     assert run(tmp_path, "de", rows, mbert, batch_size=7) == wanted
 
 
+def test_a_killed_run_is_taken_up_at_the_chunk_that_was_not_done(tmp_path, mbert, monkeypatch, caplog):
+    pairs = [*CAPTIONS["de"], *((f"{en} {'very ' * 60}fast", text) for en, text in CAPTIONS["de"])]
+    rows = translations([(f"{number} {en}", text) for number in range(3) for en, text in pairs], "de")
+    monkeypatch.setattr(align_words, "CHUNK", 5)
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    wanted = run(tmp_path / "whole", "de", rows, mbert)
+    warning = caplog.messages[-1]
+    assert "6 sentences are longer" in warning
+    align, sizes = WordAligner.align, []
+
+    def fails_at_the_third(self, sources, targets):
+        sizes.append(len(sources))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return align(self, sources, targets)
+
+    monkeypatch.setattr(WordAligner, "align", fails_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", "de", rows, mbert)
+    assert not (tmp_path / "cut" / "out.jsonl").exists()
+    with caplog.at_level(logging.INFO):
+        assert run(tmp_path / "cut", "de", rows, mbert) == wanted
+    assert sizes == [5, 5, 2, 2], "two chunks were done before"
+    assert "2 parts were done before" in caplog.text and caplog.messages[-1] == warning
+    assert not (tmp_path / "cut" / "checkpoints").exists()
+
+
 def test_a_text_that_is_too_long_is_cut_with_a_word_of_warning(tmp_path, mbert, caplog):
     with caplog.at_level(logging.WARNING):
         (link,), _ = run(tmp_path, "de", translations([("dogs " * 60, "Hunde " * 60)], "de"), mbert)
@@ -135,7 +164,7 @@ def test_the_grammars_words_are_scored_only_when_both_sides_are_its_own(tmp_path
     english = next(iter(gold.sayings()))
     rows = translations([(english, gold.sentence(english, "de").text)], "de")
     _, scored = run(tmp_path, "de", rows, mbert, segmenters={"default": "gold"})
-    assert set(scored) == {"aer", "precision", "recall", "aer_diagonal", "sentences"}
+    assert set(scored) == {"seed", "aer", "precision", "recall", "aer_diagonal", "sentences"}
     _, counted = run(tmp_path, "de", rows, mbert, segmenters={"default": "gold", "en": "bert"})
     assert "aer" not in counted and counted["sentences"] == 1
 

@@ -104,10 +104,11 @@ def arguments(folder, name, models, **changes):
         revision = None if str(models[key]).startswith("/") else REVISION
         profile["backbones"][key] = {"id": str(models[key]), "revision": revision, "weights": weights}
     profile["backbones"][name] |= changes
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "text").mkdir(parents=True, exist_ok=True)
     YAML().dump(profile, folder / "profile.yaml")
-    values = {"params": ROOT / "params.yaml", "profile": folder / "profile.yaml", "text": folder / "no such folder"}
+    values = {"params": ROOT / "params.yaml", "profile": folder / "profile.yaml", "text": folder / "text"}
     values |= {"backbone": name, "out": folder / "models" / name, "curve": folder / f"{name}.csv"}
+    values |= {"checkpoints": folder / "checkpoints"}
     return [part for key, value in values.items() for part in (f"--{key}", str(value))]
 
 
@@ -221,8 +222,11 @@ def test_a_local_folder_gives_the_same_bytes_again_and_again(imported, published
     models = {key: published[0][f"owner/{key}"] for key in ("clip", "mbert")}
     for number in (1, 2):
         backbones.main(arguments(tmp_path / str(number), name, models))
-        assert hashes(tmp_path / str(number) / "models" / name) == hashes(imported / "models" / name)
-    text = "".join(path.read_text() for path in (tmp_path / "1/models" / name).glob("*.json"))
+    one, other = (hashes(tmp_path / number / "models" / name) for number in "12")
+    fetched = hashes(imported / "models" / name)
+    assert one == other and {file for file in one if one[file] != fetched[file]} == {"README.md"}  # the id of the hub
+    made = tmp_path / "1/models" / name
+    text = "".join(path.read_text() for path in [*made.glob("*.json"), made / "README.md"])
     assert str(tmp_path) not in text and "/tmp" not in text and "owner" not in text
 
 

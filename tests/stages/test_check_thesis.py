@@ -183,6 +183,7 @@ def place_everything(clone):
     (source / "mt").mkdir()
     for code in ("de", "nl", "ja", "ko", "zh"):
         (source / "mt" / f"{code}.tsv").write_text("A dog\tHund\n")
+    (source / "mt" / "de-en.tsv").write_text("Hund\tA dog\n")
     for name in ("clip", "mbert"):
         (clone / "models/thesis" / name).mkdir(parents=True)
         (clone / "models/thesis" / name / "config.json").write_text("{}")
@@ -199,9 +200,10 @@ def test_nothing_is_there_and_no_network(clone, repo_root):
     assert time.monotonic() - start < 15
     assert tree(clone) == before, "it must write nothing"
     found = findings(output)
-    assert list(found)[:8] == [
-        "values", "photos", "SNLI rows", "train list", "test list", "CLIP", "mBERT", "translation",
+    assert list(found)[:9] == [
+        "values", "photos", "SNLI rows", "train list", "test list", "XVNLI", "CLIP", "mBERT", "translation",
     ]  # fmt: skip
+    assert found["XVNLI"] == ("note", "no XVNLI: nothing is judged on translations by people")
     assert found["values"] == ("ok", "params.yaml and profiles/thesis.yaml")  # though the active profile is mini
     missing = ["photos", "SNLI rows", "train list", "test list", "CLIP", "mBERT", "translation"]
     assert [found[topic][0] for topic in missing] == ["missing"] * 7
@@ -412,7 +414,13 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     (source / "mt").mkdir()
     (source / "mt/ja.jsonl").touch()
     (found,) = in_process(clone, monkeypatch, "translation")
-    assert found.found == "data/thesis/source/mt has no file for de, nl, ko, zh"
+    assert found.found == "data/thesis/source/mt has no file for de, nl, ko, zh, de-en"
+    for code in ("de", "nl", "ko", "zh"):
+        (source / f"mt/{code}.tsv").touch()
+    (found,) = in_process(clone, monkeypatch, "translation")
+    assert found.mend == "place de-en.jsonl or de-en.tsv there; or set translate.back: false"
+    change(clone, translate={"backend": "files", "folder": "mt", "corrections": None, "back": False})
+    assert in_process(clone, monkeypatch, "translation")[0].state == "ok"
     model = {"id": "./m2m100", "revision": None, "weights": "safetensors"}
     nmt = {
         "backend": "nmt",
@@ -427,6 +435,18 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     assert translation.found == "data/thesis/source/own.tsv (translate.corrections) is not there"
     assert its_model.found == "./m2m100 has no config.json and no model.safetensors"
     assert "`translate.model.id`" in its_model.mend
+
+
+def test_translations_by_people_are_named_by_their_languages(clone, monkeypatch):
+    folder = place_lists(clone) / "xvnli"
+    folder.mkdir()
+    (found,) = in_process(clone, monkeypatch, "XVNLI")
+    assert found.state == "missing" and "no en.jsonl and no en/test.jsonl" in found.found
+    row = {"pairID": "1.jpg#0r1n", "Flikr30kID": "1", "gold_label": "neutral", "sentence2": "A dog."}
+    for code in ("en", "fr"):
+        (folder / f"{code}.jsonl").write_text(json.dumps(row) + "\n")
+    (found,) = in_process(clone, monkeypatch, "XVNLI")
+    assert found == Finding("ok", "data/thesis/source/xvnli: en, fr; 1 photos")
 
 
 CPU_BUILD, NO_GPU = Gpu(None), Gpu("12.6")
@@ -465,9 +485,9 @@ def test_the_disk_needed_grows_with_languages_and_seeds(clone, monkeypatch):
         (found,) = in_process(clone, monkeypatch, "disk")
         return float(found.found.partition("students ")[2].partition(",")[0])
 
-    assert students() == round(2 * 0.71 * 6, 1)  # five languages of CLSEAVE, one of CLTEAVE
+    assert students() == round(2 * 0.71 * 8, 1)  # five languages of CLSEAVE, one of CLTEAVE, two baselines
     (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("- 0\n", "- 0\n- 1\n"))
-    assert students() == round(2 * 0.71 * 12, 1)
+    assert students() == round(2 * 0.71 * 16, 1)
 
 
 def config(clone, url, name="config"):

@@ -24,7 +24,7 @@ def test_tables_of_one_seed(tmp_path):
     assert wide["aer"] == {"de": 0.1, "ko": 0.2}
     assert set(wide["accuracy_kind_en"]) == {"count", "object_at"}
     rows = {row["evaluation"]: row for row in table(reports, "results")}
-    assert list(rows) == ["en", "de", "ko", "clteave_de", "image_only"]  # English, languages, the rest
+    assert list(rows) == ["en", "de", "ko", "clteave_de", "image_only", "majority"]  # English, languages, the rest
     for name, row in rows.items():
         assert float(row["accuracy"]) == wide["accuracy"][name]
         gap = 100 * (wide["accuracy"][name] - wide["accuracy"]["en"])
@@ -97,7 +97,8 @@ def test_a_corpus_without_kinds_or_seen_flags(tmp_path):
     "stale",
     [
         *("metrics/seed0/nl.json", "metrics/seed1/en.json", "predictions/seed0/nl.jsonl", "metrics/align/nl.json"),
-        *("training/clseave-nl-seed0.json", "curves/clseave-nl-seed0.csv", "curves/clteave-ko-seed0.csv"),
+        *("training/clseave-nl-seed0.json", "curves/clseave-nl-seed0.csv", "curves/clteave-de-seed0.csv"),
+        *("metrics/seed0/independent_nl.json", "training/clip_score-seed0.json"),
     ],
 )
 def test_a_stale_file_stops_the_comparison(tmp_path, stale):
@@ -111,7 +112,11 @@ def test_a_stale_file_stops_the_comparison(tmp_path, stale):
 
 
 @pytest.mark.parametrize(
-    "missing", ["metrics/seed0/ko.json", "predictions/seed0/en.jsonl", "training/clseave-de-seed0.json"]
+    "missing",
+    [
+        *("metrics/seed0/ko.json", "predictions/seed0/en.jsonl", "training/clseave-de-seed0.json"),
+        *("metrics/seed0/independent_ko.json", "training/majority-seed0.json", "curves/majority-seed0.csv"),
+    ],
 )
 def test_a_missing_file_is_named(tmp_path, missing):
     reports = make(tmp_path)
@@ -220,6 +225,36 @@ def test_statistics_are_of_the_same_rows(tmp_path):
     same = {row["evaluation"]: float(row["same"]) for row in table(reports, "consistency")}
     assert same["de"] == pytest.approx(65 / 72, abs=1e-6)
     assert sum(int(row["rows"]) for row in table(reports, "reliability") if row["evaluation"] == "ko") == 72
+
+
+def test_independent_translations_stand_beside_the_pipeline_s_own(tmp_path):
+    reports = make(tmp_path)
+    compare.main(compare_arguments(tmp_path))
+    rows = {row["evaluation"]: row for row in table(reports, "independent")}
+    assert list(rows) == ["independent_en", "independent_de"]  # Korean was not run
+    assert {(row["rows"], row["images"], row["rows_shared"]) for row in rows.values()} == {("18", "3", "18")}
+    # Of 18 rows English misses 9; German misses 8, 9, 18 in the test set, here 7, 8, 9, 17.
+    assert float(rows["independent_en"]["points"]) == 0.0
+    assert float(rows["independent_en"]["accuracy"]) == pytest.approx(17 / 18, abs=1e-6)
+    assert float(rows["independent_de"]["accuracy"]) == pytest.approx(14 / 18, abs=1e-6)
+    assert float(rows["independent_de"]["points"]) == pytest.approx(100 * (14 - 16) / 18, abs=1e-4)
+    for name in ("results", "classes", "confusion", "kinds", "slices", "reliability"):
+        assert not any(row["evaluation"].startswith("independent") for row in table(reports, name)), name
+    text = (reports / "tables/independent.md").read_text(encoding="utf-8")
+    assert "| Rows that the test set has |" in text and "| German (CLSEAVE)" in text
+    wide = json.loads((reports / "metrics.json").read_text())["accuracy"]
+    assert wide["independent_de"] == pytest.approx(14 / 18, abs=1e-6) and "independent_ko" not in wide
+
+
+def test_a_run_without_independent_translations_has_no_such_table(tmp_path):
+    reports = make(tmp_path)
+    (tmp_path / "data/mini/independent/examples.jsonl").write_text("")
+    for path in reports.rglob("independent_*"):
+        content = json.loads(path.read_text()) | {"rows": 0} if path.suffix == ".json" else None
+        path.write_text("" if content is None else json.dumps(content))
+    compare.main(compare_arguments(tmp_path))
+    assert not list((reports / "tables").glob("independent*"))
+    assert len(table(reports, "results")) == 6
 
 
 def test_two_languages_are_too_few_for_a_fit(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from ruamel.yaml import YAML
+from tiny_models import clip_text
 from transformers import CLIPModel, CLIPVisionModelWithProjection
 
 from clseave.errors import UserError
@@ -38,6 +39,7 @@ def save_clip(folder, seed=0):
     torch.manual_seed(seed)
     CLIPModel._from_config(config, attn_implementation="eager").save_pretrained(folder)
     processor(32).save_pretrained(folder)
+    clip_text().save_pretrained(folder)  # hypotheses that are too long stop this stage, which is the first to see both
     return folder
 
 
@@ -66,7 +68,9 @@ class World:
         ]
         write_rows(folder / "examples" / "train.jsonl", rows)
         for split in ("dev", "test"):
-            write_rows(folder / "examples" / f"{split}.jsonl", [])
+            one = Example(split, self.ids[0], "h", "A", "neutral", split, None, True)
+            write_rows(folder / "examples" / f"{split}.jsonl", [one])
+        write_rows(folder / "independent" / "examples.jsonl", [])
         self.rows = rows
         if form != "folder":
             shutil.make_archive(str(self.photos), form, folder / "source", "photos")
@@ -88,7 +92,7 @@ class World:
         write_photos(self.folder / "images" / "photos.jsonl", describe(collection, self.ids, self.folder / "source"))
 
     def arguments(self, **changes):
-        names = ("examples", "images", "source", "checkpoints", "clip", "out")
+        names = ("examples", "independent", "images", "source", "checkpoints", "clip", "out")
         paths = {name: self.folder / name for name in names}
         paths |= {"params": self.root / "params.yaml", "profile": self.folder / "photos.yaml"} | changes
         return [str(part) for name, path in paths.items() for part in (f"--{name}", path)]

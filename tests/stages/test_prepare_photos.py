@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from clseave.errors import UserError
-from clseave.records import Translation, hypothesis_id, read_rows, read_splits
+from clseave.records import Example, Translation, hypothesis_id, read_rows, read_splits
 from clseave.stages import prepare
 
 FILES = {"train": "train.jsonl", "dev": "dev.jsonl", "test": "test.jsonl"}
@@ -25,6 +25,7 @@ READY = {
     "kind": "photos",
     "rows": {"format": "snli_ve", "files": FILES},
     "photos": "flickr30k-images",
+    "independent": "xvnli",
     "expected_counts": "none",
 }
 
@@ -56,7 +57,7 @@ class World:
         profile = yaml.load((root / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
         with open(folder / "photos.yaml", "w", encoding="utf-8") as stream:
             YAML().dump(profile | {"source": source}, stream)
-        names = ("examples", "images", "text", "source", "downloads", "problems")
+        names = ("examples", "independent", "images", "text", "source", "downloads", "problems")
         paths = {name: folder / name for name in names}
         paths |= {
             "hypotheses": folder / "en.jsonl",
@@ -79,7 +80,7 @@ class World:
         return last.removeprefix("error: ")
 
     def outputs(self):
-        names = ("examples", "images", "text")
+        names = ("examples", "independent", "images", "text")
         files = [path for name in names for path in sorted((self.folder / name).rglob("*"))]
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -155,8 +156,73 @@ def test_everything_it_leaves(world):
         "unseen_rows": 0,
     }
     assert (counts["dev"]["rows"], counts["test"]["unseen_rows"], counts["skipped"]) == (3, 4, {})
+    assert counts["independent"] == {"rows": 0, "left_out": {}}
+    assert [path.name for path in (world.folder / "independent").iterdir()] == ["examples.jsonl"]
     assert (world.folder / "text").is_dir() and not list((world.folder / "text").iterdir())
     assert not (world.folder / "problems").exists() and not (world.folder / "downloads").exists()
+
+
+def place_xvnli(source, photos):
+    """Rows on these photos in English and French, one a photo."""
+    for code in ("en", "fr"):
+        lines = [
+            json.dumps(
+                {
+                    "pairID": f"{one}.jpg#9r1n",
+                    "Flikr30kID": str(one),
+                    "gold_label": "neutral",
+                    "sentence2": f"{code} {one}",
+                }
+            )
+            for one in photos
+        ]
+        (source / "xvnli").mkdir(exist_ok=True)
+        (source / "xvnli" / f"{code}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def held(world):
+    """Splits of the examples' photos, independent photos, and counts."""
+    rows = read_splits(world.folder / "examples")
+    photos = {split: {row.image_id for row in rows if row.split == split} for split in PHOTOS}
+    independent = [row.image_id for row in read_rows(world.folder / "independent/examples.jsonl", Example)]
+    return photos, independent, json.loads((world.folder / "counts.json").read_text())
+
+
+def test_independent_rows_are_those_on_photos_of_test_or_of_no_split(world):
+    place_photos(world.source, content=CONTENT | {"55": b"of no split"})
+    place_xvnli(world.source, [3, 55, 7, 2])
+    world.run()
+    photos, independent, counts = held(world)
+    assert independent == ["55", "2"] and photos["train"] == {"3", "5", "40"}
+    assert counts["independent"] == {"rows": 2, "left_out": {"photo_of_train_or_dev": 2}}
+    assert "55" in {row["image_id"] for row in world.listed()}
+    texts = {code: read_rows(world.folder / f"independent/{code}.jsonl", Translation) for code in ("en", "fr")}
+    assert {code: [row.text for row in rows] for code, rows in texts.items()} == {
+        "en": ["en 55", "en 2"],
+        "fr": ["fr 55", "fr 2"],
+    }
+    keys = {row.hypothesis_id for row in read_rows(world.folder / "en.jsonl", Translation)}
+    assert not keys & {row.hypothesis_id for row in texts["en"]}, "no stage translates them or trains on them"
+
+
+def test_photos_of_independent_rows_can_be_held_out_of_train_and_dev(tmp_path, repo_root):
+    world = World(tmp_path, repo_root, READY | {"independent_held_out": True})
+    place_rows(world.source)
+    place_photos(world.source)
+    place_xvnli(world.source, [3, 2])
+    world.run()
+    photos, independent, counts = held(world)
+    assert photos == {"train": {"5", "40"}, "dev": {"7"}, "test": {"100", "2"}}
+    assert independent == ["3", "2"]
+    assert counts["skipped"] == {"photo_held_out": 3} and counts["train"]["rows"] == 6
+    assert counts["independent"] == {"rows": 2, "left_out": {"photo_of_train_or_dev": 0}}
+
+
+def test_a_photo_of_an_independent_row_that_is_missing_is_named(world):
+    place_photos(world.source)
+    place_xvnli(world.source, [55, 2])
+    with pytest.raises(UserError, match=r"1 photos are missing \(6 found\), the first 55;"):
+        world.run()
 
 
 def test_the_bytes_are_the_same_again_and_hold_no_path(world):
@@ -164,7 +230,7 @@ def test_the_bytes_are_the_same_again_and_hold_no_path(world):
     world.run()
     before = world.outputs()
     world.run()
-    assert world.outputs() == before and len(before) == 6
+    assert world.outputs() == before and len(before) == 7
     assert not [name for name in before if str(world.folder).encode() in (world.folder / name).read_bytes()]
 
 

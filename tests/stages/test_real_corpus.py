@@ -1,11 +1,13 @@
 """Real photos and sentence pairs through every stage of the pipeline: small models by default, full-size ones slow."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
-from real_world import build, pairs, run, run_all, save_models
+from real_world import build, pairs, run, run_all, save_models, xvnli
 
+from clseave.labels import LABELS
 from clseave.records import Alignment, Example, Prediction, Translation, hypothesis_id, read_rows, read_vectors
 
 pytestmark = pytest.mark.needs_data
@@ -15,6 +17,7 @@ SMALL = {
     "encode_batch": 64,
     "align_words": {"layer": 1},
     "clip_ve": {"epochs": 2, "text_lr": 1e-3, "head_lr": 1e-3},
+    "mbert_ve": {"epochs": 1},
     "autoencoder": {"epochs": 1},
     "clteave": {"epochs": 1},
     "clseave": {"epochs": 3, "stop_after": 2},
@@ -72,13 +75,28 @@ def test_japanese_is_cut_into_words(world):
     assert min(len(row.target_words) for row in rows) > 2
 
 
+def judged(world, name):
+    return [row.pair_id for row in read_rows(world / f"reports/real/predictions/seed0/{name}.jsonl", Prediction)]
+
+
 def test_every_evaluation_judged_every_test_pair(world, test_data):
-    golden = {row["pairID"]: row["gold_label"] for row in pairs(test_data, "test")}
-    found = sorted((world / "reports/real/predictions/seed0").glob("*.jsonl"))
+    found = {path.stem for path in (world / "reports/real/predictions/seed0").glob("*.jsonl")}
     evaluations = json.loads((world / "params.yaml").read_text())["evaluations"]
-    assert {path.stem for path in found} == {*LANGUAGES, *(entry["name"] for entry in evaluations)}
-    for path in found:
-        assert {row.pair_id: row.gold for row in read_rows(path, Prediction)} == golden
+    independent = {f"independent_{code}" for code in ("en", *LANGUAGES)}
+    assert found == {*LANGUAGES, *independent, *(entry["name"] for entry in evaluations)}
+    for name in found - independent:
+        assert judged(world, name) == [row["pairID"] for row in pairs(test_data, "test")], name
+
+
+def test_xvnli_is_judged_in_english_alone_where_no_language_is_its_own(world, test_data):
+    seen = {row["Flickr30K_ID"] for split in ("train", "dev") for row in pairs(test_data, split)}
+    photos = {path.stem for path in (test_data / "snli_ve_real/flickr30k_images").iterdir()} - seen
+    rows = [row["pairID"] for row in xvnli(test_data, "en") if row["Flikr30kID"] in photos and row["gold_label"] != "-"]
+    assert judged(world, "independent_en") == rows and len(rows) == 15
+    assert judged(world, "independent_de") == judged(world, "independent_ja") == []
+    with open(world / "reports/real/tables/independent.csv") as lines:
+        (english,) = csv.DictReader(lines)
+    assert (english["evaluation"], english["rows"]) == ("independent_en", "15")
 
 
 def test_the_schedule_of_three_epochs_was_stopped_after_two_and_the_last_was_kept(world):
@@ -103,6 +121,32 @@ def test_the_stages_need_no_photo_once_vectors_are_made(world, tmp_path):
         assert (world / "reports/real/predictions/seed0/de.jsonl").read_bytes() == before
     finally:
         (world / "data/real/source/elsewhere").rename(photos)
+
+
+@pytest.mark.slow
+def test_the_languages_of_xvnli_are_judged_on_translations_by_people(tmp_path, test_data):
+    """All stages, with `languages: [fr, es, ru, ar]` in params.yaml."""
+    build(tmp_path, test_data, ("fr", "es", "ru", "ar"), ROWS, SMALL)
+    save_models(tmp_path, test_data, ("fr", "es", "ru", "ar"), full_size=False)
+    run_all(tmp_path, ("fr", "es", "ru", "ar"))
+    with open(tmp_path / "reports/real/tables/independent.csv") as lines:
+        found = {row["evaluation"]: row for row in csv.DictReader(lines)}
+    assert set(found) == {f"independent_{code}" for code in ("en", "fr", "es", "ru", "ar")}
+    rows = judged(tmp_path, "independent_en")
+    gold = {row["pairID"]: row["gold_label"] for row in xvnli(test_data, "en")}
+    for name, row in found.items():
+        predictions = read_rows(tmp_path / f"reports/real/predictions/seed0/{name}.jsonl", Prediction)
+        assert [one.pair_id for one in predictions] == rows
+        right = [LABELS[int(np.argmax(one.logits))] == gold[one.pair_id] for one in predictions]
+        assert float(row["accuracy"]) == pytest.approx(np.mean(right), abs=1e-6) and row["rows"] == "15"
+        assert 0 < int(row["rows_shared"]) <= 15
+    table = (tmp_path / "reports/real/tables/independent.md").read_text()
+    assert all(name in table for name in ("English", "French", "Spanish", "Russian", "Arabic"))
+    results = (tmp_path / "reports/real/results.md").read_text()
+    assert all(f"French ({name})" in results for name in ("CLSEAVE", "CLTEAVE", "translate-test", "translate-train"))
+    texts = read_rows(tmp_path / "data/real/independent/ar.jsonl", Translation)
+    people = {row["pairID"]: row["sentence2"] for row in xvnli(test_data, "ar")}
+    assert [one.text for one in texts] == [people[key] for key in rows]
 
 
 @pytest.mark.slow

@@ -189,5 +189,5 @@ def test_it_is_a_command_of_run_py(files, repo_root):
     assert (done.returncode, done.stderr, json.loads(done.stdout)) == (0, "", SCORES | SIZES)
     done = run("score_alignment", *options(files, found="nothing", gold="gold"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {files}/nothing: cannot be read: No such file or directory\n"
+    assert done.stderr == f"error: {files}/nothing does not exist: name a file that is there\n"
     assert re.search(r"commands: .*\bscore_alignment\b", run("--help").stdout)

@@ -10,7 +10,7 @@ from browser import Page, chromium
 from made_reports import REPO, compare_arguments, report_arguments
 
 from clseave import metrics
-from clseave.records import Prediction, read_rows
+from clseave.records import Example, Prediction, read_rows
 from clseave.stages import compare, report
 
 FIXTURE = REPO / "tests/fixtures/thesis"
@@ -39,9 +39,19 @@ def rows(root, name):
     "path", sorted((FIXTURE / "reports/thesis/metrics/seed0").glob("*.json")), ids=lambda p: p.stem
 )
 def test_the_fixture_holds_what_evaluate_would_write(path):
-    found = read_rows(FIXTURE / "reports/thesis/predictions/seed0" / f"{path.stem}.jsonl", Prediction)
-    columns = ([getattr(row, key) for row in found] for key in ("gold", "logits", "kind", "seen", "image_id"))
-    assert json.loads(path.read_text(encoding="utf-8")) == metrics.summary(*columns, name=path.stem, seed=0)
+    logits = {
+        row.pair_id: row.logits
+        for row in read_rows(FIXTURE / "reports/thesis/predictions/seed0" / f"{path.stem}.jsonl", Prediction)
+    }
+    found = json.loads(path.read_text(encoding="utf-8"))
+    about = {key: found[key] for key in ("name", "seed", "set", "language", "kernels")}
+    examples = FIXTURE / "data/thesis" / ("examples/test" if about["set"] == "test" else "independent/examples")
+    rows = [row for row in read_rows(examples.with_suffix(".jsonl"), Example) if row.pair_id in logits]
+    assert [row.pair_id for row in rows] == list(logits)
+    label, kind, seen, image = ([getattr(row, key) for row in rows] for key in ("label", "kind", "seen", "image_id"))
+    scores = [logits[row.pair_id] for row in rows]
+    wanted = metrics.summary(label, scores, kind, seen, image, name=path.stem, seed=0) if rows else {"rows": 0}
+    assert found == wanted | about
 
 
 def test_values_are_judged_and_what_is_missing_was_not_run(rendered):
@@ -62,6 +72,15 @@ def test_tables_hold_our_languages_and_those_of_the_thesis(rendered):
     assert float(errors["de"]["dev_mse_sum"]) == pytest.approx(0.94 * 7.91, abs=1e-3)  # in the unit of the thesis
     distances = {(row["distance"], row["language"]): row for row in rows(rendered, "table_1_1")}
     assert distances["syntactic", "fr"]["published"] == "" != distances["syntactic", "fr"]["recomputed"]
+
+
+def test_independent_translations_are_compared_on_the_rows_that_the_test_set_has(rendered):
+    table = {row["evaluation"]: row for row in rows(rendered, "independent")}
+    assert list(table) == ["independent_en", "independent_fr"]
+    assert (table["independent_fr"]["rows"], table["independent_fr"]["rows_shared"]) == ("12", "6")
+    assert float(table["independent_en"]["points"]) == 0.0
+    assert float(table["independent_fr"]["points"]) == pytest.approx(-100 / 6, abs=1e-4)  # one of the six, by hand
+    assert "translate_test" not in {row["evaluation"] for row in rows(rendered, "results")}
 
 
 def test_the_page_says_why_something_is_missing(rendered):

@@ -44,11 +44,14 @@ from clseave.stages import (
     embed_english,
     encode_images,
     evaluate,
+    finetune_baseline,
     finetune_clip_ve,
     prepare,
     translate,
+    translate_back,
 )
 from clseave.student import Student
+from clseave.teacher import TextTower
 
 ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"layers": 1, "width": 16, "heads": 2}
@@ -59,11 +62,18 @@ CHANGES = {
         "mbert": {"tower": TOWER | {"layers": 2, "width": 20}, "vocabulary": 900, "steps": 100, "batch_size": 4},
     },
     "clip_ve": {"batch_size": 32, "epochs": 6, "patience": 3, "hidden": 8},
+    "mbert_ve": {"text_lr": 2e-3, "head_lr": 1e-2, "batch_size": 32, "epochs": 6, "patience": 6, "hidden": 8},
     "autoencoder": {"epochs": 2},
     "clteave": {"epochs": 2},
     "clseave": {"epochs": 3, "patience": 3, "dropout": 0.1},
 }
 LANGUAGES = ("de", "ja")
+BASELINES = {  # kind, hypotheses
+    "majority": ("majority", "english"),
+    "clip_score": ("clip_score", "english"),
+    "zero_shot": ("mbert", "english"),
+    "translate_train": ("mbert", "translated"),
+}
 
 
 def merged(old, changes):
@@ -90,6 +100,11 @@ def hashes(folder):
     return {name: digest for name, (digest, _) in contents(folder).items()}
 
 
+def weights_and_settings(folder):
+    """The model without its card, which names what it was made from."""
+    return {name: digest for name, digest in hashes(folder).items() if name != "README.md"}
+
+
 class World:
     """A folder with the parameters, and the arguments of each stage in it."""
 
@@ -106,6 +121,7 @@ class World:
             arguments(
                 **self.common,
                 examples=out / "examples",
+                independent=out / "independent",
                 hypotheses=out / "hypotheses" / "en.jsonl",
                 images=out / "images",
                 text=out / "pretraining",
@@ -124,6 +140,7 @@ class World:
                 text=self / "data/pretraining",
                 out=self / out / name,
                 curve=self / out / f"{name}.csv",
+                checkpoints=self / "unfinished",
             )
         )
 
@@ -132,6 +149,7 @@ class World:
             arguments(
                 **self.common,
                 examples=self / "data/examples",
+                independent=self / "data/independent",
                 images=self / "data/images",
                 source=self / "data/source",
                 checkpoints=self / "checkpoints",
@@ -152,6 +170,19 @@ class World:
             )
         )
 
+    def translate_back(self):
+        translate_back.main(
+            arguments(
+                **self.common,
+                language="de",
+                examples=self / "data/examples",
+                translations=self / "data/hypotheses/de.jsonl",
+                source=self / "data/source",
+                store=self / "translations",
+                out=self / "data/back/de.jsonl",
+            )
+        )
+
     def align(self, language, out="data/alignments"):
         align_words.main(
             arguments(
@@ -161,6 +192,7 @@ class World:
                 translations=self / f"data/hypotheses/{language}.jsonl",
                 out=self / out / f"{language}.jsonl",
                 metrics=self / f"{out}-{language}.json",
+                checkpoints=self / "unfinished",
             )
         )
 
@@ -175,10 +207,26 @@ class World:
                 images=self / "data/image_vectors",
                 clip=self / "models/clip",
                 out=out,
+                checkpoints=self / "unfinished",
                 curve=f"{out}.csv",
                 metrics=f"{out}.json",
             )
         )
+
+    def baseline(self, name, seed=0, out=None, **changes):
+        kind, hypotheses = BASELINES[name]
+        out = self / (out or f"models/{name}")
+        values = {
+            "examples": self / "data/examples",
+            "english": self / "data/hypotheses/en.jsonl",
+            "translated": self / "data/hypotheses/de.jsonl",
+            "images": self / "data/image_vectors",
+            "clip": self / "models/clip",
+            "mbert": self / "models/mbert",
+            "checkpoints": self / "unfinished",
+        } | changes
+        files = {"out": out, "curve": f"{out}.csv", "metrics": f"{out}.json"}
+        finetune_baseline.main(arguments(**self.common, **values, **files, kind=kind, hypotheses=hypotheses, seed=seed))
 
     def embed(self, out="data/teacher_vectors"):
         embed_english.main(
@@ -187,6 +235,7 @@ class World:
                 hypotheses=self / "data/hypotheses/en.jsonl",
                 teacher=self / "models/clip_ve",
                 out=self / out,
+                checkpoints=self / "unfinished",
             )
         )
 
@@ -201,6 +250,7 @@ class World:
                 mbert=self / "models/mbert",
                 clip=self / "models/clip",
                 out=self / out,
+                checkpoints=self / "unfinished",
                 curve=self / f"{out}.csv",
             )
         )
@@ -217,6 +267,7 @@ class World:
                 mbert=self / "models/mbert",
                 autoencoder=self / "models/autoencoder",
                 out=self / out,
+                checkpoints=self / "unfinished",
                 curve=self / f"{out}.csv",
             )
         )
@@ -228,17 +279,30 @@ class World:
             "targets": self / "data/teacher_vectors",
             "translations": self / f"data/hypotheses/{language}.jsonl",
             "mbert": self / "models/mbert",
+            "checkpoints": self / "unfinished",
         } | changes
         clseave.main(
             arguments(**values, seed=seed, out=self / out, curve=self / f"{out}.csv", metrics=self / f"{out}.json")
         )
 
     def evaluation(
-        self, out, *, encoder="clip_ve", head="clip_ve", language="en", split="test", assembly="direct", **changes
+        self,
+        out,
+        *,
+        encoder="clip_ve",
+        head="clip_ve",
+        hypotheses="english",
+        language="de",
+        split="test",
+        assembly="direct",
+        **changes,
     ):
         values = {
             "examples": self / "data/examples",
-            "hypotheses": self / f"data/hypotheses/{language}.jsonl",
+            "independent": self / "data/independent",
+            "english": self / "data/hypotheses/en.jsonl",
+            "translated": self / f"data/hypotheses/{language}.jsonl",
+            "back": self / f"data/back/{language}.jsonl",
             "images": self / "data/image_vectors",
         } | changes
         return arguments(
@@ -246,7 +310,8 @@ class World:
             **values,
             name="name",
             seed=0,
-            split=split,
+            set=split,
+            hypotheses=hypotheses,
             assembly=assembly,
             encoder=self / "models" / encoder,
             head=self / "models" / head,
@@ -284,8 +349,11 @@ def world(backbone_world):
     for language in LANGUAGES:
         made.translate(language)
         made.align(language)
+    made.translate_back()
     for model in ("clip_ve", "hypothesis_only", "image_only"):
         made.finetune(model)
+    for name in BASELINES:
+        made.baseline(name)
     made.embed()
     made.autoencoder()
     made.clteave()
@@ -354,7 +422,7 @@ def test_pretraining_texts_hold_no_sentence_of_dev_and_test_alone(backbone_world
 def test_the_corpus_has_the_same_bytes_again(backbone_world):
     backbone_world.prepare("again")
     again = hashes(backbone_world / "again")
-    assert len(again) == 3 + 1 + 1 + 6 + 1
+    assert len(again) == 3 + 1 + 1 + 6 + 1 + 7  # the last: independent examples, and their texts in six languages
     assert again == {name: value for name, value in hashes(backbone_world / "data").items() if name in again}
 
 
@@ -407,7 +475,7 @@ def test_one_translation_and_one_alignment_per_hypothesis(world, language):
         assert link.pairs == sorted(link.pairs)
         assert all(0 <= i < len(link.source_words) and 0 <= j < len(link.target_words) for i, j in link.pairs)
     metrics = json.loads((world / f"data/alignments-{language}.json").read_text())
-    assert set(metrics) == {"aer", "precision", "recall", "aer_diagonal", "sentences"}
+    assert set(metrics) == {"aer", "precision", "recall", "aer_diagonal", "sentences", "seed"}
     assert metrics["sentences"] == len(ids) and all(0 <= metrics[key] <= 1 for key in ("aer", "aer_diagonal"))
 
 
@@ -417,11 +485,13 @@ def curve(path):
 
 
 def control(model):
-    """Encoder and head; the image-only control has no text tower of its own."""
-    return {"encoder": "clip_ve" if model == "image_only" else model, "head": model}
+    """Encoder, head and hypotheses; the image-only control and the majority have no text tower of their own."""
+    _, hypotheses = BASELINES.get(model, (None, "english"))
+    encoder = "clip_ve" if model in ("image_only", "majority") else model
+    return {"encoder": encoder, "head": model, "hypotheses": hypotheses}
 
 
-@pytest.mark.parametrize("model", ["clip_ve", "hypothesis_only", "image_only"])
+@pytest.mark.parametrize("model", ["clip_ve", "hypothesis_only", "image_only", *BASELINES])
 def test_the_kept_epoch_is_the_best_one_and_evaluation_finds_its_accuracy_again(world, model, tmp_path):
     rows, metrics = curve(world / f"models/{model}.csv"), json.loads((world / f"models/{model}.json").read_text())
     assert {"seed", "epoch", "epochs_run", "dev_loss", "dev_accuracy", "train_loss"} <= set(metrics)
@@ -489,17 +559,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world
         one, other = hashes(world / f"seed0/{name}"), hashes(world / f"seed1/{name}")
         weights = [file for file in one if file.endswith(".safetensors")]
         assert set(one) == set(other) and weights and all(one[file] != other[file] for file in weights), name
-        assert all(one[file] == other[file] for file in one if file not in weights)
+        assert all(one[file] == other[file] for file in one if file not in [*weights, "README.md"])
 
 
 EVALUATIONS = {
     "en": {},
-    "de": {"encoder": "clseave", "language": "de"},
+    "de": {"encoder": "clseave", "hypotheses": "translated"},
     **{
-        assembly: {"encoder": "clteave", "language": "de", "assembly": assembly}
+        assembly: {"encoder": "clteave", "hypotheses": "translated", "assembly": assembly}
         for assembly in ("direct", "padded", "decoder")
     },
-    **{model: control(model) for model in ("hypothesis_only", "image_only")},
+    **{model: control(model) for model in ("hypothesis_only", "image_only", *BASELINES)},
+    "translate_test": {"hypotheses": "back_translated"},
+    "zero_shot_de": control("zero_shot") | {"hypotheses": "translated"},
 }
 
 
@@ -511,23 +583,19 @@ def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, n
     assert contents(world / "models") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.jsonl"]
     for example, row in zip(examples, rows, strict=True):
-        assert (row.pair_id, row.image_id, row.hypothesis_id, row.gold, row.kind, row.seen) == (
-            example.pair_id,
-            example.image_id,
-            example.hypothesis_id,
-            example.label,
-            example.kind,
-            example.seen,
-        )
+        assert row.pair_id == example.pair_id
         assert len(row.logits) == 3 and all(round(value, 4) == value for value in row.logits)
     right = [
-        row.logits.index(max(row.logits)) == ["contradiction", "neutral", "entailment"].index(row.gold) for row in rows
+        row.logits.index(max(row.logits)) == ["contradiction", "neutral", "entailment"].index(example.label)
+        for row, example in zip(rows, examples, strict=True)
     ]
     assert metrics["accuracy"] == pytest.approx(sum(right) / len(right), abs=1e-6)
     assert (metrics["rows"], metrics["name"], metrics["seed"]) == (len(rows), "name", 0)
+    language = "en" if EVALUATIONS[name].get("hypotheses", "english") == "english" else "de"
+    assert (metrics["set"], metrics["language"], metrics["kernels"]) == ("test", language, "deterministic")
 
 
-@pytest.mark.parametrize("name", ["de", "decoder"])
+@pytest.mark.parametrize("name", ["de", "decoder", "clip_score", "translate_train"])
 def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
     world.evaluate(tmp_path / "here", **EVALUATIONS[name])
     command = [
@@ -560,11 +628,19 @@ def other_inputs(world):
         world / "other/en.jsonl",
         [Translation(**asdict(row) | {"text": text}) for row, text in zip(rows, texts, strict=True)],
     )
-    return {"image": {"images": world / "other/images"}, "text": {"hypotheses": world / "other/en.jsonl"}}
+    return {"image": {"images": world / "other/images"}, "text": {"english": world / "other/en.jsonl"}}
 
 
 @pytest.mark.parametrize(
-    ("model", "sees"), [("clip_ve", {"image", "text"}), ("hypothesis_only", {"text"}), ("image_only", {"image"})]
+    ("model", "sees"),
+    [
+        ("clip_ve", {"image", "text"}),
+        ("hypothesis_only", {"text"}),
+        ("image_only", {"image"}),
+        ("zero_shot", {"image", "text"}),
+        ("clip_score", {"image", "text"}),
+        ("majority", set()),
+    ],
 )
 def test_a_control_is_blind_to_the_other_input(world, other_inputs, tmp_path, model, sees):
     def logits(**changes):
@@ -575,11 +651,12 @@ def test_a_control_is_blind_to_the_other_input(world, other_inputs, tmp_path, mo
 
 
 def test_predictions_of_a_control_differ_by_what_it_sees_alone(world, tmp_path):
+    examples = read_splits(world / "data/examples", ["test"])
     for model, key in (("hypothesis_only", "hypothesis_id"), ("image_only", "image_id")):
         rows, _ = world.evaluate(tmp_path / model, **control(model))
         said = {}
-        for row in rows:
-            assert said.setdefault(getattr(row, key), row.logits) == row.logits
+        for row, example in zip(rows, examples, strict=True):
+            assert said.setdefault(getattr(example, key), row.logits) == row.logits
         assert len(set(map(tuple, said.values()))) > 1
 
 
@@ -588,6 +665,7 @@ def test_training_a_control_never_uses_the_other_input(world, other_inputs, tmp_
         **world.common,
         "seed": 0,
         "clip": world / "models/clip",
+        "checkpoints": tmp_path / "unfinished",
         "curve": tmp_path / "c.csv",
         "metrics": tmp_path / "m.json",
     }
@@ -600,7 +678,7 @@ def test_training_a_control_never_uses_the_other_input(world, other_inputs, tmp_
             out=tmp_path / "hypothesis_only",
         )
     )
-    assert hashes(tmp_path / "hypothesis_only") == hashes(world / "models/hypothesis_only")
+    assert weights_and_settings(tmp_path / "hypothesis_only") == weights_and_settings(world / "models/hypothesis_only")
     # One text for all: the image-only control learns the same. Batches are drawn by length and hypothesis: keep those.
     rows = read_splits(world / "data/examples")
     texts = {row.hypothesis_id: row.hypothesis for row in rows}
@@ -623,8 +701,39 @@ def test_training_a_control_never_uses_the_other_input(world, other_inputs, tmp_
             out=tmp_path / "image_only",
         )
     )
-    assert hashes(tmp_path / "image_only") == hashes(world / "models/image_only")
+    assert weights_and_settings(tmp_path / "image_only") == weights_and_settings(world / "models/image_only")
     assert not (world / "models/image_only/model.safetensors").exists()  # its tower never ran
+
+
+def test_teacher_vectors_are_made_in_parts_and_a_killed_run_goes_on(world, tmp_path, monkeypatch):
+    profile = json.loads((world / "profiles/small.yaml").read_text()) | {"encode_batch": 16}
+    (tmp_path / "small.yaml").write_text(json.dumps(profile))
+    values = {
+        "params": world / "params.yaml",
+        "profile": tmp_path / "small.yaml",
+        "hypotheses": world / "data/hypotheses/en.jsonl",
+        "teacher": world / "models/clip_ve",
+        "checkpoints": tmp_path / "unfinished",
+    }
+    embed_english.main(arguments(**values, out=tmp_path / "whole"))
+    monkeypatch.setattr(embed_english, "PIECE", 2)
+    made, inner = [], embed_english.embed_texts
+
+    def cut_short(tower, texts, batch):
+        made.append(len(texts))
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return inner(tower, texts, batch)
+
+    monkeypatch.setattr(embed_english, "embed_texts", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        embed_english.main(arguments(**values, out=tmp_path / "parts"))
+    assert not (tmp_path / "parts").exists() and len(list((tmp_path / "unfinished").glob("*.pt"))) == 2
+    embed_english.main(arguments(**values, out=tmp_path / "parts"))
+    count = len(read_rows(world / "data/hypotheses/en.jsonl", Translation))
+    assert count > 96 and made[:3] == [32, 32, 32] and sum(made) == count + 32, "two parts were done before"
+    assert hashes(tmp_path / "parts") == hashes(tmp_path / "whole")
+    assert not (tmp_path / "unfinished").exists()
 
 
 def test_the_learning_rate_reaches_the_student(world, tmp_path):
@@ -663,6 +772,138 @@ def test_a_file_left_by_an_earlier_run_stops_the_autoencoder(world, folder):
     assert not (world / "stale").exists()
 
 
+def test_the_independent_examples_are_judged_in_their_own_words(world, tmp_path):
+    examples = read_rows(world / "data/independent/examples.jsonl", Example)
+    assert 0 < len({row.image_id for row in examples}) == 5
+    for name, values, language in (
+        ("en", {}, "en"),
+        ("de", {"encoder": "clseave", "hypotheses": "translated"}, "de"),
+        ("ja", {"encoder": "clseave", "hypotheses": "translated", "language": "ja"}, "ja"),
+    ):
+        rows, metrics = world.evaluate(tmp_path / name, split="independent", **values)
+        assert [row.pair_id for row in rows] == [row.pair_id for row in examples]
+        assert (metrics["rows"], metrics["set"], metrics["language"]) == (len(rows), "independent", language)
+        plain, _ = world.evaluate(tmp_path / f"{name}_test", **values)
+        before = {row.pair_id: row.logits for row in plain}
+        assert any(row.logits != before[row.pair_id] for row in rows), "the pipeline's own words were judged"
+        texts = {
+            one.hypothesis_id: one.text for one in read_rows(world / f"data/independent/{language}.jsonl", Translation)
+        }
+        own = read_rows(world / f"data/hypotheses/{language}.jsonl", Translation)
+        assert not [one for one in own if texts.get(one.hypothesis_id) == one.text]
+
+
+def test_the_test_hypotheses_are_translated_back_and_judged_in_english(world, tmp_path):
+    examples = read_splits(world / "data/examples", ["test"])
+    back = read_rows(world / "data/back/de.jsonl", Translation)
+    german = {row.hypothesis_id: row.text for row in read_rows(world / "data/hypotheses/de.jsonl", Translation)}
+    assert [row.hypothesis_id for row in back] == list(dict.fromkeys(row.hypothesis_id for row in examples))
+    assert all((row.source, row.target) == (german[row.hypothesis_id], "en") for row in back)
+    assert all(row.text == gold.back(row.source, "de") for row in back)
+    rows, _ = world.evaluate(tmp_path / "back", hypotheses="back_translated")
+    as_english, _ = world.evaluate(tmp_path / "english", english=world / "data/back/de.jsonl")
+    assert [row.logits for row in rows] == [row.logits for row in as_english]
+    plain, _ = world.evaluate(tmp_path / "plain")
+    assert [row.logits for row in rows] != [row.logits for row in plain]
+
+
+@pytest.mark.parametrize("how", ["no such language", "no such examples", "no translation back"])
+def test_what_the_corpus_does_not_have_is_not_run(world, tmp_path, how):
+    if how == "no such language":
+        values = {"split": "independent", "hypotheses": "translated", "translated": tmp_path / "fr.jsonl"}
+    elif how == "no such examples":
+        for name in ("examples", "en"):
+            write_rows(tmp_path / f"independent/{name}.jsonl", [])
+        values = {"split": "independent", "independent": tmp_path / "independent"}
+    else:
+        write_rows(tmp_path / "de.jsonl", [])
+        values = {"hypotheses": "back_translated", "back": tmp_path / "de.jsonl"}
+    rows, metrics = world.evaluate(tmp_path / "out", **values)
+    assert rows == [] and metrics["rows"] == 0
+    assert set(metrics) == {"name", "seed", "set", "language", "kernels", "rows"}
+
+
+def test_hypotheses_of_the_test_set_that_are_not_there_are_no_choice(world, tmp_path):
+    with pytest.raises(UserError, match=r"nl\.jsonl"):
+        world.evaluate(tmp_path / "out", hypotheses="translated", translated=tmp_path / "nl.jsonl")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_majority_is_the_shares_of_the_labels(world, tmp_path):
+    assert sorted(path.name for path in (world / "models/majority").iterdir()) == ["README.md", "head.json"]
+    head = json.loads((world / "models/majority/head.json").read_text())
+    assert (head["thresholds"], head["inputs"]) == ([], "clip_ve")
+    assert np.exp(head["log_shares"][0]) == pytest.approx([1 / 3] * 3, abs=1e-6)  # the miniature is balanced
+    rows, metrics = world.evaluate(tmp_path / "majority", **control("majority"))
+    assert metrics["accuracy"] == pytest.approx(1 / 3, abs=1e-6) and metrics["constant"] == LABELS[0]
+    assert metrics["loss"] == pytest.approx(np.log(3), abs=1e-4) and len({tuple(row.logits) for row in rows}) == 1
+
+
+def test_clip_score_compares_the_vectors_of_clip_before_fine_tuning(world):
+    rows = read_splits(world / "data/examples", ["train"])
+    index, vectors = read_vectors(world / "data/image_vectors")
+    texts = embed_texts(TextTower.load(world / "models/clip").eval(), [row.hypothesis for row in rows], 64)
+    images = torch.from_numpy(vectors[[index[row.image_id] for row in rows]])
+    scores = functional.cosine_similarity(texts, images).numpy()
+    labels = np.array([LABELS.index(row.label) for row in rows])
+    head = json.loads((world / "models/clip_score/head.json").read_text())
+    low, high = head["thresholds"]
+    said = np.searchsorted([low, high], scores)
+    assert [[np.mean(labels[said == part] == label) for label in range(3)] for part in range(3)] == pytest.approx(
+        np.exp(head["log_shares"]), abs=0.1
+    )  # but for the one that is added to each count
+    figures = json.loads((world / "models/clip_score.json").read_text())
+    logits = np.array(head["log_shares"])[said]
+    assert figures["train_accuracy"] == pytest.approx(np.mean(logits.argmax(1) == labels), abs=2e-3)
+    assert (figures["epoch"], figures["epochs_run"]) == (1, 1) and len(curve(world / "models/clip_score.csv")) == 1
+    weights = load_file(world / "models/clip_score/model.safetensors")
+    before = load_file(world / "models/clip/model.safetensors")
+    assert weights and all(torch.equal(value, before[key]) for key, value in weights.items())
+
+
+def test_the_trained_baselines_are_mbert_on_labels_in_one_language(world, tmp_path):
+    for name in ("zero_shot", "translate_train"):
+        losses = [row["train_loss"] for row in curve(world / f"models/{name}.csv")]
+        assert losses[-1] < losses[0]
+        before, after = (load_file(world / f"models/{folder}/model.safetensors") for folder in ("mbert", name))
+        named = {key.removeprefix("bert."): value for key, value in before.items()}
+        assert sum(not torch.equal(value, named[key]) for key, value in after.items()) > 0.9 * len(after)
+    assert hashes(world / "models/zero_shot") != hashes(world / "models/translate_train")
+    rows = read_rows(world / "data/hypotheses/de.jsonl", Translation)
+    write_rows(tmp_path / "en.jsonl", rows)  # English hypotheses that are German: the same training
+    world.baseline("zero_shot", out="swapped/zero_shot", english=tmp_path / "en.jsonl")
+    for file in ("model.safetensors", "projection.safetensors", "head.safetensors"):
+        wanted = (world / "models/translate_train" / file).read_bytes()
+        assert (world / "swapped/zero_shot" / file).read_bytes() == wanted
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_has_the_same_bytes_again(world, name):
+    world.baseline(name, out=f"again/{name}")
+    assert hashes(world / f"again/{name}") == hashes(world / f"models/{name}")
+    for suffix in ("csv", "json"):
+        assert (world / f"again/{name}.{suffix}").read_bytes() == (world / f"models/{name}.{suffix}").read_bytes()
+    assert not (world / "unfinished").exists()
+
+
+def test_a_baseline_keeps_checkpoints_where_it_is_told_and_goes_on_from_them(world, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Student, "save", lambda self, folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.baseline("translate_train", out="cut/translate_train", checkpoints=tmp_path / "kept")
+    assert list((tmp_path / "kept").glob("*.pt")) and not (world / "cut/translate_train").exists()
+    world.baseline("translate_train", out="cut/translate_train", checkpoints=tmp_path / "kept")
+    assert hashes(world / "cut/translate_train") == hashes(world / "models/translate_train")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_baseline_names_a_translation_that_is_missing(world, tmp_path):
+    without_row(world / "data/hypotheses/de.jsonl", tmp_path / "de.jsonl", Translation, 0)
+    with pytest.raises(UserError, match="no translation for id"):
+        world.baseline("translate_train", out="missing/translate_train", translated=tmp_path / "de.jsonl")
+    assert not (world / "missing").exists()
+
+
 def without_row(source, target, kind, number):
     rows = read_rows(source, kind)
     write_rows(target, rows[:number] + rows[number + 1 :])
@@ -680,7 +921,7 @@ def test_a_hypothesis_that_is_missing_is_the_users_error_of_an_evaluation(world,
     rows = read_rows(world / "data/hypotheses/en.jsonl", Translation)
     write_rows(tmp_path / "en.jsonl", [row for row in rows if row.hypothesis_id != wanted])
     with pytest.raises(UserError, match=wanted):
-        world.evaluate(tmp_path / "out", hypotheses=tmp_path / "en.jsonl")
+        world.evaluate(tmp_path / "out", english=tmp_path / "en.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
 
 
@@ -707,12 +948,12 @@ def softmax(logits):
 
 
 def test_predict_says_what_the_evaluation_says(world, tmp_path, capsys):
-    predictions, _ = world.evaluate(tmp_path / "de", encoder="clseave", language="de")
-    row = predictions[0]
-    _, picture = next(read_archive(world / "data/images/archive.zip", [row.image_id]))
+    predictions, _ = world.evaluate(tmp_path / "de", encoder="clseave", hypotheses="translated")
+    row, example = predictions[0], read_splits(world / "data/examples", ["test"])[0]
+    _, picture = next(read_archive(world / "data/images/archive.zip", [example.image_id]))
     picture.save(tmp_path / "photo.png")
     texts = {one.hypothesis_id: one.text for one in read_rows(world / "data/hypotheses/de.jsonl", Translation)}
-    common = arguments(model=world / "models/clseave", image=tmp_path / "photo.png", text=texts[row.hypothesis_id])
+    common = arguments(model=world / "models/clseave", image=tmp_path / "photo.png", text=texts[example.hypothesis_id])
     folders = arguments(head=world / "models/clip_ve", clip=world / "models/clip")
     predict.main([*common, *folders, "--format", "json"])
     (found,) = json.loads(capsys.readouterr().out)
@@ -726,7 +967,7 @@ def test_predict_says_what_the_evaluation_says(world, tmp_path, capsys):
     [
         ({"model": "nowhere"}, "no such folder"),
         ({"image": "params.yaml"}, "no image that can be read"),
-        ({"image": "absent.png"}, "cannot be read: No such file"),
+        ({"image": "absent.png"}, "absent.png does not exist"),
         ({"text": " "}, "a blank text"),
     ],
 )

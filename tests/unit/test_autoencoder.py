@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import NARROW, SENTENCES, WIDE, bert, bert_text, tower
+from tiny_models import NARROW, SENTENCES, WIDE, bert, bert_config, bert_text, tower
 from torch import nn
 
 from clseave.autoencoder import Autoencoder, TokenStudent
@@ -35,6 +35,8 @@ def test_encoder_and_decoder_by_hand():
 
 class FakeBert(nn.Module):
     """Gives fixed token states."""
+
+    config = bert_config()
 
     def forward(self, input_ids, attention_mask):
         states = torch.full((2, 4, 3), 99.0)

@@ -5,22 +5,25 @@ import pytest
 
 from clseave import diagnostics, statistics_tables, verdicts
 from clseave.labels import LABELS
-from clseave.records import Prediction
+from clseave.records import Example, Prediction
 
 GOLD = (0, 1, 2, 0, 1, 2)
 ANSWERS = {"en": (0, 1, 2, 0, 1, 2), "de": (0, 1, 2, 0, 1, 1), "image_only": (1, 1, 1, 1, 1, 1)}
 
 
 def outcome(name, answers=None, *, first=0, seeds=1):
+    answers = answers or ANSWERS[name]
+    ids = [f"p{first + number}" for number in range(len(answers))]
+    examples = {
+        key: Example(key, f"i{number // 2}", f"h{number % 2}", "x", LABELS[GOLD[number]], "test", None, None)
+        for number, key in enumerate(ids)
+    }
     rows = [
-        Prediction(
-            f"p{first + number}", f"i{number // 2}", f"h{number % 2}", LABELS[gold],
-            [2.0 if label == answer else 0.0 for label in range(3)], None, None,
-        )
-        for number, (gold, answer) in enumerate(zip(GOLD, answers or ANSWERS[name], strict=True))
-    ]  # fmt: skip
-    scores = {"rows": 6, "accuracy": 0.5}
-    return verdicts.outcome(name, name.upper(), [scores] * seeds, [rows] * seeds)
+        Prediction(key, [2.0 if label == answer else 0.0 for label in range(3)])
+        for key, answer in zip(ids, answers, strict=True)
+    ]
+    scores = {"rows": len(rows), "accuracy": 0.5}
+    return verdicts.outcome(name, name.upper(), [scores] * seeds, [rows] * seeds, examples)
 
 
 OUTCOMES = [outcome(name) for name in ANSWERS]
@@ -72,6 +75,32 @@ def test_agreement_with_english():
 def test_confusion_is_a_mean_over_the_seeds():
     rows = diagnostics.confusion(outcome("de", seeds=3))
     assert [[row[label] for label in LABELS] for row in rows] == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
+
+
+def test_class_rows_show_a_collapse():
+    rows = diagnostics.class_rows(outcome("image_only"))
+    assert [(row["class"], round(row["gold"], 6), row["predicted"]) for row in rows] == [
+        ("contradiction", 0.333333, 0.0),
+        ("neutral", 0.333333, 1.0),
+        ("entailment", 0.333333, 0.0),
+    ]
+    assert [(row["precision"], row["recall"]) for row in rows] == [(0.0, 0.0), (0.333333, 1.0), (0.0, 0.0)]
+
+
+def test_independent_rows_are_compared_with_their_namesake_on_the_rows_that_both_have():
+    judged = [OUTCOMES[1], outcome("independent_de", (0, 1, 1), first=4), outcome("independent_x", (0,))]
+    results = [{"evaluation": one.name, "rows": len(one.rows)} for one in judged]
+    de, other = diagnostics.independent(judged, results)
+    # Pairs p4, p5, p6 have labels 0, 1, 2 here; German judged p4 rightly and p5 wrongly in the test set.
+    assert (de["evaluation"], de["rows"], de["rows_shared"], de["points"]) == ("independent_de", 3, 2, 50.0)
+    assert (other["rows"], other["rows_shared"], other["points"]) == (1, 0, None)
+
+
+def test_independent_rows_are_in_no_other_table():
+    judged = [*OUTCOMES[:2], outcome("independent_de", (0, 1))]
+    found = diagnostics.contents(judged, ["de"], {"h0": "A man.", "h1": "No man."})
+    for name in ("classes", "confusion", "reliability", "slices"):
+        assert {row["evaluation"] for row in found[name]} == {"en", "de"}, name
 
 
 DISTANCES = [

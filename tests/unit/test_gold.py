@@ -45,6 +45,31 @@ def test_colour_and_noun_align_with_their_german_words():
     assert [find(english, "red"), find(german, "kreis")] not in pairs
 
 
+@pytest.mark.parametrize("language", ["de", "nl", "ja", "ko", "zh"])
+def test_back_into_english_says_a_fact_that_sounds_the_same_in_other_words(language):
+    changed = 0
+    for english, (fact, phrasing) in list(gold.sayings().items())[::11]:
+        said = gold.sentence(english, language).text
+        other_fact, other_phrasing = gold.sayings()[gold.back(said, language)]
+        assert express(other_fact, language, (other_phrasing - 1) % PHRASINGS).text == said  # the same sentence there
+        changed += (other_fact, other_phrasing) != (fact, phrasing)
+    assert changed == len(list(gold.sayings())[::11])
+
+
+def test_back_into_english_by_hand():
+    assert gold.back(express(FACT, "de", 0).text, "de") == express(FACT, "en", 1).text == gold.reworded(FACT, 0, "en")
+    assert gold.back(express(FACT, "ko", 2).text, "ko") == express(FACT, "en", 0).text
+    assert gold.translate(express(FACT, "en", 2).text, "en", "nl") == express(FACT, "nl", 2).text
+    assert gold.translate(express(FACT, "nl", 2).text, "nl", "en") == express(FACT, "en", 0).text
+
+
+def test_what_no_language_says_is_not_translated_back():
+    with pytest.raises(UserError, match="never says 'Ein Hund schläft' in de"):
+        gold.back("Ein Hund schläft", "de")
+    with pytest.raises(UserError, match="in nl"):
+        gold.back(express(FACT, "de", 0).text, "nl")
+
+
 @pytest.mark.parametrize("text", ["A dog sleeps", "", "a red circle is in the top left"])
 def test_a_sentence_that_the_grammar_never_says_is_named(text):
     with pytest.raises(UserError, match="never says"):

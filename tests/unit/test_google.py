@@ -52,6 +52,18 @@ def right(texts, target="de") -> list[Answer]:
     return [Answer(text, said(text, target)) for text in texts]
 
 
+@pytest.mark.parametrize(("origin", "code"), [("de", "de"), ("zh", "zh-CN")])
+def test_it_translates_back_into_english(service, origin, code):
+    service.origin = code
+    texts = sentences(50)
+    assert sorted(GoogleBackend(settings(), "en", origin).translate(texts)) == sorted(right(texts, "en"))
+
+
+def test_a_language_to_translate_from_must_be_known(service):
+    with pytest.raises(UserError, match=r"languages: found 'xx', allowed with translate.backend google: .*\bde\b"):
+        GoogleBackend(settings(), "en", "xx")
+
+
 # batches
 
 

@@ -1,5 +1,7 @@
 """What the stages left: files, averages over seeds, and every number by its name."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from clseave import measured
 from clseave.errors import UserError
 from clseave.measured import Training
+from clseave.records import Example, Prediction, write_rows
+from clseave.storage import write_json
 
 COUNTS = {
     split: {"rows": 60, "images": 10, "labels": {"contradiction": 20, "neutral": 21, "entailment": 19}}
@@ -89,8 +93,41 @@ def test_missing_and_stale_files_are_named(tmp_path):
         measured.check_files({tmp_path / "a": set()})
 
 
+def evaluation(root, name, rows, language="de", examples="test"):
+    """Metrics and predictions of one evaluation that answers neutral to `rows`."""
+    write_json(root / f"m/seed0/{name}.json", {"rows": len(rows), "language": language, "set": examples})
+    write_rows(root / f"p/seed0/{name}.jsonl", [Prediction(key, [0.0, 1.0, 0.0]) for key in rows])
+
+
+def test_outcomes_are_joined_with_the_examples_of_their_set_and_empty_ones_are_left_out(tmp_path):
+    one = Example("a", "i", "h", "x", "neutral", "test", None, None)
+    sets = {"test": [one], "independent": [replace(one, label="entailment")]}
+    evaluation(tmp_path, "en", ["a"], "en")
+    evaluation(tmp_path, "clteave_padded", ["a"])
+    evaluation(tmp_path, "translate_test", [])
+    evaluation(tmp_path, "independent_en", ["a"], "en", "independent")
+    names = ["en", "clteave_padded", "translate_test", "independent_en"]
+    found = measured.read_outcomes(tmp_path / "m", tmp_path / "p", [0], names, sets, label=lambda *about: about)
+    assert [row.label for row in found] == [("en", "en"), ("clteave_de_padded", "de"), ("independent_en", "en")]
+    assert [row.right.tolist() for row in found] == [[[True]], [[True]], [[False]]]
+
+
+def test_every_evaluation_and_model_has_its_files(tmp_path):
+    named = [SimpleNamespace(name=name) for name in ("en", "zero_shot")]
+    values = SimpleNamespace(languages=["de"], evaluations=named, seeds=[3], ve_models=["clip_ve"], baselines=named[1:])
+    (tmp_path / "backbones-clip.csv").write_text("")
+    found = measured.expected_files(Path("m"), Path("p"), Path("t"), tmp_path, values)
+    judged = {"en", "de", "zero_shot", "independent_de"}
+    assert found[Path("m")] == {f"seed3/{name}.json" for name in judged} | {"align/de.json"}
+    assert found[Path("p")] == {f"seed3/{name}.jsonl" for name in judged}
+    assert found[Path("t")] == {f"{name}-seed3.json" for name in ("clip_ve", "zero_shot", "clseave-de")}
+    curves = {"clip_ve", "zero_shot", "clseave-de", "autoencoder", "clteave"}
+    assert found[tmp_path] == {f"{name}-seed3.csv" for name in curves} | {"backbones-clip.csv"}
+
+
 def test_english_comes_first_and_nothing_twice():
     values = SimpleNamespace(
         languages=["de", "en"], evaluations=[SimpleNamespace(name="x"), SimpleNamespace(name="de")]
     )
-    assert measured.evaluation_names(values) == ["en", "de", "x"]
+    found = measured.evaluation_names(values)
+    assert found == ["en", "de", "x", "independent_de", "independent_en"]

@@ -8,7 +8,7 @@ import pytest
 from clseave import gold
 from clseave.corpus import facts_and_split
 from clseave.grammar import LANGUAGES, PHRASINGS, caption, express
-from clseave.miniature import build_split, caption_batches, draw_images, monolingual_text
+from clseave.miniature import build_split, caption_batches, caption_draws, draw_images, monolingual_text, retell
 from clseave.records import SPLITS, hypothesis_id
 from clseave.scenes import split_of
 from clseave.schema import Scenes
@@ -25,6 +25,7 @@ SOURCE = Scenes(
     empty=0.2,
     two_panels=0.4,
     noise=4,
+    independent_images=3,
     text_lines=30,
 )
 TRAIN, SAID, SCENES = build_split("train", SOURCE, None)
@@ -112,12 +113,35 @@ def test_a_text_is_no_longer_than_what_there_is_to_say():
     assert len(monolingual_text(SAID, "de", 10**6, 0)) == len(SAID)
 
 
+def test_a_second_translator_says_the_same_facts_in_other_words():
+    examples, said, _ = BUILT["test"]
+    rows, texts = retell(examples, said, 3)
+    assert rows == [row for row in examples if row.image_id in {f"test-{number:05d}" for number in range(3)}] != []
+    assert set(texts) == set(LANGUAGES)
+    for language, translations in texts.items():
+        assert [one.hypothesis_id for one in translations] == list(dict.fromkeys(row.hypothesis_id for row in rows))
+        for one in translations:
+            fact, phrasing = said[one.hypothesis_id]
+            others = {express(fact, language, number).text for number in range(PHRASINGS)}
+            assert one.text in others - {express(fact, language, phrasing).text}, "the pipeline's own translation"
+            assert (one.source, one.target) == (express(fact, "en", phrasing).text, language)
+
+
+@pytest.mark.parametrize(("images", "found"), [(0, 0), (1, 1), (999, 20)])
+def test_as_many_images_are_retold_as_are_asked_for(images, found):
+    rows, texts = retell(*BUILT["test"][:2], images)
+    assert len({row.image_id for row in rows}) == found
+    assert all(bool(one) == bool(found) for one in texts.values())
+
+
 def test_captions_describe_the_rendered_training_contents():
-    batches = list(caption_batches(SOURCE, 2, 6, seed=1))
+    batches = list(caption_batches(SOURCE, 2, 6, caption_draws(1)))
     assert [(len(captions), images.shape) for captions, images in batches] == [(6, (6, 32, 32, 3))] * 2
     assert batches[0][0] != batches[1][0]
     held_out = {caption(scene) for split in ("dev", "test") for scene in BUILT[split][2]}
-    assert not held_out & {text for captions, _ in caption_batches(SOURCE, 20, 20, seed=1) for text in captions}
+    assert not held_out & {
+        text for captions, _ in caption_batches(SOURCE, 20, 20, caption_draws(1)) for text in captions
+    }
 
 
 def test_captions_name_what_is_drawn_in_reading_order():
@@ -129,15 +153,27 @@ def test_captions_name_what_is_drawn_in_reading_order():
         (46, 92, 210): "blue",
         (236, 200, 40): "yellow",
     }
-    captions, images = next(caption_batches(SOURCE.model_copy(update={"noise": 0}), 1, 20, seed=2))
+    captions, images = next(caption_batches(SOURCE.model_copy(update={"noise": 0}), 1, 20, caption_draws(2)))
     for text, image in zip(captions, images, strict=True):
         drawn = [looks[tuple(image[row, column].tolist())] for row in (8, 24) for column in (8, 24)]
         assert [word for word in text.lower().replace(",", "").split() if word in looks.values()] == drawn
 
 
 def test_caption_batches_repeat_by_seed():
-    one, again, other = (next(caption_batches(SOURCE, 1, 5, seed=seed))[0] for seed in (1, 1, 2))
+    one, again, other = (next(caption_batches(SOURCE, 1, 5, caption_draws(seed)))[0] for seed in (1, 1, 2))
     assert one == again != other
+
+
+def test_caption_batches_go_on_from_a_state_of_what_they_draw_from():
+    rng = caption_draws(1)
+    batches = caption_batches(SOURCE, 3, 5, rng)
+    next(batches)
+    state = rng.bit_generator.state
+    wanted = next(batches)
+    other = caption_draws(7)
+    other.bit_generator.state = state
+    captions, images = next(caption_batches(SOURCE, 2, 5, other))
+    assert captions == wanted[0] and np.array_equal(images, wanted[1])
 
 
 def test_every_phrasing_is_used():

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGenera
 
 from clseave.answers import Answer
 from clseave.errors import UserError
-from clseave.nmt import NmtBackend, batches_by_length
+from clseave.nmt import NmtBackend, _direction, batches_by_length
 from clseave.schema import NmtTranslation, Pretrained
 
 TABLES = {"de": GERMAN, "nl": DUTCH}
@@ -49,6 +49,30 @@ def learnt(language: str) -> dict[str, Answer]:
 @pytest.mark.parametrize("language", ["de", "nl"])
 def test_m2m100_gives_what_it_has_learnt_in_the_language_asked_for(m2m100, language):
     assert ask(m2m100, language) == learnt(language)
+
+
+def test_m2m100_translates_back_into_english(tmp_path):
+    folder = save_m2m100(tmp_path / "model", back=True)
+    for language, table in TABLES.items():
+        backend = NmtBackend(settings(folder), "en", "cpu", language)
+        assert {(one.source, one.text) for one in backend.translate(list(table.values()))} == {
+            (text, english) for english, text in table.items()
+        }
+    with pytest.raises(UserError, match=r"languages: found 'xx', allowed with .*; or set translate.back: false"):
+        list(NmtBackend(settings(folder), "en", "cpu", "xx").translate(["Ein Hund rennt."]))
+
+
+def test_a_model_of_one_direction_cannot_translate_back(marian):
+    with pytest.raises(UserError, match=rf"found 'en', allowed with {marian}: de; or set translate.back: false"):
+        list(NmtBackend(settings(marian), "en", "cpu", "de").translate(["Ein Hund rennt."]))
+
+
+def test_nllb_is_told_where_a_text_comes_from(tmp_path):
+    folder = save_nllb(tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    signs = tokenizer.convert_tokens_to_ids(["nld_Latn", "eng_Latn"])
+    assert _direction(tokenizer, "m2m_100", ("nl", "en"), "x") == ("", {"forced_bos_token_id": signs[1]})
+    assert tokenizer("een").input_ids[0] == signs[0]
 
 
 def test_marian_gives_what_it_has_learnt(marian):

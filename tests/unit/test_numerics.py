@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from clseave import numerics
+from clseave.errors import UserError
 
 HOSTILE = {"OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX512", "ATEN_CPU_CAPABILITY": "default", "PYTHONHASHSEED": "5"}
 
@@ -63,6 +64,65 @@ def test_seeding_makes_torch_repeat_itself_on_one_thread():
     assert draw(1) == draw(1) != draw(2)
     assert torch.get_num_threads() == 1 and not torch.backends.mkldnn.enabled
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def settings():
+    """What torch is set to, and what cuBLAS will read."""
+    cudnn = torch.backends.cudnn
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        cudnn.deterministic,
+        cudnn.benchmark,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        numerics.kernels_used(),
+    )
+
+
+DETERMINISTIC = (True, True, False, ":4096:8", "deterministic")
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+@pytest.mark.parametrize("kernels", ["deterministic", "fast"])
+def test_the_cpu_is_always_deterministic(monkeypatch, device, kernels):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert numerics.start_torch(0, device, kernels) == torch.device("cpu")
+    assert settings() == DETERMINISTIC
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_a_gpu_is_deterministic_unless_fast_kernels_are_asked_for(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert numerics.start_torch(0, device) == torch.device("cuda")
+    assert settings() == DETERMINISTIC
+    assert numerics.start_torch(0, device, "fast") == torch.device("cuda")
+    assert settings() == (False, False, True, None, "fast")
+    # Single precision stays what it is: speed is bought with repetition, not with other numbers.
+    assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+    assert numerics.start_torch(0, device, "deterministic") == torch.device("cuda")
+    assert settings() == DETERMINISTIC
+
+
+def test_a_gpu_machine_told_to_use_its_cpu_is_deterministic(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert numerics.start_torch(0, "cpu", "fast") == torch.device("cpu")
+    assert settings() == DETERMINISTIC
+
+
+def test_cuda_without_a_gpu_is_the_users_mistake(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="device: found 'cuda', but torch sees no GPU"):
+        numerics.start_torch(0, "cuda")
+
+
+def test_the_workspace_of_cublas_is_set_before_torch_loads(repo_root):
+    """The stages' entry sets it in a process that another value reached."""
+    code = (
+        "import os, sys; from clseave import numerics; numerics.pin(); assert 'torch' not in sys.modules; "
+        "print(os.environ['CUBLAS_WORKSPACE_CONFIG']); numerics.start_torch(0, 'cpu', 'fast'); import torch; "
+        "print(os.environ['CUBLAS_WORKSPACE_CONFIG'], torch.cuda.is_initialized(), numerics.kernels_used())"
+    )
+    done = python(repo_root, "-c", code, CUBLAS_WORKSPACE_CONFIG=":0:0")
+    assert done.stdout.split() == [":4096:8", ":4096:8", "False", "deterministic"], done.stderr
 
 
 def test_help_lists_the_stages_without_loading_torch(repo_root):

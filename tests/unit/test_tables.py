@@ -82,7 +82,24 @@ def test_languages_of_other_corpora_have_names():
         ("clteave_de_padded", "German (CLTEAVE, padded)"),
         ("hypothesis_only", "hypothesis only"),
         ("clteave", "clteave"),
+        ("independent_ko", "Korean (CLSEAVE)"),
+        ("independent_en", "English (CLIP-VE)"),
+        ("majority", "majority"),
+        ("clip_score", "English (CLIPScore threshold)"),
     ],
 )
 def test_labels(name, label):
     assert tables.label_of(name) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "label"),
+    [
+        ("translate_test", "de", "German (translate-test)"),
+        ("translate_train", "fr", "French (translate-train)"),
+        ("zero_shot", "xx", "xx (zero-shot mBERT)"),
+        ("ko", "de", "Korean (CLSEAVE)"),
+    ],
+)
+def test_a_baseline_s_label_names_the_language_of_its_sentences(name, language, label):
+    assert tables.label_of(name, language) == label

@@ -64,7 +64,7 @@ def test_a_saved_tower_gives_the_same_bits(tmp_path):
 
 
 def test_a_tower_that_pools_at_another_token_raises():
-    with pytest.raises(ValueError, match="pools at id 2, the tokenizer ends sentences with"):
+    with pytest.raises(UserError, match="pools at id 2, the tokenizer ends sentences with"):
         tower(eos_token_id=2)
 
 

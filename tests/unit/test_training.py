@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from clseave.errors import UserError
 from clseave.training import Task, make_optimiser, schedule_factor, train
 
 
@@ -155,13 +156,15 @@ def test_figures_of_training_are_part_of_the_curve():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_training_loss_that_is_not_finite_raises(bad):
-    with pytest.raises(RuntimeError, match="test: the loss of epoch 2 is not finite"):
-        climb(epochs=3, losses=[1, 1, bad, 1, 1, 1])
+    with pytest.raises(
+        UserError, match=rf"test: the loss of step 4 \(epoch 2, step 2 of 2\) is {bad}.*last good checkpoint: none"
+    ):
+        climb(epochs=3, losses=[1, 1, 1, bad, 1, 1])
 
 
 def test_a_validation_loss_that_is_not_finite_raises():
     """No epoch would ever be the best, and the last weights would be saved as those of epoch 0."""
-    with pytest.raises(RuntimeError, match="not finite"):
+    with pytest.raises(UserError, match=r"test: the validation loss of epoch 1 \(step 2\) is nan"):
         climb([float("nan")] * 3, epochs=3, patience=2)
 
 

@@ -106,7 +106,7 @@ def test_the_english_may_stand_where_there_is_no_translation(tmp_path, caplog):
         rows = list(translate_hypotheses(by_id("OK", "One"), backend, answers, keep_english=True))
     assert [(one.text, one.backend) for one in rows] == [("OK", "untranslated"), ("Eins", "fake")]
     (listed,) = tmp_path.glob("*.failures.tsv")
-    assert "1 of 2 hypotheses have no translation and stay English" in caplog.text and str(listed) in caplog.text
+    assert "1 of 2 hypotheses have no translation and stay as they are" in caplog.text and str(listed) in caplog.text
 
 
 def test_many_failures_are_not_all_named(tmp_path):

@@ -7,29 +7,29 @@ from clseave import verdicts
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.params import read_yaml
-from clseave.records import Prediction
+from clseave.records import Example, Prediction
 from clseave.verdicts import Expected
 
 ENTRY = Expected("de", "accuracy", 73.19, "percent", 1.5, "Table 4.1", "a reason")
 
 
-def predictions(hits, *, seen=None, first=0):
-    """One row a hit; gold is neutral, a miss predicts entailment; two rows an image."""
-    return [
-        Prediction(
-            f"p{first + row}",
-            f"i{(first + row) // 2}",
-            "h",
-            "neutral",
-            [0.0, 1.0, 0.0 if hit else 2.0],
-            "count",
-            None if seen is None else seen[row],
+def predictions(hits, *, first=0):
+    """One row a hit; a miss predicts entailment, a hit neutral."""
+    return [Prediction(f"p{first + row}", [0.0, 1.0, 0.0 if hit else 2.0]) for row, hit in enumerate(hits)]
+
+
+def examples(rows, seen=None, first=0):
+    """Neutral examples by pair id, two an image."""
+    flags = [None] * rows if seen is None else seen
+    return {
+        f"p{first + row}": Example(
+            f"p{first + row}", f"i{(first + row) // 2}", "h", "x", "neutral", "test", "count", flags[row]
         )
-        for row, hit in enumerate(hits)
-    ]
+        for row in range(rows)
+    }
 
 
-def outcome(hits, name="de", **options):
+def outcome(hits, name="de", *, seen=None, first=0):
     scores = {
         "rows": len(hits),
         "accuracy": float(np.mean(hits)),
@@ -41,7 +41,8 @@ def outcome(hits, name="de", **options):
         "rows_seen": 0,
         "rows_unseen": 0,
     }
-    return verdicts.outcome(name, name.upper(), [scores], [predictions(hits, **options)])
+    known = examples(len(hits), seen, first)
+    return verdicts.outcome(name, name.upper(), [scores], [predictions(hits, first=first)], known)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_difference_in_points_by_hand():
 
 def test_seeds_are_averaged_row_by_row():
     scores = [{"rows": 2, "accuracy": 1.0}, {"rows": 2, "accuracy": 0.5}]
-    both = verdicts.outcome("de", "DE", scores, [predictions([1, 1]), predictions([1, 0])])
+    both = verdicts.outcome("de", "DE", scores, [predictions([1, 1]), predictions([1, 0])], examples(2))
     assert both.hits.tolist() == [1.0, 0.5]
     assert both.right.tolist() == [[True, True], [True, False]]
     assert both.mean("accuracy") == 0.75
@@ -140,13 +141,17 @@ def test_seeds_are_averaged_row_by_row():
 @pytest.mark.parametrize("other", [predictions([1]), predictions([1, 1], first=7)])
 def test_metrics_and_predictions_must_agree(other):
     with pytest.raises(UserError, match="de: metrics count 2 rows"):
-        verdicts.outcome("de", "DE", [{"rows": 2}] * 2, [predictions([1, 1]), other])
+        verdicts.outcome("de", "DE", [{"rows": 2}] * 2, [predictions([1, 1]), other], examples(9))
 
 
-def test_class_rows_show_a_collapse():
-    rows = verdicts.class_rows(outcome([1, 1, 1, 0]))
-    assert [(row["class"], row["gold"], row["predicted"]) for row in rows] == [
-        ("contradiction", 0.0, 0.0),
-        ("neutral", 1.0, 0.75),
-        ("entailment", 0.0, 0.25),
-    ]
+def test_a_prediction_of_an_unknown_pair_is_named():
+    with pytest.raises(UserError, match="no example of de for id p1"):
+        verdicts.outcome("de", "DE", [{"rows": 2}], [predictions([1, 1])], examples(1))
+
+
+def test_labels_and_images_are_those_of_the_examples_in_the_order_of_the_predictions():
+    rows = predictions([1, 1])
+    known = dict(reversed(examples(3, seen=[True, False, None]).items()))
+    found = verdicts.outcome("de", "DE", [{"rows": 2}], [rows[::-1]], known)
+    assert [row.pair_id for row in found.rows] == ["p1", "p0"] and [row.seen for row in found.rows] == [False, True]
+    assert found.images == ["i0", "i0"] and found.gold.tolist() == [LABELS.index("neutral")] * 2

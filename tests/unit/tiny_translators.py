@@ -80,8 +80,8 @@ def batch_of(tokenizer, sources: list[str], targets: list[str], start: int | Non
     return inputs
 
 
-def save_m2m100(folder: Path) -> Path:
-    """Into German and Dutch, by the token that the translation starts with."""
+def save_m2m100(folder: Path, *, back: bool = False) -> Path:
+    """Into German and Dutch, by the token that the translation starts with; or from both `back` into English."""
     folder.mkdir()
     vocabulary = [
         "<s>",
@@ -96,8 +96,9 @@ def save_m2m100(folder: Path) -> Path:
     model = M2M100ForConditionalGeneration(M2M100Config(vocab_size=len(vocabulary) + 108, **SHAPE))
     batches = []
     for language, known in (("de", GERMAN), ("nl", DUTCH)):
-        tokenizer.tgt_lang = language
-        batches.append(batch_of(tokenizer, ENGLISH, list(known.values()), start=2))
+        tokenizer.src_lang, tokenizer.tgt_lang = (language, "en") if back else ("en", language)
+        sides = (ENGLISH, list(known.values()))
+        batches.append(batch_of(tokenizer, *(sides[::-1] if back else sides), start=2))
     learn(model, batches)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -17,12 +17,12 @@ from typing import Any
 
 from deep_translator.constants import BASE_URLS
 
-from clseave import cli, params, photos, readiness, segmentation
+from clseave import cli, params, photos, readiness, segmentation, xvnli
 from clseave.downloads import sha256_of
 from clseave.errors import UserError
 from clseave.findings import Check, Finding, aligned, missing, run_checks
 from clseave.schema import Download, HubRows, Photos, Pretrained, SnliRows, SnliVeRows
-from clseave.storage import write_json
+from clseave.storage import read_text, write_json
 
 ANSWER_S = 4.0  # that one host has
 DEADLINE_S = 6.0  # that all checks which wait have together
@@ -102,7 +102,7 @@ def listed_photos(source: Photos, args: Namespace) -> set[str]:
     paths = [path for path in (at_hand(download, args) for download in lists) if path]
     if not paths or len(paths) < len(lists):
         return set()
-    return {line.removesuffix(".jpg") for path in paths for line in path.read_text(encoding="utf-8-sig").split()}
+    return {line.removesuffix(".jpg") for path in paths for line in read_text(path).split()}
 
 
 def at_hand(download: Download, args: Namespace) -> Path | None:
@@ -167,10 +167,10 @@ def check_translation(args: Namespace) -> Finding:
         return Finding("missing", f"{path} (translate.corrections) is not there", "place it, or say null")
     if settings.backend == "files":
         folder = args.source / settings.folder
-        places = {code: [folder / f"{code}.jsonl", folder / f"{code}.tsv"] for code in languages}
-        gone = [code for code, paths in places.items() if not any(path.is_file() for path in paths)]
+        wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
+        gone = [name for name in wanted if not any((folder / f"{name}{end}").is_file() for end in (".jsonl", ".tsv"))]
         if gone:
-            mend = f"place LANGUAGE.jsonl or LANGUAGE.tsv there: {gone[0]}.tsv"
+            mend = f"place {gone[0]}.jsonl or {gone[0]}.tsv there{back_hint(gone[0])}"
             return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
         return Finding("ok", f"{folder}: {', '.join(languages)}")
     said = f"{settings.backend}; stored so far: {stored(args, settings.backend, languages)}"
@@ -178,6 +178,22 @@ def check_translation(args: Namespace) -> Finding:
         mend = f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {args.profile}"
         return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", mend)
     return Finding("ok", said)
+
+
+def back_hint(name: str) -> str:
+    """How to do without translations back into English."""
+    return "; or set translate.back: false" if name.endswith("-en") else ""
+
+
+def check_independent(args: Namespace) -> Finding:
+    """Rows in translations by people (XVNLI) can be read; they may be absent."""
+    name = photo_source(args).independent
+    if name is None or not (folder := args.source / name).is_dir():
+        return Finding("note", "no XVNLI: nothing is judged on translations by people")
+    try:
+        return Finding("ok", f"{folder}: {', '.join(xvnli.find(folder))}; {len(xvnli.photos(folder))} photos")
+    except UserError as error:
+        return Finding("missing", str(error), f"mend it, or say `independent: null` under `source` in {args.profile}")
 
 
 def stored(args: Namespace, backend: str, languages: list[str]) -> str:
@@ -204,12 +220,13 @@ def check_segmenters(args: Namespace) -> Finding:
 
 def check_disk(args: Namespace) -> Finding:
     """Room for all outputs, each twice: DVC keeps a copy of every file in its cache."""
-    languages, seeds, tokens = (group(args, key) for key in ("languages", "seeds", "token_languages"))
-    towers = len(set(group(args, "ve_models")) - {"image_only"})
+    languages, seeds, baselines = (group(args, key) for key in ("languages", "seeds", "baselines"))
+    kinds = [entry.kind for entry in baselines]
+    towers = len(set(group(args, "ve_models")) - {"image_only"}) + kinds.count("clip_score")
     parts = {
         "backbones": 3 * (CLIP_GB + MBERT_GB),  # and once more in the hub's cache
         "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
-        "students": 2 * MBERT_GB * (len(languages) + len(tokens)) * len(seeds),
+        "students": 2 * MBERT_GB * (len(languages) + 1 + kinds.count("mbert")) * len(seeds),
         "vectors": 2 * VECTOR_GB * (FLICKR30K + HYPOTHESES * len(seeds)),
         "text": 2 * LANGUAGE_GB * (1 + len(languages)),
     }
@@ -228,6 +245,7 @@ def plan(args: Namespace) -> list[Check]:
         Check("SNLI rows", partial(check_download, args, "rows"), late),
         Check("train list", partial(check_download, args, "train_val"), late),
         Check("test list", partial(check_download, args, "test"), late),
+        Check("XVNLI", partial(check_independent, args)),
         Check("CLIP", partial(check_model, args, "backbones.clip"), late),
         Check("mBERT", partial(check_model, args, "backbones.mbert"), late),
         Check("translation", partial(check_translation, args), late),

@@ -16,11 +16,13 @@ import torch
 from transformers import CLIPVisionModelWithProjection
 
 from clseave import numerics
+from clseave.archives import LARGEST
 from clseave.checkpoints import load_model
 from clseave.encoders import embed_texts, load_encoder
 from clseave.errors import UserError
 from clseave.images import BrokenImageError, decode, load_processor, preprocess
 from clseave.labels import LABELS
+from clseave.storage import read_bytes
 from clseave.teacher import judge, load_head
 
 
@@ -53,9 +55,7 @@ def beside(model: Path) -> tuple[Path, Path]:
 def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
     """The photo's vector, (1, D). UserError when it cannot be read."""
     try:
-        picture = decode(image.read_bytes())
-    except OSError as error:
-        raise UserError(f"{image}: cannot be read: {error.strerror}") from error
+        picture = decode(read_bytes(image, LARGEST, "name a photo that is there"))
     except BrokenImageError as error:
         raise UserError(f"{image}: no image that can be read: {error}") from error
     tower = load_model(CLIPVisionModelWithProjection, clip).to(device)

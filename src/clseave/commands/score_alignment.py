@@ -21,25 +21,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clseave import hub, numerics
+from clseave import hub, numerics, storage
 from clseave.alignment import Pairs, WordAligner, alignment_scores
 from clseave.errors import UserError
 from clseave.schema import Pretrained
 
 Texts = tuple[list[list[str]], list[list[str]]]  # words of the source and of the target sentences
-FOUND, GOLD = re.compile(r"(\d+)(-)(\d+)"), re.compile(r"(\d+)([-p])(\d+)")
+FOUND, GOLD = re.compile(r"([0-9]{1,9})(-)([0-9]{1,9})"), re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file. UserError when it is missing, no text or empty."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text: {error}") from error
-    if not lines[-1]:
-        lines.pop()
+    lines = []
+    for number, line in storage.read_lines(path, "name a file that is there"):
+        try:
+            lines.append(line.decode().removesuffix("\n"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}:{number}: not UTF-8 text: {error}") from error
     if not lines:
         raise UserError(f"{path}: no line in it, expected one a sentence")
     return lines

@@ -5,12 +5,15 @@ Writes: one `Alignment` row per distinct hypothesis; counts of words and pairs, 
         alignment, error rates beside a diagonal's.
 Thesis: 3.2.1.
 Cost:   seconds a language for the miniature; 480,000 captions with mBERT: a day on one CPU core, 2 GiB; a GPU's work.
+        A killed run is taken up again, chunk by chunk.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from typing import Any
 
 from tqdm import tqdm
@@ -19,11 +22,12 @@ from clseave import cli, gold, numerics, params, segmentation
 from clseave.alignment import WordAligner, alignment_scores, diagonal
 from clseave.errors import UserError
 from clseave.records import Alignment, Translation, iter_rows, write_rows
+from clseave.resume import Parts, key_of
 from clseave.storage import write_json
 
 log = logging.getLogger(__name__)
 
-KEYS = ("align_words", "device")
+KEYS = ("align_words", "device", "kernels")
 CHUNK = 8192  # rows that are held, and sorted by length, at a time
 SIDES = ("source", "target")
 
@@ -45,15 +49,19 @@ def words(row: Translation, language: str, segmenters: Mapping[str, str]) -> lis
 
 
 def align_rows(
-    rows: Iterable[Translation], language: str, segmenters: Mapping[str, str], aligner: WordAligner
+    rows: Iterable[Translation], language: str, segmenters: Mapping[str, str], aligner: WordAligner, parts: Parts
 ) -> Iterator[Alignment]:
-    """Alignments in the order of the rows."""
+    """Alignments in the order of the rows; `parts` keeps those of each chunk."""
     rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
-        sources = [words(row, "en", segmenters) for row in chunk]
-        targets = [words(row, language, segmenters) for row in chunk]
-        found = aligner.align(sources, targets)
-        for row, source, target, pairs in zip(chunk, sources, targets, found, strict=True):
+    for number in count():
+        chunk = list(islice(rows, CHUNK))
+        if not chunk:
+            return
+        sides = [[words(row, side, segmenters) for row in chunk] for side in ("en", language)]
+        cut = aligner.cut
+        found = parts.get(number, partial(aligner.align_part, *sides))
+        aligner.cut = cut + found["cut"]
+        for row, source, target, pairs in zip(chunk, *sides, json.loads(found["pairs"]), strict=True):
             yield Alignment(row.hypothesis_id, source, target, pairs)
 
 
@@ -84,22 +92,23 @@ def counts(links: Iterable[Alignment]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Check that every text has words, align, then score or count what was written."""
-    paths = ["params", "profile", "translations", "mbert", "out", "metrics"]
+    paths = ["params", "profile", "translations", "mbert", "checkpoints", "out", "metrics"]
     args = cli.parse(argv, __doc__, paths, names=["language"])
     settings = params.load(args.params, args.profile, KEYS)
     values, language = settings.align_words, args.language
-    device = numerics.start_torch(0, settings.device)
+    device = numerics.start_torch(0, settings.device, settings.kernels)
 
     def rows() -> Iterator[Translation]:
         return iter_rows(args.translations, Translation)
 
     total = sum(bool(words(row, side, values.segmenters)) for row in rows() for side in ("en", language)) // 2
     aligner = WordAligner(args.mbert, values.layer, values.threshold, values.batch_size, device)
+    parts = Parts(args.checkpoints, key_of(args, __name__, ["translations", "mbert"], settings, device))
     with tqdm(rows(), desc=f"word pairs {language}", total=total, unit="sentence", disable=None) as bar:
-        write_rows(args.out, align_rows(bar, language, values.segmenters, aligner))
+        write_rows(args.out, align_rows(bar, language, values.segmenters, aligner, parts))
     if aligner.cut:
         log.warning("%d sentences are longer than mBERT takes: their last words have no pair", aligner.cut)
-    if {segmenter(side, values.segmenters) for side in ("en", language)} == {"gold"}:
-        write_json(args.metrics, against_gold(rows(), list(iter_rows(args.out, Alignment)), language))
-    else:
-        write_json(args.metrics, counts(iter_rows(args.out, Alignment)))
+    links, known = iter_rows(args.out, Alignment), {segmenter(side, values.segmenters) for side in ("en", language)}
+    scores = against_gold(rows(), list(links), language) if known == {"gold"} else counts(links)
+    write_json(args.metrics, {"seed": 0, **scores})  # what torch was started with: nothing is drawn
+    parts.remove()

@@ -13,19 +13,21 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cli, numerics, params
+from clseave import cards, cli, numerics, params
 from clseave.autoencoder import Autoencoder
 from clseave.batches import draw_batches
+from clseave.disk import whole_folder
 from clseave.errors import UserError
 from clseave.pairs import batch, first_positions, gather, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import Ragged, load_tokenizer
 from clseave.training import Task, make_optimiser, train
 
-KEYS = ("languages", "autoencoder", "sampler", "device")
+KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
 
 
 def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
@@ -51,12 +53,12 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(
         argv,
         __doc__,
-        ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip", "out", "curve"],
+        ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip", "checkpoints", "out", "curve"],
         numbers=["seed"],
     )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.autoencoder
-    device = numerics.start_torch(args.seed, values.device)
+    device = numerics.start_torch(args.seed, values.device, values.kernels)
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
     files = language_files([args.hypotheses, args.alignments], values.languages)
@@ -77,9 +79,12 @@ def main(argv: list[str] | None = None) -> None:
 
     task = Task("autoencoder", model, batches, step)
     groups = [{"params": model.parameters(), "lr": settings.lr}]
-    optimiser, schedule = make_optimiser(
-        groups, settings.weight_decay, settings.epochs * len(batches(1)), 0.0, "constant"
-    )
-    train(task, optimiser, schedule, settings.epochs)
-    model.save(args.out)
+    steps = settings.epochs * len(batches(1))
+    optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
+    checkpoint = begin(args, __name__, ["examples", "hypotheses", "alignments", "mbert", "clip"], values, device)
+    train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    with whole_folder(args.out) as args.out:
+        model.save(args.out)
+        cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, values.languages)
     write_csv(args.curve, task.curve)
+    checkpoint.remove()

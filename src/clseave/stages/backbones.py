@@ -11,18 +11,20 @@ from pathlib import Path
 import torch
 from transformers import BertForMaskedLM, CLIPModel, PreTrainedTokenizerBase
 
-from clseave import cli, hub, numerics, params, schema
+from clseave import cards, cli, hub, numerics, params, schema
 from clseave.checkpoints import Model, load_model
+from clseave.disk import whole_folder
 from clseave.errors import UserError
 from clseave.grammar import LANGUAGES
 from clseave.images import load_processor, processor
-from clseave.miniature import caption_batches
-from clseave.pretraining import build_clip, build_mbert, contrastive_task, masked_language_task
+from clseave.miniature import caption_batches, caption_draws
+from clseave.pretraining import build_clip, build_mbert, contrastive_task, masked_language_task, optimise
+from clseave.resume import Checkpoint, begin
 from clseave.scenes import CELL
 from clseave.schema import STEPS_PER_LINE
 from clseave.storage import write_text
-from clseave.text import end_id, load_tokenizer
-from clseave.training import Curve, Task, make_optimiser, train
+from clseave.text import end_id, load_tokenizer, set_policy
+from clseave.training import Curve
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 
 KEYS = ("source", "backbones")
@@ -34,57 +36,52 @@ def read_texts(folder: Path, languages: tuple[str, ...]) -> list[str]:
     return [line for code in languages for line in (folder / f"{code}.txt").read_text(encoding="utf-8").splitlines()]
 
 
-def optimise(task: Task, settings: schema.ClipBackbone | schema.MbertBackbone) -> Curve:
-    """Train the task's model."""
-    groups = [{"params": task.module.parameters(), "lr": settings.lr}]
-    optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.steps, settings.warmup, "linear")
-    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE)
-    return task.curve
-
-
-def train_clip(source: schema.Scenes, backbones: schema.Backbones, text: Path, out: Path) -> Curve:
+def train_clip(
+    source: schema.Scenes, backbones: schema.Backbones, text: Path, out: Path, checkpoint: Checkpoint
+) -> Curve:
     """Contrastive pre-training; English sentences only widen the vocabulary."""
     settings = backbones.clip
-    captions = [line for lines, _ in caption_batches(source, 20, settings.batch_size, backbones.seed) for line in lines]
+    first = caption_batches(source, 20, settings.batch_size, caption_draws(backbones.seed))
+    captions = [line for lines, _ in first for line in lines]
     tokenizer = clip_tokenizer(captions + read_texts(text, ("en",)), settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
     model = build_clip(settings, tokenizer, IMAGE_SIZE)
-    pairs = caption_batches(source, settings.steps, settings.batch_size, backbones.seed)
-    curve = optimise(contrastive_task(model, tokenizer, pairs, settings.batch_size), settings)
+    pairs = caption_batches(source, settings.steps, settings.batch_size, draws := caption_draws(backbones.seed))
+    curve = optimise(contrastive_task(model, tokenizer, pairs, settings.batch_size, draws), settings, checkpoint)
     for part in (model, tokenizer, processor(IMAGE_SIZE)):
         part.save_pretrained(out)
     return curve
 
 
-def train_mbert(backbones: schema.Backbones, text: Path, out: Path) -> Curve:
+def train_mbert(backbones: schema.Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
     """Masked language modelling on the six texts together."""
     settings, texts = backbones.mbert, read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
     model = build_mbert(settings, tokenizer)
-    curve = optimise(masked_language_task(model, tokenizer, texts, settings, backbones.seed), settings)
+    curve = optimise(masked_language_task(model, tokenizer, texts, settings, backbones.seed), settings, checkpoint)
     for part in (model, tokenizer):
         part.save_pretrained(out)
     return curve
 
 
-def fetch(kind: type[Model], source: schema.Pretrained) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+def fetch(kind: type[Model], source: schema.Encoder) -> tuple[Path, Model, PreTrainedTokenizerBase]:
     """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
     folder = hub.fetch(source)
     model = load_model(kind, folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
     tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
-    tokenizer.model_max_length = text.max_position_embeddings
+    tokenizer.model_max_length, text.eos_token_id = text.max_position_embeddings, end_id(tokenizer)
+    set_policy(tokenizer, source.long_texts)
     if len(tokenizer) > text.vocab_size:
         raise UserError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {text.vocab_size}")
     return folder, model, tokenizer
 
 
-def import_clip(source: schema.Pretrained, out: Path) -> Curve:
+def import_clip(source: schema.Encoder, out: Path) -> Curve:
     """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
     folder, model, tokenizer = fetch(CLIPModel, source)
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
-    text.eos_token_id = end_id(tokenizer)
     # What a tower that is loaded by itself reads.
     text.projection_dim = vision.projection_dim = model.config.projection_dim
     for part in (load_processor(folder), model, tokenizer):
@@ -92,7 +89,7 @@ def import_clip(source: schema.Pretrained, out: Path) -> Curve:
     return []
 
 
-def import_mbert(source: schema.Pretrained, out: Path) -> Curve:
+def import_mbert(source: schema.Encoder, out: Path) -> Curve:
     """The multilingual BERT with its language-model head, its weights by today's names (hub: `LayerNorm.gamma`)."""
     _, model, tokenizer = fetch(BertForMaskedLM, source)
     model.save_pretrained(out, save_original_format=False)
@@ -102,18 +99,22 @@ def import_mbert(source: schema.Pretrained, out: Path) -> Curve:
 
 def main(argv: list[str] | None = None) -> None:
     """Fetch or train the backbone that `--backbone` names, and save it."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "text", "out", "curve"], names=["backbone"])
+    args = cli.parse(argv, __doc__, ["params", "profile", "text", "checkpoints", "out", "curve"], names=["backbone"])
     settings = params.load(args.params, args.profile, KEYS)
-    match settings.backbones.kind, args.backbone:
-        case "train", "clip":
-            curve = train_clip(settings.source, settings.backbones, args.text, args.out)
-        case "train", "mbert":
-            curve = train_mbert(settings.backbones, args.text, args.out)
-        case "hub", "clip":
-            curve = import_clip(settings.backbones.clip, args.out)
-        case "hub", "mbert":
-            curve = import_mbert(settings.backbones.mbert, args.out)
-        case _, other:
-            raise ValueError(f"no backbone {other!r}: clip or mbert")
+    checkpoint = begin(args, __name__, ["text"], settings)
+    with whole_folder(args.out) as args.out:
+        match settings.backbones.kind, args.backbone:
+            case "train", "clip":
+                curve = train_clip(settings.source, settings.backbones, args.text, args.out, checkpoint)
+            case "train", "mbert":
+                curve = train_mbert(settings.backbones, args.text, args.out, checkpoint)
+            case "hub", "clip" | "mbert":
+                fetched = getattr(settings.backbones, args.backbone)
+                curve = {"clip": import_clip, "mbert": import_mbert}[args.backbone](fetched, args.out)
+            case _, other:
+                raise ValueError(f"no backbone {other!r}: clip or mbert")
+        many = LANGUAGES if settings.backbones.kind == "train" else "multilingual"
+        cards.write(args, __name__, settings, (curve or [{}])[-1], "en" if args.backbone == "clip" else many)
     lines = [f"{row['epoch'] * STEPS_PER_LINE},{row['train_loss']},{row['learning_rate']}\n" for row in curve]
     write_text(args.curve, "".join(["step,loss,learning_rate\n", *lines]))
+    checkpoint.remove()

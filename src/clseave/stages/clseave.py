@@ -14,16 +14,18 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cli, numerics, params
+from clseave import cards, cli, numerics, params
 from clseave.batches import draw_batches, in_order
+from clseave.disk import whole_folder
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
+from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import encode, load_tokenizer, pad
 from clseave.training import Task, make_optimiser, train
 from clseave.vectors import VectorTable
 
-KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "max_resident_gb")
+KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_resident_gb")
 
 
 class Pairs:
@@ -79,12 +81,12 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(
         argv,
         __doc__,
-        ["params", "profile", "examples", "translations", "targets", "mbert", "out", "curve", "metrics"],
+        "params profile examples translations targets mbert checkpoints out curve metrics".split(),
         numbers=["seed"],
     )
     values = params.load(args.params, args.profile, KEYS)
     settings, rate = values.clseave, values.lr * values.clseave.lr_scale
-    device = numerics.start_torch(args.seed, values.device)
+    device = numerics.start_torch(args.seed, values.device, values.kernels)
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
     data, dev = (Pairs(args, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
@@ -94,8 +96,14 @@ def main(argv: list[str] | None = None) -> None:
         [{"params": student.parameters(), "lr": rate}], settings.weight_decay, steps, settings.warmup, settings.schedule
     )
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
-    kept = train(task, optimiser, schedule, settings.epochs, **stops)
-    student.save(args.out)
-    write_csv(args.curve, task.curve)
+    checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
+    kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
     resolved = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
-    write_json(args.metrics, {**resolved, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]})
+    resolved["kernels"] = numerics.kernels_used()
+    figures = {**resolved, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
+    with whole_folder(args.out) as args.out:
+        student.save(args.out)
+        cards.write(args, __name__, values, figures, args.translations.stem)
+    write_csv(args.curve, task.curve)
+    write_json(args.metrics, figures)
+    checkpoint.remove()

@@ -12,18 +12,20 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from clseave import cli, numerics, params
+from clseave import cards, cli, numerics, params
 from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.batches import draw_batches
+from clseave.disk import whole_folder
 from clseave.pairs import TokenPairs, batch, gather, read_aligned, token_pairs
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import load_tokenizer
 from clseave.training import Task, make_optimiser, train
 
-KEYS = ("sampler", "clteave", "device")
+KEYS = ("sampler", "clteave", "device", "kernels")
 
 
 def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values: SimpleNamespace, seed: int) -> Task:
@@ -52,12 +54,12 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(
         argv,
         __doc__,
-        "params profile examples translations alignments teacher mbert autoencoder out curve".split(),
+        "params profile examples translations alignments teacher mbert autoencoder checkpoints out curve".split(),
         numbers=["seed"],
     )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clteave
-    device = numerics.start_torch(args.seed, values.device)
+    device = numerics.start_torch(args.seed, values.device, values.kernels)
     tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
     student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
     student.to(device)
@@ -67,6 +69,11 @@ def main(argv: list[str] | None = None) -> None:
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    train(task, optimiser, schedule, settings.epochs)
-    student.save(args.out)
+    inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
+    checkpoint = begin(args, __name__, inputs, values, device)
+    train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    with whole_folder(args.out) as args.out:
+        student.save(args.out)
+        cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, args.translations.stem)
     write_csv(args.curve, task.curve)
+    checkpoint.remove()

@@ -23,12 +23,14 @@ from clseave import (
     tables,
     verdicts,
 )
-from clseave.records import distinct_hypotheses, read_splits
+from clseave.disk import whole_folder
+from clseave.records import Example, distinct_hypotheses, read_rows, read_splits
+from clseave.schema import INDEPENDENT
 from clseave.storage import read_json, write_csv, write_json, write_text
 
-KEYS = ("languages", "seeds", "ve_models", "token_languages", "evaluations", "lr", "clip_ve", "clseave", "autoencoder")
+KEYS = ("languages", "seeds", "ve_models", "baselines", "evaluations", "lr", "clip_ve", "clseave", "autoencoder")
 PATHS = (
-    "params profile metrics predictions training curves counts examples expected published typology "
+    "params profile metrics predictions training curves counts examples independent expected published typology "
     "out-metrics out-tables out-results"
 ).split()
 Rows = list[dict[str, Any]]
@@ -36,14 +38,15 @@ Rows = list[dict[str, Any]]
 
 def write(folder: Path, contents: Mapping[str, Rows]) -> None:
     """Each table that has a row: its numbers as CSV; as Markdown and LaTeX too where it is not only a figure's data."""
-    for name, rows in contents.items():
-        if rows:
-            write_csv(folder / f"{name}.csv", rows)
-    for name, render in statistics_tables.RENDER.items():
-        if rows := contents[statistics_tables.VIEWS.get(name, name)]:
-            shown = render(rows)
-            write_text(folder / f"{name}.md", f"{shown.caption}\n\n{shown.markdown()}")
-            write_text(folder / f"{name}.tex", shown.latex(name))
+    with whole_folder(folder) as made:
+        for name, rows in contents.items():
+            if rows:
+                write_csv(made / f"{name}.csv", rows)
+        for name, render in statistics_tables.RENDER.items():
+            if rows := contents[statistics_tables.VIEWS.get(name, name)]:
+                shown = render(rows)
+                write_text(made / f"{name}.md", f"{shown.caption}\n\n{shown.markdown()}")
+                write_text(made / f"{name}.tex", shown.latex(name))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,19 +57,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected = verdicts.parse(params.read_yaml(args.expected))
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
     thesis = published.read(args.published, expected, profile=args.profile.stem, counts=counts)
-    labels = {name: tables.label_of(name) for name in measured.evaluation_names(values)}
-    outcomes = measured.read_outcomes(args.metrics, args.predictions, values.seeds, labels)
+    sets = {
+        "test": read_splits(args.examples, ["test"]),
+        "independent": read_rows(args.independent / "examples.jsonl", Example),
+    }
+    names = measured.evaluation_names(values)
+    outcomes = measured.read_outcomes(args.metrics, args.predictions, values.seeds, names, sets, label=tables.label_of)
     alignment = measured.read_alignment(args.metrics / "align", values.languages)
-    texts = distinct_hypotheses(read_splits(args.examples, ["test"]))
-    results = [verdicts.result_row(one, outcomes[0]) for one in outcomes]
+    everything = [verdicts.result_row(one, outcomes[0]) for one in outcomes]
+    independent = diagnostics.independent(outcomes, everything)
+    results = [row for row in everything if not row["evaluation"].startswith(INDEPENDENT)]
     found = measured.numbers(results, counts, trained, thesis.scores())
     joined = verdicts.join(expected.values, found, comparable=thesis.comparable)
     results = verdicts.with_thesis(results, joined)
     table_1_1 = distances.table(distances.read(args.typology), thesis.languages(values.languages))
     contents = published.corpus(thesis, counts) | recipe.contents(thesis, trained, values, counts)
-    contents |= diagnostics.contents(outcomes, values.languages, texts)
+    contents |= diagnostics.contents(outcomes, values.languages, distinct_hypotheses(sets["test"]))
     contents |= {
         "results": results,
+        "independent": independent,
         "thesis": joined,
         "alignment": alignment,
         "backbones": measured.read_steps(args.curves),
@@ -75,5 +84,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "fits": diagnostics.fits(table_1_1, [row for row in results if row["evaluation"] in values.languages]),
     }
     write(args.out_tables, contents)
-    write_json(args.out_metrics, verdicts.widen(outcomes, alignment))
+    seeds = {str(number): seed for number, seed in enumerate(values.seeds)}
+    write_json(args.out_metrics, {"seeds": seeds, **verdicts.widen(outcomes, alignment)})
     write_text(args.out_results, tables.results(results).markdown())

@@ -3,23 +3,46 @@
 Reads:  English hypotheses, CLIP-VE.
 Writes: one teacher vector per hypothesis, (N, D), not normalised, with ids.
 Thesis: 3.3 (there the teacher runs again in every step).
-Cost:   seconds.
+Cost:   seconds; half a million captions with the full-size tower: hours on a CPU. A killed run is taken up again.
 """
 
+from functools import partial
+
+import numpy as np
+import torch
+
 from clseave import cli, numerics, params
+from clseave.batches import in_order
 from clseave.encoders import embed_texts
 from clseave.records import Translation, read_rows, write_vectors
+from clseave.resume import Parts, key_of
 from clseave.teacher import TextTower
+from clseave.text import encode
 
-KEYS = ("encode_batch", "device")
+KEYS = ("encode_batch", "device", "kernels")
+PIECE = 100  # batches that are kept together
+
+
+def embed(tower: TextTower, texts: list[str], batch: int, parts: Parts) -> torch.Tensor:
+    """Vectors (N, D) in the order of the texts. Texts of like length share a batch, and whole batches a part."""
+    order = np.argsort(encode(tower.tokenizer, texts).lengths, kind="stable")
+    vectors = torch.empty(len(texts), tower.width)
+    for number, part in enumerate(in_order(len(order), batch * PIECE)):
+        rows = order[part]
+        vectors[torch.from_numpy(rows)] = parts.get(
+            number, partial(embed_texts, tower, [texts[row] for row in rows], batch)
+        )
+    return vectors
 
 
 def main(argv: list[str] | None = None) -> None:
     """Embed with dropout off."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "teacher", "out"])
+    args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "teacher", "checkpoints", "out"])
     settings = params.load(args.params, args.profile, KEYS)
-    device = numerics.start_torch(0, settings.device)
+    device = numerics.start_torch(0, settings.device, settings.kernels)
     rows = read_rows(args.hypotheses, Translation)
     tower = TextTower.load(args.teacher).eval().to(device)
-    vectors = embed_texts(tower, [row.text for row in rows], settings.encode_batch)
+    parts = Parts(args.checkpoints, key_of(args, __name__, ["hypotheses", "teacher"], settings, device))
+    vectors = embed(tower, [row.text for row in rows], settings.encode_batch, parts)
     write_vectors(args.out, [row.hypothesis_id for row in rows], vectors.numpy())
+    parts.remove()

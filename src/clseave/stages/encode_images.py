@@ -19,16 +19,16 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, images, numerics, params, photos
+from clseave import cli, images, numerics, params, photos, text
 from clseave.batches import in_order
 from clseave.checkpoints import load_model
 from clseave.downloads import sha256_of
 from clseave.errors import UserError
 from clseave.images import Pixels, load_processor, read_pixels, require_sound
-from clseave.records import read_splits, write_skipped, write_vectors
+from clseave.records import Example, distinct_hypotheses, read_rows, read_splits, write_skipped, write_vectors
 from clseave.storage import atomic
 
-KEYS = ("encode_batch", "device", "skip_broken")
+KEYS = ("encode_batch", "device", "kernels", "skip_broken")
 
 
 def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Collection, list[photos.Photo]]:
@@ -39,9 +39,8 @@ def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Coll
     known = {photo.image_id: photo for photo in rows}
     missing = [key for key in ids if key not in collection.files or (rows and key not in known)]
     if missing:
-        first = ", ".join(missing[: photos.NAMED])
         raise UserError(
-            f"{collection.path}: {len(missing)} images are missing, the first {first}: "
+            f"{collection.path}: {len(missing)} images are missing, the first {', '.join(missing[: photos.NAMED])}: "
             "run `dvc repro -f -s prepare`, then `dvc repro`"
         )
     described = [known[key] for key in collection.order(ids)] if rows else photos.describe(collection, ids, None)
@@ -56,7 +55,7 @@ def kind(device: torch.device) -> str:
 def name_parts(batches: list[list[photos.Photo]], clip: Path, device: torch.device, checkpoints: Path) -> list[Path]:
     """A file for each batch, named by everything its vectors depend on."""
     model = [[path.name, sha256_of(path)] for path in sorted(clip.iterdir()) if path.is_file()]
-    versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device)]
+    versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device), numerics.kernels_used()]
     versions += [sha256_of(Path(code)) for code in (__file__, images.__file__)]
     keys = (json.dumps([model, versions, [[photo.image_id, photo.sha256] for photo in batch]]) for batch in batches)
     return [checkpoints / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors" for key in keys]
@@ -90,10 +89,12 @@ def is_whole(part: Path) -> bool:
 
 def main(argv: list[str] | None = None) -> None:
     """Encode the images that the examples name; vectors come in the order of their first appearance."""
-    args = cli.parse(argv, __doc__, "params profile examples images source checkpoints clip out".split())
+    args = cli.parse(argv, __doc__, "params profile examples independent images source checkpoints clip out".split())
     settings = params.load(args.params, args.profile, KEYS)
-    device = numerics.start_torch(0, settings.device)
-    ids = list(dict.fromkeys(row.image_id for row in read_splits(args.examples)))
+    device = numerics.start_torch(0, settings.device, settings.kernels)
+    examples = [*read_splits(args.examples), *read_rows(args.independent / "examples.jsonl", Example)]
+    ids = list(dict.fromkeys(row.image_id for row in examples))
+    text.encode(text.load_tokenizer(args.clip), list(distinct_hypotheses(examples).values()))  # one too long stops here
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)

@@ -2,7 +2,8 @@
 
 Reads:  parameters; for a corpus of photos also what the user placed in the source folder, or downloads.
 Writes: examples/{train,dev,test}.jsonl, hypotheses/en.jsonl, counts.json, and in the images' folder archive.zip
-        (drawn) or photos.jsonl (name and hash of each photo); pretraining/LANGUAGE.txt, none for a corpus of photos.
+        (drawn) or photos.jsonl (name and hash of each photo); pretraining/LANGUAGE.txt, none for a corpus of photos;
+        independent/: test examples with translations by others than the pipeline, one file a language (may be none).
 Thesis: 2.1 and 3.1 (SNLI-VE over Flickr30k), or the generated corpus that stands in for it.
 Cost:   about 20 seconds and 1 GiB on the miniature; a minute or two and 1 GiB for SNLI-VE, after 90 MiB of download.
 """
@@ -13,7 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from clseave import cli, miniature, params, photos, schema, snli_ve
+from clseave import cli, miniature, params, photos, schema, snli_ve, xvnli
+from clseave.disk import whole_folder
 from clseave.grammar import LANGUAGES
 from clseave.images import write_archive
 from clseave.records import SPLITS, Example, Translation, distinct_hypotheses, write_rows
@@ -42,19 +44,29 @@ def count(examples: list[Example]) -> dict[str, Any]:
 def write_corpus(args: Namespace, examples: dict[str, list[Example]], counts: dict[str, Any]) -> None:
     """Examples of each split, each distinct hypothesis once, and the counts."""
     hypotheses: dict[str, str] = {}
-    for split in SPLITS:
-        write_rows(args.examples / f"{split}.jsonl", examples[split])
-        hypotheses |= distinct_hypotheses(examples[split])
+    with whole_folder(args.examples) as folder:
+        for split in SPLITS:
+            write_rows(folder / f"{split}.jsonl", examples[split])
+            hypotheses |= distinct_hypotheses(examples[split])
     rows = (Translation(key, text, "en", text, "original", "") for key, text in hypotheses.items())
     write_rows(args.hypotheses, rows)
     write_json(args.counts, counts)
 
 
+def write_independent(folder: Path, examples: list[Example], texts: dict[str, list[Translation]]) -> None:
+    """Examples, and their texts in each language; no row and no language where there is no such set."""
+    with whole_folder(folder) as made:
+        write_rows(made / "examples.jsonl", examples)
+        for language, rows in texts.items():
+            write_rows(made / f"{language}.jsonl", rows)
+
+
 def write_texts(said: dict[str, miniature.Saying], source: schema.Scenes, folder: Path) -> None:
     """One monolingual text a language."""
-    for language in LANGUAGES:
-        lines = miniature.monolingual_text(said, language, source.text_lines, source.seed)
-        write_text(folder / f"{language}.txt", "\n".join(lines) + "\n")
+    with whole_folder(folder) as made:
+        for language in LANGUAGES:
+            lines = miniature.monolingual_text(said, language, source.text_lines, source.seed)
+            write_text(made / f"{language}.txt", "\n".join(lines) + "\n")
 
 
 def from_scenes(args: Namespace, source: schema.Scenes) -> None:
@@ -68,6 +80,8 @@ def from_scenes(args: Namespace, source: schema.Scenes) -> None:
         if split == "train":
             trained = set(sayings)
             write_texts(sayings, source, args.text)
+        if split == "test":
+            write_independent(args.independent, *miniature.retell(examples[split], sayings, source.independent_images))
     write_archive(args.images / "archive.zip", pictures)
     write_corpus(args, examples, {split: count(rows) for split, rows in examples.items()})
 
@@ -76,21 +90,27 @@ def from_photos(args: Namespace, source: schema.Photos) -> None:
     """Read the rows, compare their counts, and list the photos that they use; what is missing is said first."""
     place = photos.find(args.source, source.photos)
     expected = snli_ve.expected_counts(source.expected_counts, args.source)
-    examples, skipped = snli_ve.read_corpus(source.rows, args.source, args.downloads)
+    folder = args.source / source.independent if source.independent else None
+    held_out = xvnli.photos(folder) if folder and source.independent_held_out else frozenset()
+    examples, skipped = snli_ve.read_corpus(source.rows, args.source, args.downloads, held_out)
     counts = {split: count(rows) for split, rows in examples.items()}
     log.info("%s rows; left out: %s", sum(map(len, examples.values())), skipped or "none")
     snli_ve.check_counts(counts, expected)
     collection = photos.open_collection(place)
-    used = sorted({row.image_id for rows in examples.values() for row in rows})
+    owner = {row.image_id: split for split, rows in examples.items() for row in rows}
+    independent = xvnli.read(folder, owner) if folder else xvnli.Independent([], {}, {})
+    used = sorted({*owner, *(row.image_id for row in independent.examples)})
     photos.require_photos(collection, used, args.problems)
     photos.write_photos(args.images / "photos.jsonl", photos.describe(collection, used, args.source))
+    write_independent(args.independent, independent.examples, independent.texts)
     args.text.mkdir(parents=True, exist_ok=True)  # its backbones come pre-trained
-    write_corpus(args, examples, counts | {"skipped": skipped})
+    about = {"rows": len(independent.examples), "left_out": independent.left_out}
+    write_corpus(args, examples, counts | {"skipped": skipped, "independent": about})
 
 
 def main(argv: list[str] | None = None) -> None:
     """Build the three splits from the source that the profile names."""
-    paths = "params profile examples hypotheses images text counts source downloads problems"
+    paths = "params profile examples hypotheses independent images text counts source downloads problems"
     args = cli.parse(argv, __doc__, paths.split())
     source = params.load(args.params, args.profile, KEYS).source
     if isinstance(source, schema.Scenes):

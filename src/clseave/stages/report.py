@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 
 from clseave import cli, gallery, notebook
-from clseave.storage import atomic, write_text
+from clseave.disk import whole_folder
+from clseave.storage import write_text
 
 KEYS = ()
 TITLE = "CLSEAVE: report of profile {profile}"
@@ -23,10 +24,11 @@ PATHS = "notebook template reports params profile code out-notebook out-html out
 
 def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
     """One PNG and one SVG a figure."""
-    for name, picture in figures.items():
-        with atomic(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(base64.b64decode(picture["image/png"]))
-        write_text(folder / f"{name}.svg", picture["image/svg+xml"].strip() + "\n")
+    with whole_folder(folder) as made:
+        made.mkdir()
+        for name, picture in figures.items():
+            (made / f"{name}.png").write_bytes(base64.b64decode(picture["image/png"]))
+            write_text(made / f"{name}.svg", picture["image/svg+xml"].strip() + "\n")
 
 
 def attached(tags: Iterable[str], tables: Path) -> dict[str, dict[str, bytes]]:

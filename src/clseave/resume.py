@@ -1,0 +1,169 @@
+"""Checkpoints: unfinished work of one key, outside DVC's outputs, taken up again after a kill and then removed.
+
+A key names everything that the work depends on, so that a checkpoint of other parameters, inputs or code is never
+taken. A file counts when the hash beside it is its own: it is written after the file, whole or not at all.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from clseave.provenance import code_files, digest, fingerprint
+from clseave.storage import atomic, write_text
+
+log = logging.getLogger(__name__)
+
+# Seconds between two checkpoints within an epoch: a full-size one has 2.5 GB. Tests set the variable to lose less.
+SECONDS = 600.0
+VARIABLE = "CLSEAVE_CHECKPOINT_SECONDS"
+LIBRARIES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
+UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, IndexError, KeyError, pickle.UnpicklingError)
+
+
+def key_of(
+    args: Namespace, stage: str, inputs: Sequence[str], values: SimpleNamespace, device: torch.device | None = None
+) -> str:
+    """16 hex digits for what a stage computes: its values, names and numbers, the contents of `inputs`, its code.
+
+    `stage` is the stage's module, `inputs` are the arguments whose files it reads. The kind of processor counts too
+    (None: the CPU), as numbers of two kinds are not mixed.
+    """
+    given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | None)}
+    read = {name: digest(getattr(args, name)) for name in inputs}
+    versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
+    processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"
+    parts = [given, vars(values), read, versions, processor]
+    text = json.dumps(parts, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder of checkpoints."""
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)
+    if folder.is_dir():
+        folder.rmdir()
+
+
+class Store:
+    """Files of one key in a folder. What other keys left there is removed, with a line in the log."""
+
+    def __init__(self, folder: Path, key: str):
+        """Clean the folder; it is made with the first file."""
+        self.folder, self.key = folder, key
+        others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-")]
+        if any(path.suffix == ".pt" for path in others):
+            log.info("%s: checkpoints of other parameters, inputs or code are removed", folder)
+        for path in others:
+            path.unlink(missing_ok=True)
+
+    def _listed(self, pattern: str) -> list[Path]:
+        """Files in the folder, those that a kill cut short included."""
+        return sorted(path for path in self.folder.glob(pattern) if path.is_file())
+
+    def path(self, number: int) -> Path:
+        """The file of a number."""
+        return self.folder / f"{self.key}-{number:09d}.pt"
+
+    def numbers(self) -> list[int]:
+        """Numbers of the files that were written to their end."""
+        return [int(path.name.split(".")[0].split("-")[1]) for path in self._listed(f"{self.key}-*.pt.sha256")]
+
+    def write(self, number: int, content: Any) -> None:
+        """Keep tensors, numbers, texts, lists and dicts of them."""
+        path = self.path(number)
+        with atomic(path) as temporary, open(temporary, "wb") as stream:  # torch tells no reason of its own files
+            torch.save(content, stream)
+        write_text(f"{path}.sha256", f"{digest(path)}  {path.name}\n")
+
+    def read(self, number: int) -> Any | None:
+        """What was kept, tensors on the CPU; None, with a line in the log, when the file is not what was written."""
+        path = self.path(number)
+        try:
+            if digest(path) != Path(f"{path}.sha256").read_text(encoding="utf-8").split()[0]:
+                raise ValueError("its content is not what was written")
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except UNREADABLE as error:
+            log.warning("%s cannot be used, that work is done again: %s", path, str(error).partition("\n")[0])
+            return None
+
+    def drop(self, number: int) -> None:
+        """Remove one file."""
+        for path in (Path(f"{self.path(number)}.sha256"), self.path(number)):
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove all: the outputs are written."""
+        clear(self.folder)
+
+
+class Checkpoint(Store):
+    """The state of one training; its number is that of the steps done. The last one stays until a newer is whole."""
+
+    def __init__(self, folder: Path, key: str):
+        """The clock starts here."""
+        super().__init__(folder, key)
+        self.seconds = float(os.environ.get(VARIABLE, SECONDS))
+        self._written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed since the last one."""
+        return time.monotonic() - self._written >= self.seconds
+
+    @property
+    def latest(self) -> int | None:
+        """The steps done at the last whole checkpoint."""
+        return max(self.numbers(), default=None)
+
+    def save(self, steps: int, state: dict[str, Any]) -> None:
+        """Write, then remove the older ones."""
+        self.write(steps, state)
+        for number in self.numbers():
+            if number != steps:
+                self.drop(number)
+        self._written = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest that can be read."""
+        for number in reversed(self.numbers()):
+            if state := self.read(number):
+                return dict(state)
+            self.drop(number)
+        return None
+
+
+class Parts(Store):
+    """Numbered parts of a longer work, each kept as soon as it is made."""
+
+    def __init__(self, folder: Path, key: str):
+        """Say how many an earlier run left."""
+        super().__init__(folder, key)
+        if done := len(self.numbers()):
+            log.info("%s: %d parts were done before", folder, done)
+
+    def get(self, number: int, make: Callable[[], Any]) -> Any:
+        """What an earlier run kept under this number, or else what `make` gives."""
+        found = self.read(number) if number in self.numbers() else None
+        if found is None:
+            found = make()
+            self.write(number, found)
+        return found
+
+
+def begin(
+    args: Namespace, stage: str, inputs: Sequence[str], values: SimpleNamespace, device: torch.device | None = None
+) -> Checkpoint:
+    """The checkpoint of a stage's training: arguments as of `key_of`."""
+    return Checkpoint(args.checkpoints, key_of(args, stage, inputs, values, device))

@@ -1,0 +1,33 @@
+"""Translate the test hypotheses of one language back into English, for translate-test: what CLIP-VE makes of those.
+
+Reads:  test examples, the translations; the store of answers and the source folder, as `translate` does.
+Writes: one `Translation` row per distinct test hypothesis, into English; none where the profile says `back: false`.
+Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the grammar says the fact in other words).
+Cost:   seconds by the grammar; minutes by a translation service.
+"""
+
+from clseave import cli, params
+from clseave.answers import SOURCE, Answers
+from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, write_rows
+from clseave.translation import make_translator, translate_hypotheses
+
+KEYS = ("translate", "device")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Translate with the backend that the profile names, the other way."""
+    args = cli.parse(argv, __doc__, "params profile examples translations source store out".split(), names=["language"])
+    settings = params.load(args.params, args.profile, KEYS)
+    if not getattr(settings.translate, "back", True):
+        write_rows(args.out, [])
+        return
+    wanted = distinct_hypotheses(read_splits(args.examples, ["test"]))
+    texts = {row.hypothesis_id: row.text for row in iter_rows(args.translations, Translation)}
+    require(wanted, texts, f"translation in {args.translations}")
+    translator = make_translator(settings.translate, SOURCE, args.source, settings.device, args.language)
+    kept = settings.translate.backend in ("google", "nmt")
+    store = Answers(args.store, translator.name, translator.version, SOURCE, origin=args.language, kept=kept)
+    with store as answers:
+        # What comes back unchanged, as names do, is no reason to stop: it is judged as it stands.
+        rows = translate_hypotheses({key: texts[key] for key in wanted}, translator, answers, keep_english=True)
+        write_rows(args.out, rows)

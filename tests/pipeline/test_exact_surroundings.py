@@ -1,0 +1,149 @@
+"""All stages on profile `tiny`, plainly and as somebody else would start them: every output has the same bytes.
+
+Differs: the checkout's path, locale, time zone, home, user name, umask, number of cores, thread counts and processor
+paths already set, temporary folder, fonts and fontconfig, settings of matplotlib, Jupyter and IPython.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager, get_data_path
+
+from prove_exact import Machine, compare
+
+LOCALE = "tr_TR.UTF-8"  # where the lower case of I has no dot, and the decimal sign is a comma
+RC = {
+    "font.size": 25,
+    "font.family": "serif",
+    "savefig.dpi": 30,
+    "svg.fonttype": "none",
+    "axes.prop_cycle": "cycler('color', ['red'])",
+}
+HOSTILE = {
+    "OMP_NUM_THREADS": "7",
+    "MKL_NUM_THREADS": "3",
+    "OPENBLAS_NUM_THREADS": "5",
+    "MKL_CBWR": "AVX512",
+    "MKL_DYNAMIC": "TRUE",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+    "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+    "OPENBLAS_CORETYPE": "SkylakeX",
+    "ATEN_CPU_CAPABILITY": "default",
+    "NPY_DISABLE_CPU_FEATURES": "",
+    "PYTHONHASHSEED": "123",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONIOENCODING": "iso8859-1",
+    "PYTHONOPTIMIZE": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "RAYON_NUM_THREADS": "9",
+    "SOURCE_DATE_EPOCH": "1",
+    "MPLBACKEND": "svg",
+    "TZ": "Pacific/Kiritimati",
+    "LANG": LOCALE,
+    "LC_ALL": LOCALE,
+    "LANGUAGE": "tr",
+    "USER": "ayşe",
+    "LOGNAME": "ayşe",
+    "COLUMNS": "40",
+    "LINES": "10",
+    "NO_COLOR": "1",
+}
+
+
+def make_locale(folder: Path) -> None:
+    """Compile the locale, which few machines have."""
+    folder.mkdir()
+    command = ["localedef", "--no-archive", "-i", LOCALE.partition(".")[0], "-f", "UTF-8", str(folder / LOCALE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (folder / LOCALE / "LC_NUMERIC").exists(), f"{done.stderr}: install the package `locales`"
+
+
+def make_font(path: Path) -> None:
+    """Another font that calls itself DejaVu Sans, with wide letters: whoever takes it draws other pictures."""
+    path.parent.mkdir(parents=True)
+    font = TTFont(Path(get_data_path()) / "fonts/ttf/cmr10.ttf")
+    for record in font["name"].names:
+        if record.nameID in (1, 4, 16):
+            record.string = "DejaVu Sans"
+        elif record.nameID in (2, 17):
+            record.string = "Regular"
+    font.save(path)
+    assert font_manager.ttfFontProperty(font_manager.get_font(path)).name == "DejaVu Sans"
+
+
+def somebody(folder: Path) -> dict[str, str]:
+    """The environment of somebody with a home full of settings."""
+    home = folder / "ev"
+    settings = {
+        ".config/matplotlib/matplotlibrc": "".join(f"{key}: {value}\n" for key, value in RC.items()),
+        ".ipython/profile_default/startup/first.py": "raise SystemExit('a start-up file of the user ran')\n",
+        ".jupyter/jupyter_config.py": "raise SystemExit('a setting of the user was read')\n",
+        ".config/fontconfig/fonts.conf": f"<fontconfig><dir>{home}/.local/share/fonts</dir></fontconfig>\n",
+        "start.py": "raise SystemExit('a start-up file of the user ran')\n",
+    }
+    for name, text in settings.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    make_font(home / ".local/share/fonts/DejaVuSans.ttf")
+    make_locale(folder / "locales")
+    (folder / "geçici").mkdir()
+    return HOSTILE | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "FONTCONFIG_FILE": str(home / ".config/fontconfig/fonts.conf"),
+        "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
+        "PYTHONSTARTUP": str(home / "start.py"),
+        "LOCPATH": str(folder / "locales"),
+        "TMPDIR": str(folder / "geçici"),
+    }
+
+
+@pytest.mark.slow
+def test_somebody_elses_machine_changes_no_byte_of_any_output(repo_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Şule's iş, ölçüm 実験"
+    folder.mkdir()
+    others = Machine("hostile", folder, prefix=("taskset", "--cpu-list", "0"), settings=somebody(folder), umask=0o077)
+    args = Namespace(source=repo_root, profile="tiny", languages=["de", "ja"], stages=[], jobs=2)
+    compare([Machine("plain", tmp_path / "plain", settings={"TMPDIR": str(tmp_path)}), others], args)
+    kernels = [
+        json.loads(path.read_text()).get("kernels")
+        for folder in ("training", "metrics/seed0")
+        for path in (others.tree / "reports/tiny" / folder).glob("*.json")
+    ]
+    assert len(kernels) > 10 and set(kernels) == {"deterministic"}
+    written = [path for path in (others.tree / "reports/tiny").rglob("*") if path.is_file()]
+    assert len(written) > 20
+    assert all(path.stat().st_mode & 0o077 == 0 for path in written), "the umask was another one"
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    """What the other test starts with, to show that it is as hostile as it looks."""
+    return somebody(tmp_path)
+
+
+def test_the_surroundings_are_hostile(surroundings: dict[str, str]) -> None:
+    """Without the pipeline's care these settings do change what programs see."""
+    code = """
+import locale, sys
+locale.setlocale(locale.LC_ALL, "")
+import matplotlib as mpl
+from matplotlib import font_manager
+print(locale.localeconv()["decimal_point"], sys.stdout.encoding, mpl.rcParams["font.size"])
+print(any(font.fname.startswith(sys.argv[1]) for font in font_manager.fontManager.ttflist))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, surroundings["HOME"]],
+        env={"PATH": os.environ["PATH"], **surroundings},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == [",", "iso8859-1", "25.0", "True"], done.stderr

@@ -1,0 +1,156 @@
+"""Hashes of data and code, and the standing of a model: values that a person can check with other tools."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCardData
+from ruamel.yaml import YAML
+
+from clseave import provenance
+from clseave.schema import Pretrained
+
+ROOT = Path(__file__).resolve().parents[2]
+# What the cards promise: the list that `sha256sum` prints, sorted by path, cards left out.
+COMMAND = "find . -type f ! -name README.md -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+STAGES = ("autoencoder", "backbones", "clseave", "clteave", "finetune_baseline", "finetune_clip_ve")
+
+
+def fill(folder, **files):
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+def test_the_hash_of_a_folder_is_what_the_shell_finds(tmp_path):
+    fill(tmp_path, b="two", a="one", Z="three", sub__c="four", é="five", sub__README_md="not")
+    (tmp_path / "sub" / "README_md").rename(tmp_path / "sub" / "README.md")
+    (tmp_path / "README.md").write_text("a card")
+    found = subprocess.run(["bash", "-c", COMMAND], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert provenance.digest(tmp_path) == found.split()[0]
+
+
+def test_the_hash_of_a_file_is_sha256(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert provenance.digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"a": "other"}, {"c": "one"}, {"sub__b": "one"}], ids=["content", "one more", "one more below"]
+)
+def test_another_content_or_name_gives_another_hash(tmp_path, changes):
+    before = provenance.digest(fill(tmp_path / "x", a="one", b="two"))
+    assert provenance.digest(fill(tmp_path / "y", b="two", a="one")) == before
+    assert provenance.digest(fill(tmp_path / "x", **changes)) != before
+
+
+def test_two_names_cannot_pass_for_one_another(tmp_path):
+    one, other = fill(tmp_path / "x", ab="c", d="e"), fill(tmp_path / "y", a="bc", d="e")
+    assert provenance.digest(one) != provenance.digest(other)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_code_of_a_stage_is_what_the_pipeline_declares(stage):
+    declared = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]["deps"]
+    found = {path.relative_to(ROOT).as_posix() for path in provenance.code_files(f"clseave.stages.{stage}")}
+    assert found == {path for path in declared if path.startswith("src/")}
+
+
+def source(tmp_path, monkeypatch, text, name="one.py"):
+    monkeypatch.setattr(provenance, "SOURCE", tmp_path)
+    path = tmp_path / name
+    path.write_text(text)
+    return provenance.fingerprint([path])
+
+
+CODE = '"""Module."""\nclass A:\n    """Class."""\n    x = 1\n\ndef f(a):\n    """Function."""\n    return a + 1\n'
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        CODE.replace("Function.", "Another text."),
+        CODE.replace('"""Module."""', '"""Another\n\ntext."""  # with a comment'),
+        CODE.replace("def f(a):", "def f(\n    a,\n):").replace("    x = 1", "    x   =   1"),
+        CODE.replace('    """Class."""\n', "").replace('"""Module."""\n', ""),
+    ],
+)
+def test_comments_docstrings_and_format_leave_the_fingerprint(tmp_path, monkeypatch, same):
+    assert source(tmp_path, monkeypatch, same) == source(tmp_path, monkeypatch, CODE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CODE.replace("a + 1", "a + 2"),
+        CODE.replace("x = 1", "x = '1'"),
+        CODE.replace("def f", "def g"),
+        CODE + 'f("text")\n',
+        CODE.replace("return", "'a text that is no docstring'\n    return"),
+    ],
+)
+def test_whatever_python_does_otherwise_changes_the_fingerprint(tmp_path, monkeypatch, other):
+    assert source(tmp_path, monkeypatch, other) != source(tmp_path, monkeypatch, CODE)
+
+
+def test_a_renamed_module_changes_the_fingerprint(tmp_path, monkeypatch):
+    assert source(tmp_path, monkeypatch, CODE, "one.py") != source(tmp_path, monkeypatch, CODE, "two.py")
+
+
+def test_the_fingerprint_is_twelve_digits_of_a_real_stage():
+    files = provenance.code_files("clseave.stages.clseave")
+    one, other = provenance.fingerprint(files), provenance.fingerprint(reversed(files))
+    assert one == other and len(one) == 12 and int(one, 16) >= 0
+    assert one != provenance.fingerprint(provenance.code_files("clseave.stages.clteave"))
+
+
+def card(licence, *, generated=False, base=None):
+    return ModelCardData(license=licence, tags=["x", *([provenance.GENERATED] if generated else [])], base_model=base)
+
+
+CLIP, MBERT = "openai/clip-vit-base-patch16", "google-bert/bert-base-multilingual-cased"
+
+
+def test_what_is_trained_here_on_generated_data_is_under_the_licence_of_the_repository():
+    own = provenance.of_backbone(None, generated=True)
+    made = provenance.derived([card("mit", generated=True), card("mit", generated=True)])
+    assert (own.licence, made.licence, made.terms, made.base_models) == ("mit", "mit", own.terms, ())
+    assert "toy world" in made.limits
+
+
+@pytest.mark.parametrize(("name", "licence"), [(CLIP, "mit"), (MBERT, "apache-2.0"), ("owner/other", "unknown")])
+def test_a_fetched_model_keeps_its_authors_licence(name, licence):
+    fetched = Pretrained(id=name, revision="0" * 40, weights="safetensors")
+    found = provenance.of_backbone(fetched, generated=False)
+    assert (found.licence, list(found.base_models)) == (licence, [name])
+
+
+@pytest.mark.parametrize("name", ["./models/local/clip", "/somewhere/clip"])
+def test_a_local_folder_is_no_model_of_the_hub(name):
+    fetched = Pretrained(id=name, revision=None, weights="safetensors")
+    found = provenance.of_backbone(fetched, generated=False)
+    assert (found.licence, list(found.base_models)) == ("unknown", [])
+    assert name not in found.terms + found.limits
+
+
+def test_a_model_of_photos_names_every_owner():
+    found = provenance.derived([card("mit", base=[CLIP]), card("apache-2.0", base=[MBERT])])
+    assert (found.licence, found.base_models) == ("other", [MBERT, CLIP])
+    for owner in (CLIP, MBERT, "CC BY-SA 4.0", "Flickr30k", "No licence is granted"):
+        assert owner in found.terms
+    assert found.terms.endswith("the terms of each.")
+
+
+def test_public_weights_on_generated_data_are_not_ours():
+    found = provenance.derived([card("mit", generated=True, base=[CLIP])])
+    assert (found.licence, found.generated, found.base_models) == ("other", True, [CLIP])
+    assert "generated data" in found.terms and "SNLI" not in found.terms
+
+
+@pytest.mark.parametrize(
+    "cards", [[None], [card("mit", generated=True), None], [card("unknown", generated=True)], [card(None)]]
+)
+def test_what_nobody_knows_is_not_passed_on(cards):
+    assert provenance.derived(cards).licence == "unknown"
