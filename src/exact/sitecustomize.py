@@ -17,16 +17,20 @@ def features() -> dict[str, bool]:
     """What numpy finds of this process's processor.
 
     numpy reads the pins when it loads, so they are set first; that the pipeline's entry sets them by itself shows in
-    the native run, which does not come here. They choose kernels and hide no feature.
+    the native run, which does not come here. They choose kernels and hide no feature. Under emulation numpy also goes
+    without its kernels for AVX2, which it has everywhere else: qemu 7.2 executes its `argsort` wrongly
+    (pandas then reads outside its arrays). What numpy gives must not depend on that choice either.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from clseave import numerics
 
     numerics.pin()
-    # The copy of the code that is to run brings its own.
-    del sys.path[0], sys.modules["clseave.numerics"], sys.modules["clseave.errors"], sys.modules["clseave"]
+    os.environ["NPY_DISABLE_CPU_FEATURES"] += " X86_V3"
     from numpy._core._multiarray_umath import __cpu_features__
 
+    os.environ.update(numerics.PINS)
+    # The copy of the code that is to run brings its own.
+    del sys.path[0], sys.modules["clseave.numerics"], sys.modules["clseave.errors"], sys.modules["clseave"]
     return dict(__cpu_features__)
 
 

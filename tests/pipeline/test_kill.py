@@ -221,7 +221,7 @@ def test_dvc_its_stage_or_all_killed_and_the_next_dvc_repro_goes_on(whole: Path,
     assert process.wait(600) == 0, said(work)[-4000:]
     resumed += [int(step) for step in GOES_ON.findall(said(work))]
     assert len(resumed) == KILLS and all(step > 0 for step in resumed), resumed
-    assert {f"clseave@tiny-{LANGUAGE}-0"} <= stages_run(said(work)) <= {*TRAINED[2:], "embed_english@tiny-0"}
+    assert f"clseave@tiny-{LANGUAGE}-0" in stages_run(said(work)), "nothing was left to do"
     assert digests(work) == wanted
     assert git(work, "status", "--porcelain", "--", "reports", "dvc.lock") == ""
     assert "up to date" in run(work, *DVC, "status", *GOALS)

@@ -39,7 +39,7 @@ class Driver:
     def __init__(self, plan: dict):
         self.plan, self.count, self.quiet = plan, 0, False
         self.injected = 0  # an error number that every write meets in a child
-        self.child = False
+        self.child, self.kind = False, ""
 
     def audit(self, event: str, args: tuple) -> None:
         """What Python calls before it opens a file or makes a folder."""
@@ -57,7 +57,7 @@ class Driver:
             return
         if self.injected:
             raise OSError(self.injected, os.strerror(self.injected), str(path))
-        self.count += 1
+        self.count, self.kind = self.count + 1, kind
         first, *others = self.plan["faults"]
         often, rarely = self.count <= MANY or self.count % EVERY == 1, self.count % EVERY == 1
         for fault in [*([first] if often else ()), *(others if rarely else ())]:
@@ -95,7 +95,7 @@ class Driver:
         elif fault == "forbidden" and os.geteuid() == 0:
             os.seteuid(NOBODY)
         elif fault == "in the way":
-            put_in_the_way(path)
+            put_in_the_way(path if self.kind == "folder" else path.parent)
         else:
             numbers = {"full": errno.ENOSPC, "read-only": errno.EROFS, "forbidden": errno.EACCES}
             self.injected, self.quiet = numbers[fault], False
@@ -192,13 +192,9 @@ def make_read_only(folder: Path) -> None:
 
 
 def put_in_the_way(path: Path) -> None:
-    """A file where the folder of `path` is or would be."""
-    parent = path.parent
-    if parent.exists():
-        shutil.rmtree(parent)
-    else:
-        parent.parent.mkdir(parents=True, exist_ok=True)
-    parent.write_text("in the way")
+    """A file where a folder is or would be."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.write_text("in the way")
 
 
 def watch_libraries(driver: Driver) -> None:
