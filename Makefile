@@ -25,7 +25,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce prove-exact test test-all lint format types readme notebook publish pull push example verify lock clean licences audit newest
+.PHONY: help setup check check-thesis reproduce prove-exact test test-all lint format types readme notebook publish pull push example verify licences audit newest lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
