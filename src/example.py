@@ -3,7 +3,7 @@
 The copy is a clone of HEAD whose results are pulled from the store, so that only what the experiment changes runs.
 """
 
-import json
+import csv
 import subprocess
 import sys
 import tempfile
@@ -45,7 +45,7 @@ Only CLSEAVE and what follows from it runs again: {ran}.
 ```
 
 This writes `dvc_plots/index.html`, the curve of both side by side (it loads its drawing code from the network when it
-is opened). The same data as a table:
+is opened). The same curves as a table:
 
 {plots}
 
@@ -59,20 +59,17 @@ def run(command: str, folder: Path) -> str:
     return subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def curves(diff: str, step: int = 4) -> str:
-    """The two curves of `dvc plots diff --json`, every `step` epochs and at the ends, as a Markdown table."""
-    (plot,) = next(iter(json.loads(diff)["data"].values()))
-    content = plot["content"] if isinstance(plot["content"], dict) else json.loads(plot["content"])
-    values = content["data"]["values"]
-    value = {(row["rev"], int(row["epoch"])): float(row["dev_mse"]) for row in values}
-    revisions = sorted({rev for rev, _ in value})
-    last = max(epoch for _, epoch in value)
+def curves(before: str, after: str, step: int = 4) -> str:
+    """Validation errors of two curves, every `step` epochs and at the ends, as a Markdown table."""
+    tables = [
+        {int(row["epoch"]): row["dev_mse"] for row in csv.DictReader(text.splitlines())} for text in (before, after)
+    ]
+    last = max(max(table) for table in tables)
     rows = [epoch for epoch in range(1, last + 1) if epoch % step == 0 or epoch in (1, last)]
-    lines = [f"| epoch | {' | '.join(f'dev_mse, {rev}' for rev in revisions)} |", "|---:" * (len(revisions) + 1) + "|"]
-    for epoch in rows:
-        cells = (value.get((rev, epoch)) for rev in revisions)
-        lines.append(f"| {epoch} | {' | '.join('–' if cell is None else f'{cell:.6f}' for cell in cells)} |")
-    return "\n".join(lines)
+    lines = ["| epoch | dev_mse, HEAD | dev_mse, workspace |", "|---:|---:|---:|"]
+    return "\n".join(
+        [*lines, *(f"| {epoch} | {' | '.join(table.get(epoch, '–') for table in tables)} |" for epoch in rows)]
+    )
 
 
 def main() -> int:
@@ -94,7 +91,7 @@ def main() -> int:
             metrics_command=METRICS,
             metrics=run(METRICS, copy).strip(),
             plots_command=PLOTS,
-            plots=curves(run(f"{PLOTS} --json --split", copy)),
+            plots=curves(run(f"git show HEAD:{CURVE}", copy), (copy / CURVE).read_text(encoding="utf-8")),
         )
     OUT.write_text(text, encoding="utf-8")
     print(f"example: {OUT} is written")
