@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from test_infrastructure import outcomes, reproduce, run, toy  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
@@ -89,7 +90,7 @@ def test_a_dvc_lock_cut_short_is_mended_and_what_ran_since_is_not_lost(toy: Path
     (toy / "dvc.lock").write_text(whole[: whole.index("middle@mini-de") + 40])
     output = reproduce(toy, repo_root)
     assert "dvc.lock was cut short by a kill: taken from the last commit" in output
-    assert (toy / "dvc.lock").read_text() == whole
+    assert YAML(typ="safe").load(toy / "dvc.lock") == YAML(typ="safe").load(whole)  # two at a time end in any order
     assert starts(toy)[5:] in ([], ["compare"]), "the last stage's output is in git, not in the cache"
     assert UP_TO_DATE in run(toy, *DVC, "status")
 
