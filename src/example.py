@@ -7,6 +7,7 @@ import csv
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 OUT = Path("docs/EXPERIMENT.md")
@@ -26,7 +27,8 @@ A.1. What does the other one do to the miniature?
 {experiment}
 ```
 
-Only CLSEAVE and what follows from it runs again: {ran}.
+Only CLSEAVE and what follows from it runs again:
+{ran}.
 
 ```sh
 {params_command}
@@ -85,7 +87,7 @@ def main() -> int:
         told = ", ".join(f"`{base}` ({sum(one.startswith(f'{base}@') for one in names)})" for base in bases)
         text = TEXT.format(
             experiment=EXPERIMENT,
-            ran=f"{len(names)} stages, {told}",
+            ran=textwrap.fill(f"{len(names)} stages, {told}", 118),
             params_command=PARAMS,
             params=run(PARAMS, copy).strip(),
             metrics_command=METRICS,
