@@ -11,6 +11,7 @@ from clseave import metrics
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.records import Example, Prediction, require
+from clseave.schema import INDEPENDENT
 
 OTHER_CORPUS, NOT_RUN = "other corpus", "not run"
 ENGLISH = "en"  # the evaluation that the others are compared with
@@ -176,9 +177,14 @@ def kind_rows(one: Outcome) -> list[dict[str, Any]]:
 
 
 def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation."""
-    keys = ("accuracy", "accuracy_seen", "accuracy_unseen", "loss", "ece")
-    wide: dict[str, dict[str, Any]] = {key: {one.name: one.mean(key) for one in outcomes} for key in keys}
+    """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation.
+
+    Few, so that a person reads all of the difference; of independent translations the accuracy only. What else was
+    measured stands in the metrics of each evaluation.
+    """
+    wide: dict[str, dict[str, Any]] = {"accuracy": {one.name: one.mean("accuracy") for one in outcomes}}
+    own = [one for one in outcomes if not one.name.startswith(INDEPENDENT)]
+    wide |= {key: {one.name: one.mean(key) for one in own} for key in ("accuracy_unseen", "loss")}
     wide["aer"] = {row["language"]: row["aer"] for row in alignment if row["aer"] is not None}
     wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in kind_rows(outcomes[0])}
     return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
