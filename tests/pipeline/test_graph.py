@@ -348,6 +348,28 @@ def test_cached_outputs_go_to_the_remote_of_their_profile(profile: str) -> None:
 
 @needs_pipeline
 @pytest.mark.parametrize("profile", PROFILES)
+def test_git_holds_no_cached_output(profile: str) -> None:
+    """DVC refuses to write an output that git tracks; it is only found out by a run from nothing."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
+    tracked = listed.stdout.splitlines()
+    cached = [out for stage in resolve(profile) for out in stage.remotes]
+    assert cached
+    assert [path for path in tracked if any(touches(path, out) for out in cached)] == []
+
+
+@pytest.mark.skipif(not (ROOT / "dvc.lock").exists(), reason="nothing was run yet")
+def test_git_ignores_every_cached_output_that_was_made() -> None:
+    """Otherwise `git add` takes data along: DVC writes these lines, and a commit can forget them."""
+    lock = YAML(typ="safe").load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
+    made = {out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
+    cached = sorted(made & {out for profile in PROFILES for stage in resolve(profile) for out in stage.remotes})
+    assert cached
+    ignored = subprocess.run(["git", "check-ignore", *cached], cwd=ROOT, capture_output=True, text=True)
+    assert sorted(set(cached) - set(ignored.stdout.splitlines())) == []
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
 def test_each_stage_that_can_go_on_has_checkpoints_of_its_own(profile: str) -> None:
     """Outside the outputs, which DVC removes before a run, and out of the reach of every other stage."""
     given: list[str] = []
