@@ -38,6 +38,6 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torc
     order = np.argsort(rows.lengths, kind="stable")
     vectors = torch.empty(len(rows), encoder.width)
     for part in tqdm(in_order(len(order), batch_size), desc="sentence vectors", unit="batch", disable=None):
-        inputs = pad([rows[row] for row in order[part]], encoder.tokenizer.pad_token_id, device)
+        inputs = pad([rows[row] for row in order[part]], encoder.tokenizer, device)
         vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()
     return vectors

@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
+from clseave.acceleration import Forward, for_training
 from clseave.batches import draw_batches, in_order
 from clseave.labels import label_id
+from clseave.optimisation import make_optimiser
 from clseave.records import Example, distinct_hypotheses, examples_with_images, read_splits, require, rows_of
+from clseave.resume import Checkpoint
 from clseave.schema import ClipVe, Sampler
 from clseave.teacher import ClipVE
 from clseave.text import encode, pad
-from clseave.training import Task, make_optimiser
+from clseave.training import Curve, Task, train
 from clseave.vectors import VectorTable
+from clseave.word_rows import hold_only, put_back
 
 
 def read_examples(folder: Path, vectors: Path, validation: str, seed: int) -> tuple[list[Example], list[Example]]:
@@ -52,20 +57,28 @@ class Split:
         self.lengths = self.tokens.lengths[self.hypothesis]
 
 
-def embed(model: ClipVE, data: Split, rows: np.ndarray) -> torch.Tensor:
-    """Vectors of the distinct hypotheses of given numbers, (N, D)."""
+def embed(model: ClipVE, data: Split, rows: np.ndarray, forward: Forward | None = None) -> torch.Tensor:
+    """Vectors of the distinct hypotheses of given numbers, (N, D); `forward` runs the tower in its own way."""
     tokens = [data.tokens[row] for row in rows]
-    return model.encode(*pad(tokens, model.tower.tokenizer.pad_token_id, data.images.device))
+    return model.encode(*pad(tokens, model.tower.tokenizer, data.images.device), forward)
 
 
 def make_task(
-    model: ClipVE, data: Split, dev: Split, settings: ClipVe, *, sampler: Sampler, encode_batch: int, seed: int
+    model: ClipVE,
+    data: Split,
+    dev: Split,
+    settings: ClipVe,
+    *,
+    sampler: Sampler,
+    encode_batch: int,
+    seed: int,
+    forward: Forward | None = None,
 ) -> Task:
     """Cross-entropy; within a batch every distinct hypothesis is encoded once."""
 
     def step(rows: np.ndarray) -> torch.Tensor:
         distinct, place = np.unique(data.hypothesis[rows], return_inverse=True)
-        vectors = embed(model, data, distinct)[torch.from_numpy(place)]
+        vectors = embed(model, data, distinct, forward)[torch.from_numpy(place)]
         logits, labels = model.judge(vectors, data.images[data.premise[rows]]), data.labels[torch.from_numpy(rows)]
         right.append((logits.argmax(dim=1) == labels).sum())
         return functional.cross_entropy(logits, labels)
@@ -101,3 +114,31 @@ def make_steps(
     ]
     steps = settings.epochs * len(task.batches(1))
     return make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
+
+
+def fine_tune(
+    model: ClipVE,
+    data: Split,
+    dev: Split,
+    settings: ClipVe,
+    values: SimpleNamespace,
+    *,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[Curve, int]:
+    """Train text tower and head. Returns the curve and the epoch that was kept, from 1.
+
+    `values` are the profile's `sampler`, `encode_batch`, `precision` and `compile`.
+    """
+    tower, device = model.tower, data.images.device
+    words = hold_only(tower, [data.tokens, dev.tokens], tower.tokenizer.pad_token_id)
+    rows = settings.batch_size + 1  # batches differ by one
+    forward = for_training(tower, device, precision=values.precision, compiled=values.compile, rows=rows)
+    how = {"sampler": values.sampler, "encode_batch": values.encode_batch, "seed": seed, "forward": forward}
+    task = make_task(model, data, dev, settings, **how)
+    optimiser, schedule = make_steps(model, task, settings)
+    words.follow(optimiser)
+    epochs, patience = settings.epochs, settings.patience
+    kept = train(task, optimiser, schedule, epochs, patience, keep=settings.keep, checkpoint=checkpoint)
+    put_back(tower)
+    return task.curve, kept

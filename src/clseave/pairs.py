@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clseave.errors import UserError
 from clseave.records import Alignment, Translation, iter_rows, require
-from clseave.text import Ragged, in_chunks, pad
+from clseave.text import Ragged, in_chunks
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,3 @@ def flatten(positions: Sequence[Sequence[int] | np.ndarray]) -> tuple[torch.Tens
 def gather(states: torch.Tensor, positions: Sequence[Sequence[int] | np.ndarray]) -> torch.Tensor:
     """States of the aligned tokens, (B, T, W) -> (P, W)."""
     return states[flatten(positions)]
-
-
-def batch(
-    rows: Sequence[Sequence[int] | np.ndarray], tokenizer: PreTrainedTokenizerBase, device: torch.device | str = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask of one side, padded with that side's own padding id."""
-    return pad(rows, tokenizer.pad_token_id, device)

@@ -20,10 +20,11 @@ from transformers import (
 )
 
 from clseave.images import prepare
+from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint
 from clseave.schema import STEPS_PER_LINE, ClipBackbone, MbertBackbone, Tower
 from clseave.text import encode, pad
-from clseave.training import Curve, Task, make_optimiser, train
+from clseave.training import Curve, Task, train
 
 IGNORED = -100  # the label that transformers' masked language model leaves out of its loss
 
@@ -97,7 +98,7 @@ def contrastive_task(
 
     def step(_: np.ndarray) -> torch.Tensor:
         captions, images = next(pairs)
-        ids, mask = pad(encode(tokenizer, captions), tokenizer.pad_token_id)
+        ids, mask = pad(encode(tokenizer, captions), tokenizer)
         texts = model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
         pictures = model.get_image_features(pixel_values=prepare(images, images.shape[1])).pooler_output
         logits, truth = contrastive_logits(model, texts, pictures), torch.arange(len(captions))
@@ -130,7 +131,7 @@ def masked_language_task(
 
     def step(_: np.ndarray) -> torch.Tensor:
         chosen = rng.integers(0, len(rows), size=settings.batch_size)
-        ids, mask = pad([rows[row] for row in chosen], tokenizer.pad_token_id)
+        ids, mask = pad([rows[row] for row in chosen], tokenizer)
         inputs, labels = mask_tokens(ids, tokenizer, settings.mask, rng)
         return model(input_ids=inputs, attention_mask=mask, labels=labels).loss
 

@@ -12,6 +12,7 @@ import pickle
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,13 +110,18 @@ class Store:
 
 
 class Checkpoint(Store):
-    """The state of one training; its number is that of the steps done. The last one stays until a newer is whole."""
+    """The state of one training; its number is that of the steps done. The last one stays until a newer is whole.
+
+    It is written beside the training, which goes on: a full-size one takes seconds.
+    """
 
     def __init__(self, folder: Path, key: str):
         """The clock starts here."""
         super().__init__(folder, key)
         self.seconds = float(os.environ.get(VARIABLE, SECONDS))
         self._written = time.monotonic()
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
 
     @property
     def due(self) -> bool:
@@ -125,15 +131,31 @@ class Checkpoint(Store):
     @property
     def latest(self) -> int | None:
         """The steps done at the last whole checkpoint."""
+        self.settle()
         return max(self.numbers(), default=None)
 
     def save(self, steps: int, state: dict[str, Any]) -> None:
-        """Write, then remove the older ones."""
+        """Begin to write a copy of the state; the older ones go when it is whole. Raises what the one before met."""
+        self.settle()
+        self._writing = self._writer.submit(self._replace, steps, _copy(state))
+        self._written = time.monotonic()
+
+    def _replace(self, steps: int, state: dict[str, Any]) -> None:
         self.write(steps, state)
         for number in self.numbers():
             if number != steps:
                 self.drop(number)
-        self._written = time.monotonic()
+
+    def settle(self) -> None:
+        """Wait until what is being written is whole. Raises what went wrong, as a full disk."""
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
+
+    def remove(self) -> None:
+        """Remove all: the outputs are written."""
+        self.settle()
+        super().remove()
 
     def load(self) -> dict[str, Any] | None:
         """The newest that can be read."""
@@ -142,6 +164,15 @@ class Checkpoint(Store):
                 return dict(state)
             self.drop(number)
         return None
+
+
+def _copy(state: Any) -> Any:
+    """The same on the CPU, with tensors of its own."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _copy(value) for key, value in state.items()}
+    return [_copy(value) for value in state] if isinstance(state, list) else state
 
 
 class Parts(Store):

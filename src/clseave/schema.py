@@ -18,6 +18,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Device = Literal["cpu", "cuda", "auto"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
+Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
 SPLITS = ("train", "dev", "test")
 INDEPENDENT = "independent_"  # first part of the names of evaluations on independent examples, and of no others
@@ -306,6 +307,8 @@ class Profile(Section):
 
     device: Device
     kernels: Kernels
+    precision: Precision
+    compile: bool
     sampler: Sampler
     max_resident_gb: Annotated[float, Field(ge=0)]
     source: Annotated[Scenes | Photos, Field(discriminator="kind")]

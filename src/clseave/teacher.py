@@ -1,5 +1,6 @@
 """CLIP-VE: CLIP's text tower and the head; the image tower is frozen and enters as stored vectors (thesis 3.1)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -62,11 +63,19 @@ class ClipVE(nn.Module):
         super().__init__()
         self.tower, self.head, self.inputs = tower, head, inputs
 
-    def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hypothesis vectors, (B, T) -> (B, D); zeros, without running the tower, when the control sees none."""
+    def encode(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Hypothesis vectors, (B, T) -> (B, D); zeros, without running the tower, when the control sees none.
+
+        `forward` runs in the place of the tower's own.
+        """
         if self.inputs == "image_only":
             return torch.zeros(len(ids), self.tower.width, device=ids.device)
-        return self.tower(ids, mask)
+        return (forward or self.tower)(ids, mask)
 
     def judge(self, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
         """Logits of hypothesis and premise vectors, two (B, D) -> (B, 3)."""

@@ -146,14 +146,17 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged:
 
 
 def pad(
-    rows: Sequence[Sequence[int] | np.ndarray] | Ragged, pad_id: int, device: torch.device | str = "cpu"
+    rows: Sequence[Sequence[int] | np.ndarray] | Ragged,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device | str = "cpu",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (B, T) int64: T is the longest row, rounded up to `PAD_MULTIPLE`."""
-    longest = max(len(row) for row in rows)
-    width = -(-longest // PAD_MULTIPLE) * PAD_MULTIPLE
-    ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = torch.as_tensor(row)
-        mask[number, : len(row)] = 1
-    return ids.to(device), mask.to(device)
+    """Ids and attention mask, both (B, T) int64: T is the longest row, rounded up to `PAD_MULTIPLE`.
+
+    Never above what the model of the tokenizer takes, which for CLIP is no multiple.
+    """
+    lengths = np.array([len(row) for row in rows])
+    width = min(-(-int(lengths.max()) // PAD_MULTIPLE) * PAD_MULTIPLE, tokenizer.model_max_length)
+    mask = np.arange(width) < lengths[:, None]
+    ids = np.full(mask.shape, tokenizer.pad_token_id, dtype=np.int64)
+    ids[mask] = np.concatenate(list(rows))
+    return torch.from_numpy(ids).to(device), torch.from_numpy(mask.astype(np.int64)).to(device)

@@ -3,7 +3,8 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -17,33 +18,9 @@ from clseave.resume import Checkpoint
 
 log = logging.getLogger(__name__)
 
-Schedule = Literal["constant", "linear"]
 Keep = Literal["best", "last"]
 Curve = list[dict[str, float]]
 LOOK_EVERY = 50  # steps between two looks at the losses on a GPU, which each look makes wait; on the CPU every step
-
-
-def schedule_factor(step: int, total: int, warmup: float, schedule: Schedule) -> float:
-    """Learning-rate factor of one step: linear warm-up over a share of all steps, then constant or linear to zero.
-
-    Plain arithmetic: a cosine would depend on the machine's maths library.
-    """
-    warm = round(total * warmup)
-    if step < warm:
-        return (step + 1) / warm
-    return 1.0 if schedule == "constant" else (total - step) / max(1, total - warm)
-
-
-def make_optimiser(
-    groups: Iterable[dict[str, Any]], weight_decay: float, total: int, warmup: float, schedule: Schedule
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """Fused AdamW (the unfused one calls an approximate square root) and its schedule over `total` steps.
-
-    With `weight_decay` 0 it equals Adam.
-    """
-    optimiser = torch.optim.AdamW(list(groups), weight_decay=weight_decay, fused=True)
-    factor = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: schedule_factor(step, total, warmup, schedule))
-    return optimiser, factor
 
 
 @dataclass
@@ -88,7 +65,21 @@ def train(
     """
     run = _Run(task, optimiser, schedule, epochs, checkpoint)
     run.resume()
-    while run.at.epoch <= min(epochs, stop_after or epochs) and not run.at.over:
+    try:
+        _epochs(run, patience, keep, min(epochs, stop_after or epochs))
+    finally:
+        if checkpoint:
+            checkpoint.settle()
+    if run.best:
+        task.module.load_state_dict(run.best)
+    task.module.eval()
+    return run.at.kept if keep == "best" else len(task.curve)
+
+
+def _epochs(run: "_Run", patience: int | None, keep: Keep, last: int) -> None:
+    """Epochs until the last, or until none was better for long enough."""
+    task = run.task
+    while run.at.epoch <= last and not run.at.over:
         run.pass_over()
         score = run.close_epoch()
         if score < run.at.best:
@@ -100,10 +91,6 @@ def train(
             run.at.over = True
         run.at.next_epoch()
         run.save()
-    if run.best:
-        task.module.load_state_dict(run.best)
-    task.module.eval()
-    return run.at.kept if keep == "best" else len(task.curve)
 
 
 @dataclass
@@ -140,6 +127,7 @@ class _Run:
         self.checkpoint, self.at = checkpoint, _Place()
         self.best: dict[str, torch.Tensor] | None = None  # weights of the best epoch
         self.device = next(task.module.parameters()).device
+        self.speed = 0.0  # pairs a second in the last epoch, of which a resumed one counts what it did itself
         self.pending: list[tuple[torch.Tensor, int]] = []  # losses not looked at yet, each with its rows
 
     def resume(self) -> None:
@@ -185,11 +173,14 @@ class _Run:
         """The steps of the epoch that are still to do."""
         self.task.module.train()
         batches, label = self.task.batches(self.at.epoch), f"{self.task.name} {self.at.epoch}/{self.epochs}"
-        with tqdm(desc=label, total=len(batches), initial=self.at.step, unit="step", disable=None, leave=False) as bar:
+        done, total = (sum(map(len, part)) for part in (batches[: self.at.step], batches))
+        start = time.monotonic()
+        with tqdm(desc=label, total=total, initial=done, unit=" pairs", disable=None, leave=False) as bar:
             for rows in batches[self.at.step :]:
                 self.one_step(rows, len(batches))
-                bar.update()
+                bar.update(len(rows))
         self.look(len(batches))
+        self.speed = (total - done) / max(1e-9, time.monotonic() - start)
 
     def one_step(self, rows: np.ndarray, count: int) -> None:
         """One step of the `count` of an epoch; a checkpoint where one is due."""
@@ -227,7 +218,7 @@ class _Run:
         row |= figures | {"learning_rate": float(f"{self.at.rate:.6g}")}
         self.task.curve.append(row)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
-        log.info("%s %d/%d  %s", self.task.name, self.at.epoch, self.epochs, shown)
+        log.info("%s %d/%d  %s  %.0f pairs/s", self.task.name, self.at.epoch, self.epochs, shown, self.speed)
         score = next(iter(figures.values()), -float(self.at.epoch))
         if not math.isfinite(score):
             self.refuse(f"the validation loss of epoch {self.at.epoch} (step {self.at.steps}) is {score}")

@@ -24,10 +24,10 @@ ORDER = (
     "errors", "disk", "storage", "archives", "numerics", "guard", "cli", "schema", "faults", "references", "params",
     "labels", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
-    "text", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
-    "batches", "resume", "training", "pretraining",
-    "fusion", "pooling", "student", "thresholds", "teacher", "entailment", "answers", "google", "nmt", "translation",
-    "segmentation", "alignment", "pairs", "autoencoder", "encoders",
+    "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
+    "batches", "resume", "optimisation", "training", "pretraining",
+    "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment",
+    "answers", "google", "nmt", "translation", "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
     "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
     "statistics_figures", "gallery", "notebook", "findings", "readiness",
@@ -364,7 +364,7 @@ def test_git_ignores_every_cached_output_that_was_made() -> None:
     made = {out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
     cached = sorted(made & {out for profile in PROFILES for stage in resolve(profile) for out in stage.remotes})
     assert cached
-    ignored = subprocess.run(["git", "check-ignore", *cached], cwd=ROOT, capture_output=True, text=True)
+    ignored = subprocess.run(["git", "check-ignore", *cached], check=True, cwd=ROOT, capture_output=True, text=True)
     assert sorted(set(cached) - set(ignored.stdout.splitlines())) == []
 
 

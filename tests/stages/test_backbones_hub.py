@@ -162,7 +162,7 @@ def test_clips_text_tower_pools_at_the_end_token(imported, published):
     tower = TextTower.load(imported / "models/clip").eval()
     whole = load_model(CLIPModel, imported / "models/clip")
     rows = encode(tower.tokenizer, ENGLISH)
-    ids, mask = pad(rows, tower.tokenizer.pad_token_id)
+    ids, mask = pad(rows, tower.tokenizer)
     with torch.no_grad():
         states = tower.model.text_model(input_ids=ids, attention_mask=mask).last_hidden_state
         wanted = torch.stack([states[row, len(ids_of) - 1] for row, ids_of in enumerate(rows)])

@@ -10,7 +10,7 @@ from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.errors import UserError
 from clseave.text import encode, pad
 
-IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text().pad_token_id)
+IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text())
 
 
 def made(seed=0):

@@ -46,7 +46,7 @@ def test_clip_ve_is_its_own_encoder(teacher):
 def test_the_assembly_and_the_teachers_layers_are_used(tmp_path, teacher, assembly):
     model = models()["tokens"].eval()
     model.save(tmp_path)
-    ids, mask = pad(encode(bert_text(), SENTENCES), 0)
+    ids, mask = pad(encode(bert_text(), SENTENCES), bert_text())
     wanted = model.assemble(assembly, tower(seed=3))(ids, mask)
     assert torch.equal(load_encoder(tmp_path, teacher, assembly)(ids, mask), wanted)
 
@@ -63,6 +63,6 @@ def test_vectors_keep_the_order_of_the_texts_whatever_the_batch(name, batch_size
     texts = ENGLISH + ENGLISH[:1]
     found = embed_texts(model, texts, batch_size)
     for text, vector in zip(texts, found, strict=True):
-        alone = model(*pad(encode(model.tokenizer, [text]), model.tokenizer.pad_token_id))[0]
+        alone = model(*pad(encode(model.tokenizer, [text]), model.tokenizer))[0]
         assert torch.allclose(vector, alone, atol=1e-6), text
     assert not found.requires_grad

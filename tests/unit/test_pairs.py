@@ -5,8 +5,9 @@ import torch
 from tiny_models import bert_text, clip_text
 
 from clseave.errors import UserError
-from clseave.pairs import batch, first_positions, flatten, gather, token_pairs
+from clseave.pairs import first_positions, flatten, gather, token_pairs
 from clseave.records import Alignment, Translation
+from clseave.text import pad
 from clseave.vocabulary import bert_tokenizer
 
 
@@ -96,7 +97,7 @@ def test_a_pair_with_a_word_of_no_token_is_left_out():
 @pytest.mark.parametrize("tokenizer", [bert_text(), clip_text()], ids=["bert", "clip"])
 def test_padding_is_that_of_the_sides_own_tokenizer(tokenizer):
     rows = [tokenizer("red circle on the left side").input_ids, tokenizer("red").input_ids]
-    ids, mask = batch(rows, tokenizer)
+    ids, mask = pad(rows, tokenizer)
     assert set(ids[mask == 0].tolist()) == {tokenizer.pad_token_id}
     assert ids.max() < len(tokenizer)
     assert mask.sum(1).tolist() == [len(row) for row in rows]

@@ -45,7 +45,7 @@ MBERT = MbertBackbone(
     mask=0.15,
 )
 SPECIAL = torch.tensor(bert_text().all_special_ids)
-LARGE = pad(encode(bert_text(), SENTENCES * 400), 0)[0]
+LARGE = pad(encode(bert_text(), SENTENCES * 400), bert_text())[0]
 
 
 def masked(share, seed=0):
@@ -118,7 +118,7 @@ def test_contrastive_loss_by_hand():
     model = build_clip(CLIP, clip_text(), 32).eval()
     captions = ["A red circle", "A blue square, an empty cell", "A yellow diamond"]
     images = np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
-    ids, mask = pad(encode(clip_text(), captions), clip_text().pad_token_id)
+    ids, mask = pad(encode(clip_text(), captions), clip_text())
     with torch.no_grad():
         text, vision = (
             functional.normalize(value.pooler_output, dim=-1)
@@ -144,7 +144,7 @@ def test_masked_language_loss_by_hand():
     # The same draws, in the same order: rows, then masks.
     rng = np.random.default_rng([7, 6])
     rows = encode(bert_text(), SENTENCES)
-    ids, mask = pad([rows[row] for row in rng.integers(0, 4, size=5)], 0)
+    ids, mask = pad([rows[row] for row in rng.integers(0, 4, size=5)], bert_text())
     inputs, labels = mask_tokens(ids, bert_text(), 0.15, rng)
     assert (labels != IGNORED).any()
     with torch.no_grad():

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from clseave import resume
 from clseave.errors import UserError
+from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint, Parts, Store, clear, key_of
 from clseave.schema import AutoencoderParams
-from clseave.training import Task, make_optimiser, train
+from clseave.training import Task, train
 
 EPOCHS, STEPS = 4, 3
 SCORES = [5.0, 3.0, 4.0, 3.5]  # of validation: the second epoch is kept, the fourth not reached with patience 1
@@ -334,3 +335,23 @@ def test_a_key_changes_with_each_thing_that_the_work_depends_on(tmp_path, monkey
     else:
         monkeypatch.setattr(resume, "fingerprint", lambda files: "changed")
     assert key(args, values, stage) != before
+
+
+def test_a_checkpoint_is_written_beside_the_training(tmp_path):
+    checkpoint, weights = Checkpoint(tmp_path / "folder", "key"), torch.zeros(3)
+    checkpoint.save(1, {"module": {"weights": weights}, "list": [weights], "rest": (1, None, "text")})
+    weights += 1  # the training goes on
+    assert checkpoint.latest == 1
+    state = checkpoint.load()
+    assert state["module"]["weights"].tolist() == state["list"][0].tolist() == [0, 0, 0]
+    assert state["rest"] == (1, None, "text")
+
+
+def test_what_goes_wrong_while_writing_is_told(tmp_path):
+    folder = tmp_path / "folder"
+    checkpoint = Checkpoint(folder, "key")
+    folder.write_text("no folder")
+    checkpoint.save(1, {"module": {}})
+    with pytest.raises(UserError, match="is a file where a folder is expected"):
+        checkpoint.save(2, {"module": {}})
+    checkpoint.settle()  # told once

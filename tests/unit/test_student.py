@@ -10,7 +10,7 @@ from clseave.errors import UserError
 from clseave.student import LAYER_NORM_EPS, Student, load_mbert
 from clseave.text import encode, pad
 
-IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text().pad_token_id)
+IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text())
 
 
 def student(pooling="sep", **changes):

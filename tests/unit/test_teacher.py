@@ -13,7 +13,7 @@ from clseave.fusion import Head
 from clseave.teacher import ClipVE, TextTower, judge, load_head, save_head
 from clseave.text import encode, pad
 
-IDS, MASK = pad(encode(clip_text(), ENGLISH), clip_text().pad_token_id)
+IDS, MASK = pad(encode(clip_text(), ENGLISH), clip_text())
 H, P = torch.randn(4, PROJECTED, generator=torch.Generator().manual_seed(0)), torch.arange(4.0 * PROJECTED).view(4, -1)
 
 

@@ -1,9 +1,11 @@
 """Text to ids: special tokens, cutting, padding, the end token."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
-from tiny_models import bert_text, clip_text
+from tiny_models import PROJECTED, bert_text, clip_text, tower
 
 from clseave.errors import UserError
 from clseave.text import PAD_MULTIPLE, Ragged, encode, end_id, load_tokenizer, pad
@@ -64,23 +66,33 @@ def test_texts_are_encoded_the_same_in_chunks(tokenizer, monkeypatch):
 
 
 def test_padding_by_hand():
-    ids, mask = pad([[5, 6, 7, 8, 9], [4]], pad_id=1)
-    assert ids.tolist() == [[5, 6, 7, 8, 9, 1, 1, 1], [4, 1, 1, 1, 1, 1, 1, 1]]
+    ids, mask = pad([[5, 6, 7, 8, 9], [4]], bert_text())
+    assert ids.tolist() == [[5, 6, 7, 8, 9, 0, 0, 0], [4, 0, 0, 0, 0, 0, 0, 0]]
     assert mask.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
     assert ids.dtype == mask.dtype == torch.long
 
 
 @pytest.mark.parametrize(("longest", "width"), [(1, 4), (4, 4), (5, 8), (8, 8)])
 def test_the_width_is_the_next_multiple(longest, width):
-    assert pad([[2] * longest], 0)[0].shape == (1, width)
+    assert pad([[2] * longest], bert_text())[0].shape == (1, width)
     assert PAD_MULTIPLE == 4
+
+
+def test_no_batch_is_wider_than_the_model():
+    # CLIP takes 77 tokens, which is no multiple of four: 80 would be more positions than it has.
+    tokenizer = copy.deepcopy(clip_text())
+    tokenizer.model_max_length = 7
+    rows = [[*[5] * 6, end_id(tokenizer)], [end_id(tokenizer)]]
+    ids, mask = pad(rows, tokenizer)
+    assert ids.shape == (2, 7)
+    assert tower(max_position_embeddings=7)(ids, mask).shape == (2, PROJECTED)
 
 
 def test_a_token_equal_to_the_padding_id_is_not_masked():
     # CLIP pads with its end token: the mask must come from the length.
     tokenizer = clip_text()
     rows = encode(tokenizer, ["red circle on the left", "red"])
-    _, mask = pad(rows, tokenizer.pad_token_id)
+    _, mask = pad(rows, tokenizer)
     assert mask.sum(1).tolist() == [len(row) for row in rows]
 
 

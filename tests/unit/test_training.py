@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from clseave.errors import UserError
-from clseave.training import Task, make_optimiser, schedule_factor, train
+from clseave.optimisation import make_optimiser, schedule_factor
+from clseave.training import Task, train
 
 
 @pytest.mark.parametrize(

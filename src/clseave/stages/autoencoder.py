@@ -18,14 +18,15 @@ from clseave.autoencoder import Autoencoder
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
 from clseave.errors import UserError
-from clseave.pairs import batch, first_positions, gather, read_aligned
+from clseave.optimisation import make_optimiser
+from clseave.pairs import first_positions, gather, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import Ragged, load_tokenizer
-from clseave.training import Task, make_optimiser, train
+from clseave.text import Ragged, load_tokenizer, pad
+from clseave.training import Task, train
 
 KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
 
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
 
     def step(chosen: np.ndarray) -> torch.Tensor:
-        ids, mask = batch([tokens[row] for row in chosen], tokenizer, device)
+        ids, mask = pad([tokens[row] for row in chosen], tokenizer, device)
         with torch.no_grad():
             states = gather(
                 mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [positions[row] for row in chosen]

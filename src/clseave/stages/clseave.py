@@ -15,17 +15,20 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from clseave import cards, cli, numerics, params
+from clseave.acceleration import Forward, for_training
 from clseave.batches import draw_batches, in_order
 from clseave.disk import whole_folder
+from clseave.optimisation import make_optimiser
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
 from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import encode, load_tokenizer, pad
-from clseave.training import Task, make_optimiser, train
+from clseave.training import Task, train
 from clseave.vectors import VectorTable
+from clseave.word_rows import hold_only, put_back
 
-KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_resident_gb")
+KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
 
 
 class Pairs:
@@ -52,17 +55,18 @@ class Pairs:
 
 def make_task(student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace, seed: int) -> Task:
     """Mean squared error per element, on raw vectors (thesis) or on unit vectors."""
-    loss, device = values.clseave.loss, data.teacher.device
+    loss, device, size = values.clseave.loss, data.teacher.device, values.clseave.batch_size + 1  # they differ by one
+    forward = for_training(student, device, precision=values.precision, compiled=values.compile, rows=size)
 
-    def embed(pairs: Pairs, rows: np.ndarray) -> torch.Tensor:
-        vectors = student(*pad([pairs.tokens[row] for row in rows], student.tokenizer.pad_token_id, device))
+    def embed(run: Forward, pairs: Pairs, rows: np.ndarray) -> torch.Tensor:
+        vectors = run(*pad([pairs.tokens[row] for row in rows], student.tokenizer, device))
         return functional.normalize(vectors, dim=-1) if loss == "normalised" else vectors
 
     def step(rows: np.ndarray) -> torch.Tensor:
-        return functional.mse_loss(embed(data, rows), data.targets(rows, loss))
+        return functional.mse_loss(embed(forward, data, rows), data.targets(rows, loss))
 
     def validate() -> dict[str, float]:
-        ours = torch.cat([embed(dev, rows) for rows in in_order(len(dev.tokens), values.encode_batch)])
+        ours = torch.cat([embed(student, dev, rows) for rows in in_order(len(dev.tokens), values.encode_batch)])
         theirs = dev.targets(np.arange(len(dev.tokens)), loss)
         return {
             "dev_mse": functional.mse_loss(ours, theirs).item(),
@@ -90,17 +94,20 @@ def main(argv: list[str] | None = None) -> None:
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
     data, dev = (Pairs(args, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
+    words = hold_only(student, [data.tokens, dev.tokens], tokenizer.pad_token_id)
     task = make_task(student, data, dev, values, args.seed)
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(
         [{"params": student.parameters(), "lr": rate}], settings.weight_decay, steps, settings.warmup, settings.schedule
     )
+    words.follow(optimiser)
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
     checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
     kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
-    resolved = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
-    resolved["kernels"] = numerics.kernels_used()
-    figures = {**resolved, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
+    put_back(student)
+    about = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
+    about |= numerics.used(device, values.precision)
+    figures = {**about, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
     with whole_folder(args.out) as args.out:
         student.save(args.out)
         cards.write(args, __name__, values, figures, args.translations.stem)

@@ -16,14 +16,16 @@ from clseave import cards, cli, numerics, params
 from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
-from clseave.pairs import TokenPairs, batch, gather, read_aligned, token_pairs
+from clseave.optimisation import make_optimiser
+from clseave.pairs import TokenPairs, gather, read_aligned, token_pairs
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import load_tokenizer
-from clseave.training import Task, make_optimiser, train
+from clseave.text import load_tokenizer, pad
+from clseave.training import Task, train
+from clseave.word_rows import hold_only, put_back
 
 KEYS = ("sampler", "clteave", "device", "kernels")
 
@@ -39,8 +41,8 @@ def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values:
             for side in (data.source, data.target, data.source_positions, data.target_positions)
         )
         with torch.no_grad():
-            teacher = gather(tower.final_states(*batch(source, tower.tokenizer, device)), left)
-        states = student.states(*batch(target, student.tokenizer, device))
+            teacher = gather(tower.final_states(*pad(source, tower.tokenizer, device)), left)
+        states = student.states(*pad(target, student.tokenizer, device))
         return functional.mse_loss(student.autoencoder.encoder(gather(states, right)), teacher)
 
     def batches(epoch: int) -> list[np.ndarray]:
@@ -65,13 +67,17 @@ def main(argv: list[str] | None = None) -> None:
     student.to(device)
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
     aligned = read_aligned(args.translations, args.alignments, wanted)
-    task = make_task(student, tower, token_pairs(aligned, tower.tokenizer, student.tokenizer), values, args.seed)
+    data = token_pairs(aligned, tower.tokenizer, student.tokenizer)
+    task = make_task(student, tower, data, values, args.seed)
+    words = hold_only(student, [data.target], student.tokenizer.pad_token_id)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
+    words.follow(optimiser)
     inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
     checkpoint = begin(args, __name__, inputs, values, device)
     train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    put_back(student)
     with whole_folder(args.out) as args.out:
         student.save(args.out)
         cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, args.translations.stem)

@@ -18,20 +18,20 @@ from torch.nn import functional
 from clseave import cards, cli, numerics, params
 from clseave.disk import whole_folder
 from clseave.encoders import embed_texts
-from clseave.entailment import Split, make_steps, make_task, read_examples
+from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
 from clseave.labels import label_id
 from clseave.records import Example, Translation, distinct_hypotheses, iter_rows, rows_of
-from clseave.resume import Checkpoint, clear, key_of
+from clseave.resume import begin, clear
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.teacher import ClipVE, TextTower, VEHead, save_head
 from clseave.text import load_tokenizer
 from clseave.thresholds import ThresholdHead, cosine
-from clseave.training import Curve, train
+from clseave.training import Curve
 from clseave.vectors import VectorTable
 
-KEYS = ("sampler", "mbert_ve", "encode_batch", "device", "kernels", "max_resident_gb")
+KEYS = ("sampler", "mbert_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
 Scores = Callable[[list[Example]], torch.Tensor]  # (N,) on the CPU
 
 
@@ -89,13 +89,9 @@ def train_mbert(args: Namespace, values: SimpleNamespace, device: torch.device) 
     texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
     parts = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split(examples, images, student.tokenizer, texts) for examples in parts)
-    task = make_task(
-        model, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch, seed=args.seed
-    )
-    key = key_of(args, __name__, ["examples", args.hypotheses, "images", "mbert"], values, device)
-    stops = {"patience": settings.patience, "keep": settings.keep, "checkpoint": Checkpoint(args.checkpoints, key)}
-    kept = train(task, *make_steps(model, task, settings), settings.epochs, **stops)
-    return Trained(task.curve, kept, model.head, student)
+    checkpoint = begin(args, __name__, ["examples", args.hypotheses, "images", "mbert"], values, device)
+    curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
+    return Trained(curve, kept, model.head, student)
 
 
 KINDS = {"majority": fit_majority, "clip_score": fit_clip_score, "mbert": train_mbert}
@@ -108,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, KEYS)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     curve, kept, head, encoder = KINDS[args.kind](args, values, device)
-    about = {"seed": args.seed, "kernels": numerics.kernels_used(), "epoch": kept, "epochs_run": len(curve)}
+    about = {"seed": args.seed, **numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve)}
     figures = {**about, **curve[kept - 1]}
     with whole_folder(args.out) as args.out:
         if encoder:

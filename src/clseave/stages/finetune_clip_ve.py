@@ -8,15 +8,14 @@ Cost:   about 3 minutes, 1 GiB.
 
 from clseave import cards, cli, numerics, params
 from clseave.disk import whole_folder
-from clseave.entailment import Split, make_steps, make_task, read_examples
+from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
 from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.teacher import ClipVE, TextTower, save_head
-from clseave.training import train
 from clseave.vectors import VectorTable
 
-KEYS = ("sampler", "clip_ve", "encode_batch", "device", "kernels", "max_resident_gb")
+KEYS = ("sampler", "clip_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,20 +30,15 @@ def main(argv: list[str] | None = None) -> None:
     images = VectorTable(args.images, device, values.max_resident_gb)
     splits = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split(examples, images, tower.tokenizer) for examples in splits)
-    task = make_task(
-        model, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch, seed=args.seed
-    )
-    optimiser, schedule = make_steps(model, task, settings)
     checkpoint = begin(args, __name__, ["examples", "images", "clip"], values, device)
-    stops = {"patience": settings.patience, "keep": settings.keep}
-    kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
-    about = {"seed": args.seed, "kernels": numerics.kernels_used(), "epoch": kept, "epochs_run": len(task.curve)}
-    figures = {**about, **task.curve[kept - 1]}
+    curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
+    about = {"seed": args.seed, **numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve)}
+    figures = {**about, **curve[kept - 1]}
     with whole_folder(args.out) as args.out:
         if args.model != "image_only":  # its tower never ran
             tower.save(args.out)
         save_head(args.out, model.head, model.inputs)
         cards.write(args, __name__, values, figures, "en")
-    write_csv(args.curve, task.curve)
+    write_csv(args.curve, curve)
     write_json(args.metrics, figures)
     checkpoint.remove()
