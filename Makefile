@@ -25,7 +25,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce prove-exact test test-all lint format types readme notebook publish pull push example verify licences audit newest lock clean
+.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example verify licences audit newest lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -73,6 +73,9 @@ check-thesis: setup ## say what a run of profile thesis still lacks on this mach
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
+
+shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis SHARD=1/4 (docs/SCALING.md)
+	@python src/run.py shard $(if $(STAGE),"$(STAGE)") $(if $(SHARD),"$(SHARD)")
 
 prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
 	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)

@@ -6,10 +6,12 @@ Each is checked here, so that a wrong set-up stops.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from awesome_align import modeling
@@ -19,8 +21,10 @@ from awesome_align.tokenization_bert import BertTokenizer
 from clseave.batches import in_order
 from clseave.checkpoints import UNREADABLE, make, read_weights
 from clseave.errors import UserError
+from clseave.records import Alignment
 from clseave.text import load_tokenizer
 
+SIDES = ("source", "target")
 Pairs = list[list[int]]
 Encoded = tuple[list[int], list[int]]  # token ids with special tokens, and the word that each inner token belongs to
 
@@ -165,3 +169,20 @@ def alignment_scores(
         "precision": round(likely / max(1, made), 6),
         "recall": round(hits / wanted, 6),
     }
+
+
+def pair_counts(links: Iterable[Alignment]) -> dict[str, Any]:
+    """What can be said without a true alignment: sizes, and the shares of words that have a pair."""
+    sums = Counter[str]()
+    for link in links:
+        sums["sentences"] += 1
+        sums["sentences_without_pair"] += not link.pairs
+        sums["pairs"] += len(link.pairs)
+        for side, found in enumerate((link.source_words, link.target_words)):
+            sums[f"{SIDES[side]}_words"] += len(found)
+            sums[f"{SIDES[side]}_words_aligned"] += len({pair[side] for pair in link.pairs})
+    shares = {
+        f"{side}_words_aligned": round(sums[f"{side}_words_aligned"] / max(1, sums[f"{side}_words"]), 6)
+        for side in SIDES
+    }
+    return {**sums, **shares}

@@ -22,7 +22,8 @@ from typing import IO, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from clseave.errors import UserError
-from clseave.storage import iter_jsonl, write_text
+from clseave.shards import Shard
+from clseave.storage import drop_torn_line, parse_line, read_lines, write_text
 
 log = logging.getLogger(__name__)
 
@@ -91,25 +92,43 @@ class Answers:
     """
 
     def __init__(
-        self, folder: Path, backend: str, version: str, target: str, *, origin: str = SOURCE, kept: bool = True
+        self,
+        folder: Path,
+        backend: str,
+        version: str,
+        target: str,
+        *,
+        origin: str = SOURCE,
+        kept: bool = True,
+        shard: Shard | None = None,
     ):
         """`version` is part of the key. Without `kept` no answer is written: they cost nothing to have again."""
         self.key = {"backend": backend, "version": version, "source": origin, "target": target}
         direction = target if origin == SOURCE else f"{origin}-{target}"
         self.texts: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        self.path = folder / f"{backend}-{_slug(version)}.{direction}.jsonl"
-        self.kept = kept
+        self._stem = f"{backend}-{_slug(version)}.{direction}"
+        self.path = folder / f"{self._stem}{f'.{shard.name}' if shard else ''}.jsonl"
+        self.kept, self._shared = kept, shard is not None
         self._held = ExitStack()  # the lock and the file
         self._file: IO[str] | None = None
         self._lines = 0
         self._day = ""
 
     def __enter__(self) -> "Answers":
-        """Read what is there. UserError when another process holds the file, or the file is none of ours."""
+        """Read what is there. UserError when another process holds the file, or the file is none of ours.
+
+        A run that is no shard holds the shards' files too.
+        """
         if self.kept:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
+                names = (f"{self._stem}{end}" for end in (".jsonl", ".shard-*.jsonl"))
+                paths = {path for name in names for path in self.path.parent.glob(name)}
+                for path in sorted(paths - {self.path}):
+                    if not self._shared:
+                        stack.enter_context(_locked(path))
+                    self._read(path)
                 stack.enter_context(_locked(self.path))
                 self._file = stack.enter_context(self._opened(self.path))
                 self._held = stack.pop_all()
@@ -140,16 +159,24 @@ class Answers:
     def _opened(self, path: Path) -> Iterator[IO[str]]:
         """Read the answers of earlier runs, and open the file at its end."""
         drop_torn_line(path)
-        if path.exists():
-            for self._lines, row in enumerate(iter_jsonl(path), start=1):
-                if self._lines > 1:
-                    self._remember(_answer(path, self._lines, row))
-                elif row != self.key:
-                    raise UserError(f"{path}:1: found {row}, expected {self.key}: move the file away")
+        self._lines = self._read(path) if path.exists() else 0
         with open(path, "a", encoding="utf-8", newline="\n") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _read(self, path: Path) -> int:
+        """Remember the answers of a file, and give the number of its lines. The last may still be being written."""
+        read = 0
+        for number, line in read_lines(path):
+            if not line.endswith(b"\n"):
+                break
+            read = number
+            if (row := parse_line(path, number, line)) != self.key and number == 1:
+                raise UserError(f"{path}:1: found {row}, expected {self.key}: move the file away")
+            if number > 1:
+                self._remember(_answer(path, number, row))
+        return read
 
     def _write(self, row: dict[str, Any]) -> None:
         assert self._file is not None
@@ -183,25 +210,6 @@ class Answers:
 def _slug(version: str) -> str:
     """A file name that no other version has."""
     return re.sub(r"[^A-Za-z0-9.]+", "_", version)[:80] + "-" + hashlib.sha256(version.encode()).hexdigest()[:8]
-
-
-def drop_torn_line(path: Path) -> None:
-    """Cut a last line without its end off a file, as a killed run leaves it."""
-    if not path.exists():
-        return
-    with open(path, "r+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        keep = size
-        while keep:
-            start = max(0, keep - 65536)
-            stream.seek(start)
-            if (end := stream.read(keep - start).rfind(b"\n")) >= 0:
-                keep = start + end + 1
-                break
-            keep = start
-        if keep < size:
-            log.warning("%s: dropped the last %d bytes, a line that was cut short", path, size - keep)
-            stream.truncate(keep)
 
 
 @contextmanager

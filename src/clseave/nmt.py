@@ -6,8 +6,9 @@ Imports torch and transformers: only who translates with a model imports this mo
 import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
@@ -18,6 +19,7 @@ from clseave.answers import SOURCE, Answer, tidy
 from clseave.checkpoints import load_model
 from clseave.errors import UserError
 from clseave.schema import NmtTranslation, Pretrained
+from clseave.shards import Shard, share
 
 FILES = (*hub.SETTINGS, "target_vocab.json")
 NLLB_ENGLISH = "eng_Latn"
@@ -28,6 +30,16 @@ NLLB_CODES = {
 }  # fmt: skip
 # Names that Marian models with several target languages give theirs: by ISO 639-3, with a script, or as we do.
 MARIAN_CODES = {"zh": ("cmn_Hans", "cmn", "zho_Hans"), "ja": ("jap",), "ar": ("ara",)}
+
+
+class _Ready(NamedTuple):
+    """A loaded model and how it is spoken to; `limit` is the longest text that it takes, in tokens."""
+
+    tokenizer: Any
+    model: Any
+    prefix: str
+    start: dict[str, int]
+    limit: int
 
 
 class NmtBackend:
@@ -53,8 +65,36 @@ class NmtBackend:
         """
         if not texts:
             return
-        folder = hub.fetch(self._settings.model, FILES)
-        tokenizer, model = self._load(folder)
+        tokenizer, model, prefix, start, limit = self._ready
+        lengths = self._lengths(texts)
+        for text in texts:
+            if lengths[text] > limit:
+                yield Answer(text, None, f"too long: {lengths[text]} tokens, the model takes {limit}")
+        for batch in self._batches(lengths):
+            inputs = tokenizer([prefix + tidy(text) for text in batch], padding=True, return_tensors="pt")
+            tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without what was there at the start
+            yield from self._decode(batch, tokenizer, tokens)
+
+    def share(self, texts: Sequence[str], shard: Shard) -> list[str]:
+        """A shard's whole batches, of those that `translate` would make of all: an answer may depend on its padding.
+
+        What is too long is no shard's: it takes no work.
+        """
+        return [text for batch in share(list(self._batches(self._lengths(texts))), shard) for text in batch]
+
+    def _lengths(self, texts: Sequence[str]) -> dict[str, int]:
+        """Token counts by text."""
+        return {text: len(self._ready.tokenizer(self._ready.prefix + tidy(text)).input_ids) for text in texts}
+
+    def _batches(self, lengths: dict[str, int]) -> Iterator[list[str]]:
+        """Batches of what the model takes."""
+        fitting = {text: length for text, length in lengths.items() if length <= self._ready.limit}
+        return batches_by_length(fitting, self._settings.batch_tokens)
+
+    @cached_property
+    def _ready(self) -> "_Ready":
+        """Fetched and loaded at the first text. UserError for a model of another type, or without the language."""
+        tokenizer, model = self._load(hub.fetch(self._settings.model, FILES))
         try:
             prefix, start = _direction(
                 tokenizer, model.config.model_type, (self._origin, self._language), self._settings.model.id
@@ -67,15 +107,7 @@ class NmtBackend:
                 f"translate.max_new_tokens: found {self._settings.max_new_tokens}, allowed: less than {limit}, the "
                 f"positions of {self._settings.model.id}"
             )
-        lengths = {text: len(tokenizer(prefix + tidy(text)).input_ids) for text in texts}
-        for text in texts:
-            if lengths[text] > limit:
-                yield Answer(text, None, f"too long: {lengths[text]} tokens, the model takes {limit}")
-        fitting = {text: length for text, length in lengths.items() if length <= limit}
-        for batch in batches_by_length(fitting, self._settings.batch_tokens):
-            inputs = tokenizer([prefix + tidy(text) for text in batch], padding=True, return_tensors="pt")
-            tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without what was there at the start
-            yield from self._decode(batch, tokenizer, tokens)
+        return _Ready(tokenizer, model, prefix, start, limit)
 
     def _load(self, folder: Path) -> tuple[Any, Any]:
         try:

@@ -60,10 +60,11 @@ def clear(folder: Path) -> None:
 class Store:
     """Files of one key in a folder. What other keys left there is removed, with a line in the log."""
 
-    def __init__(self, folder: Path, key: str):
-        """Clean the folder; it is made with the first file."""
+    def __init__(self, folder: Path, key: str, *, alone: bool = True):
+        """Clean the folder, unless other processes work there too; it is made with the first file."""
         self.folder, self.key = folder, key
-        others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-")]
+        others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-") and path.suffix != ".lock"]
+        others = others if alone else []
         if any(path.suffix == ".pt" for path in others):
             log.info("%s: checkpoints of other parameters, inputs or code are removed", folder)
         for path in others:
@@ -178,9 +179,9 @@ def _copy(state: Any) -> Any:
 class Parts(Store):
     """Numbered parts of a longer work, each kept as soon as it is made."""
 
-    def __init__(self, folder: Path, key: str):
-        """Say how many an earlier run left."""
-        super().__init__(folder, key)
+    def __init__(self, folder: Path, key: str, *, alone: bool = True):
+        """Say how many an earlier run left. Not `alone`: a shard, which leaves cleaning to the stage itself."""
+        super().__init__(folder, key, alone=alone)
         if done := len(self.numbers()):
             log.info("%s: %d parts were done before", folder, done)
 

@@ -4,12 +4,16 @@ import csv
 import errno
 import io
 import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from clseave.disk import atomic
 from clseave.errors import UserError
+
+log = logging.getLogger(__name__)
 
 LONGEST_LINE = 1 << 20  # bytes: a row of ours has some hundred
 LARGEST_TEXT = 1 << 28  # bytes of a file that is read whole
@@ -47,11 +51,11 @@ def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
 def iter_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
     """Yield one JSON object a line. UserError names the file and the line that does not parse."""
     for number, line in read_lines(path):
-        yield _parse_line(path, number, line)
+        yield parse_line(path, number, line)
 
 
-def _parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
-    """The object of one line."""
+def parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
+    """The JSON object of one line. UserError names the file and the line that holds none."""
     try:
         row = parse_json(line.decode("utf-8"))
     except ValueError as error:  # neither UTF-8 nor JSON
@@ -64,6 +68,25 @@ def _parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
 def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
     """All rows of `iter_jsonl`."""
     return list(iter_jsonl(path))
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut a last line without its end off a file, as a killed run leaves it."""
+    if not path.exists():
+        return
+    with open(path, "r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        keep = size
+        while keep:
+            start = max(0, keep - 65536)
+            stream.seek(start)
+            if (end := stream.read(keep - start).rfind(b"\n")) >= 0:
+                keep = start + end + 1
+                break
+            keep = start
+        if keep < size:
+            log.warning("%s: dropped the last %d bytes, a line that was cut short", path, size - keep)
+            stream.truncate(keep)
 
 
 def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:

@@ -1,40 +1,31 @@
-"""Translators behind one protocol: English texts in, answers out as they come, each kept with what made it.
+"""Translators behind one protocol: English texts in, answers out as they come, each kept with what made it."""
 
-Translations that someone already has come from files, one sentence a line, in one of two forms:
-
-- JSON Lines: `{"source": ..., "text": ...}`, or rows of `records.Translation`, as an earlier run has written them;
-- tab-separated: English, translation. Nothing is quoted, so that a sentence with a tab or line break needs the other.
-
-A file of corrections is for several languages: its rows have `"target": "de"` too, or a first column `de`.
-"""
-
-import hashlib
 import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tqdm import tqdm
 
-from clseave import gold, schema
+from clseave import gold, schema, shards
 from clseave.answers import NO_ANSWER, SOURCE, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
 from clseave.errors import UserError
+from clseave.given import Given, file_hash, read_given
 from clseave.records import Translation, hypothesis_id
-from clseave.storage import iter_jsonl, read_lines
 
 log = logging.getLogger(__name__)
 
 NAMED = 3  # failures that a message quotes
 MISSING = "missing"
 Settings = schema.GoldTranslation | schema.GoogleTranslation | schema.NmtTranslation | schema.FileTranslation
-FIELDS = frozenset(field.name for field in fields(Translation))
 
 
 class Translator(Protocol):
-    """Translates English texts into one target language."""
+    """Translates English texts into one target language.
+
+    A translator whose answers depend on which texts it is given together has `share` too, as `nmt.NmtBackend.share`.
+    """
 
     name: str
     version: str  # what decides its answers; never a path or a date
@@ -87,76 +78,6 @@ class FileTranslator:
                 yield Answer(text, line.text, f"{self._path.name}:{line.number}: {reason}" if reason else None)
 
 
-class Given(NamedTuple):
-    """A translation in a user's file, and its line number."""
-
-    text: str
-    number: int
-
-
-def file_hash(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-
-
-def read_given(path: Path, language: str, texts: Iterable[str], *, shared: bool) -> dict[str, Given]:
-    """A user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a log line.
-
-    `shared`: rows name their language; others are passed over. UserError names a malformed line, or two that disagree.
-    """
-    wanted = {hypothesis_id(text) for text in texts}
-    given: dict[str, Given] = {}
-    others = 0
-    for number, (target, source, text) in _rows(path):
-        if not re.fullmatch(r"[a-z]{2,3}", target or ("" if shared else language)):
-            raise UserError(f"{path}:{number}: found language {target!r}, expected code, English, translation")
-        if target not in (None, language):
-            if shared:
-                continue
-            raise UserError(f"{path}:{number}: found target {target!r}, expected {language!r}")
-        key, line = hypothesis_id(source), Given(tidy(text), number)
-        if key not in wanted:
-            others += 1
-        elif given.setdefault(key, line).text != line.text:
-            raise UserError(f"{path}: lines {given[key].number} and {number} translate {source!r} differently")
-    if others:
-        log.info("%s: %d lines are for sentences that are no hypotheses", path, others)
-    return given
-
-
-def _rows(path: Path) -> Iterator[tuple[int, tuple[str | None, str, str]]]:
-    """Line number and (target language or None, English, translation) of each row."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: expected a file of translations")
-    if path.suffix == ".jsonl":
-        for number, row in enumerate(iter_jsonl(path), start=1):
-            odd = row.keys() - FIELDS
-            target, source, text = row.get("target"), row.get("source"), row.get("text")
-            if odd or not (isinstance(source, str) and isinstance(text, str) and isinstance(target, str | None)):
-                raise UserError(f"{path}:{number}: found {row}, expected source, text and perhaps target, all strings")
-            yield number, (target, source, text)
-    elif path.suffix == ".tsv":
-        for number, line in read_lines(path):
-            yield number, _columns(path, number, line)
-    else:
-        raise UserError(f"{path}: found {path.suffix or 'no suffix'}, expected .jsonl or .tsv")
-
-
-def _columns(path: Path, number: int, line: bytes) -> tuple[str | None, str, str]:
-    """One tab-separated line."""
-    try:
-        columns = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}:{number}: not UTF-8: {error}") from error
-    match columns:
-        case [source, text]:
-            return None, source, text
-        case [target, source, text]:
-            return target, source, text
-    raise UserError(f"{path}:{number}: found {len(columns)} columns, expected English and translation, parted by a tab")
-
-
 def make_translator(settings: Settings, language: str, source: Path, device: str, origin: str = SOURCE) -> Translator:
     """The backend that a profile names, from or into English. `source`: the user's files; `device`: a model's."""
     match settings:
@@ -189,8 +110,7 @@ def translate_hypotheses(
     """
     language = answers.key["target"]
     corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
-    # Once each: in another language two hypotheses may sound alike.
-    open_texts = list(dict.fromkeys(text for key, text in hypotheses.items() if key not in corrected))
+    open_texts = _open_texts(hypotheses, corrected)
     _ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
     failures = {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts}
     _tell_failures(failures, answers, len(hypotheses), keep_english)
@@ -204,6 +124,32 @@ def translate_hypotheses(
         return Translation(key, text, language, answers.texts[text], translator.name, translator.version)
 
     return (row(key, text) for key, text in hypotheses.items())
+
+
+def translate_share(
+    hypotheses: Mapping[str, str],
+    translator: Translator,
+    answers: Answers,
+    corrections: Path | None,
+    shard: shards.Shard,
+) -> None:
+    """Keep the answers to a shard's own texts; `translate_hypotheses` finds them, and asks once more for failures.
+
+    Nothing is done where answers are not kept, as they cost nothing to have again. UserError when the backend gave up.
+    """
+    if not answers.kept:
+        log.info("%s needs no shards: the stage itself translates at once", translator.name)
+        return
+    corrected = {} if corrections is None else _corrections(corrections, answers.key["target"], hypotheses)
+    own = getattr(translator, "share", shards.share)(_open_texts(hypotheses, corrected), shard)
+    _ask(translator, [text for text in own if text not in answers.texts], answers, len(own))
+    if failed := sum(text not in answers.texts for text in own):
+        log.warning("shard %s: %d of %d hypotheses have no translation yet", shard, failed, len(own))
+
+
+def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -> list[str]:
+    """What a translator is asked, once each: in another language two hypotheses may sound alike."""
+    return list(dict.fromkeys(text for key, text in hypotheses.items() if key not in corrected))
 
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:

@@ -21,13 +21,13 @@ PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "disk", "storage", "archives", "numerics", "guard", "cli", "schema", "faults", "references", "params",
-    "labels", "threads", "downloads", "records",
+    "errors", "disk", "storage", "archives", "numerics", "guard", "shards", "cli", "schema", "faults", "references",
+    "params", "labels", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
     "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
-    "batches", "resume", "optimisation", "training", "pretraining",
-    "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment",
-    "answers", "google", "nmt", "translation", "segmentation", "alignment", "pairs", "autoencoder", "encoders",
+    "batches", "resume", "image_parts", "optimisation", "training", "pretraining",
+    "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment", "answers", "google", "nmt",
+    "given", "translation", "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
     "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
     "statistics_figures", "gallery", "notebook", "findings", "readiness",

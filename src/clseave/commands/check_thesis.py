@@ -200,7 +200,8 @@ def stored(args: Namespace, backend: str, languages: list[str]) -> str:
     """How many answers each language has in the store; the first line of a file is its key."""
     counts: dict[str, int] = {}
     for code in languages:
-        for path in args.store.glob(f"{backend}-*.{code}.jsonl"):
+        paths = [f"{backend}-*.{code}.jsonl", f"{backend}-*.{code}.shard-*.jsonl"]
+        for path in (path for pattern in paths for path in args.store.glob(pattern)):
             with open(path, "rb") as lines:
                 counts[code] = counts.get(code, 0) + max(0, sum(1 for _ in lines) - 1)
     return ", ".join(f"{code} {count:,}" for code, count in counts.items()) or "none"

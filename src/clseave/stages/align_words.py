@@ -5,12 +5,11 @@ Writes: one `Alignment` row per distinct hypothesis; counts of words and pairs, 
         alignment, error rates beside a diagonal's.
 Thesis: 3.2.1.
 Cost:   seconds a language for the miniature; 480,000 captions with mBERT: a day on one CPU core, 2 GiB; a GPU's work.
-        A killed run is taken up again, chunk by chunk.
+        A killed run is taken up again, chunk by chunk; `--shard I/N` does the I-th of N shares of the chunks only.
 """
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count, islice
@@ -18,8 +17,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from clseave import cli, gold, numerics, params, segmentation
-from clseave.alignment import WordAligner, alignment_scores, diagonal
+from clseave import cli, gold, numerics, params, segmentation, shards
+from clseave.alignment import WordAligner, alignment_scores, diagonal, pair_counts
 from clseave.errors import UserError
 from clseave.records import Alignment, Translation, iter_rows, write_rows
 from clseave.resume import Parts, key_of
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 
 KEYS = ("align_words", "device", "kernels")
 CHUNK = 8192  # rows that are held, and sorted by length, at a time
-SIDES = ("source", "target")
 
 
 def segmenter(language: str, segmenters: Mapping[str, str]) -> str:
@@ -49,14 +47,22 @@ def words(row: Translation, language: str, segmenters: Mapping[str, str]) -> lis
 
 
 def align_rows(
-    rows: Iterable[Translation], language: str, segmenters: Mapping[str, str], aligner: WordAligner, parts: Parts
+    rows: Iterable[Translation],
+    language: str,
+    segmenters: Mapping[str, str],
+    aligner: WordAligner,
+    parts: Parts,
+    *,
+    shard: shards.Shard | None = None,
 ) -> Iterator[Alignment]:
-    """Alignments in the order of the rows; `parts` keeps those of each chunk."""
+    """Alignments in the order of the rows, of a shard those of its own chunks; `parts` keeps those of each chunk."""
     rows = iter(rows)
     for number in count():
         chunk = list(islice(rows, CHUNK))
         if not chunk:
             return
+        if shard and not shard.has(number):
+            continue
         sides = [[words(row, side, segmenters) for row in chunk] for side in ("en", language)]
         cut = aligner.cut
         found = parts.get(number, partial(aligner.align_part, *sides))
@@ -73,27 +79,11 @@ def against_gold(rows: Iterable[Translation], links: list[Alignment], language: 
     return {**ours, "aer_diagonal": straight["aer"], "sentences": len(links)}
 
 
-def counts(links: Iterable[Alignment]) -> dict[str, Any]:
-    """What can be said without a true alignment: sizes, and the shares of words that have a pair."""
-    sums = Counter[str]()
-    for link in links:
-        sums["sentences"] += 1
-        sums["sentences_without_pair"] += not link.pairs
-        sums["pairs"] += len(link.pairs)
-        for side, found in enumerate((link.source_words, link.target_words)):
-            sums[f"{SIDES[side]}_words"] += len(found)
-            sums[f"{SIDES[side]}_words_aligned"] += len({pair[side] for pair in link.pairs})
-    shares = {
-        f"{side}_words_aligned": round(sums[f"{side}_words_aligned"] / max(1, sums[f"{side}_words"]), 6)
-        for side in SIDES
-    }
-    return {**sums, **shares}
-
-
 def main(argv: list[str] | None = None) -> None:
     """Check that every text has words, align, then score or count what was written."""
     paths = ["params", "profile", "translations", "mbert", "checkpoints", "out", "metrics"]
-    args = cli.parse(argv, __doc__, paths, names=["language"])
+    args = cli.parse(argv, __doc__, paths, names=["language"], shard=True)
+    shard = shards.take(args)
     settings = params.load(args.params, args.profile, KEYS)
     values, language = settings.align_words, args.language
     device = numerics.start_torch(0, settings.device, settings.kernels)
@@ -103,12 +93,18 @@ def main(argv: list[str] | None = None) -> None:
 
     total = sum(bool(words(row, side, values.segmenters)) for row in rows() for side in ("en", language)) // 2
     aligner = WordAligner(args.mbert, values.layer, values.threshold, values.batch_size, device)
-    parts = Parts(args.checkpoints, key_of(args, __name__, ["translations", "mbert"], settings, device))
-    with tqdm(rows(), desc=f"word pairs {language}", total=total, unit="sentence", disable=None) as bar:
-        write_rows(args.out, align_rows(bar, language, values.segmenters, aligner, parts))
-    if aligner.cut:
-        log.warning("%d sentences are longer than mBERT takes: their last words have no pair", aligner.cut)
-    links, known = iter_rows(args.out, Alignment), {segmenter(side, values.segmenters) for side in ("en", language)}
-    scores = against_gold(rows(), list(links), language) if known == {"gold"} else counts(links)
-    write_json(args.metrics, {"seed": 0, **scores})  # what torch was started with: nothing is drawn
-    parts.remove()
+    key = key_of(args, __name__, ["translations", "mbert"], settings, device)
+    bar = tqdm(rows(), desc=f"word pairs {language}", total=total, unit="sentence", disable=None)
+    with shards.at_work(shard, args.checkpoints), bar:
+        parts = Parts(args.checkpoints, key, alone=shard is None)
+        made = align_rows(bar, language, values.segmenters, aligner, parts, shard=shard)
+        if shard:
+            log.info("shard %s: %d sentences are done", shard, sum(1 for _ in made))
+            return
+        write_rows(args.out, made)
+        if aligner.cut:
+            log.warning("%d sentences are longer than mBERT takes: their last words have no pair", aligner.cut)
+        links, known = iter_rows(args.out, Alignment), {segmenter(side, values.segmenters) for side in ("en", language)}
+        scores = against_gold(rows(), list(links), language) if known == {"gold"} else pair_counts(links)
+        write_json(args.metrics, {"seed": 0, **scores})  # what torch was started with: nothing is drawn
+        parts.remove()

@@ -3,32 +3,29 @@
 Reads:  the miniature's archive, or the list of photos and the photos themselves; CLIP.
 Writes: one vector per image, (N, D), not normalised, with ids; skipped.json when broken photos are left out.
 Thesis: 3.1.2 (the image tower stays frozen, so its vectors never change).
-Cost:   seconds on the miniature; minutes on a GPU for 31,783 photos, hours without. A killed run is taken up again.
+Cost:   seconds on the miniature; minutes on a GPU for 31,783 photos, hours without. A killed run is taken up again;
+        `--shard I/N` does the I-th of N shares of the batches only, for the stage itself to find.
 """
 
-import hashlib
-import json
+import logging
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
-import transformers
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, images, numerics, params, photos, text
+from clseave import cli, numerics, params, photos, shards, text
 from clseave.batches import in_order
 from clseave.checkpoints import load_model
-from clseave.downloads import sha256_of
 from clseave.errors import UserError
-from clseave.images import Pixels, load_processor, read_pixels, require_sound
+from clseave.image_parts import encode, is_whole, name_parts, read_part
+from clseave.images import load_processor, read_pixels, require_sound
 from clseave.records import Example, distinct_hypotheses, read_rows, read_splits, write_skipped, write_vectors
-from clseave.storage import atomic
 
 KEYS = ("encode_batch", "device", "kernels", "skip_broken")
+
+log = logging.getLogger(__name__)
 
 
 def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Collection, list[photos.Photo]]:
@@ -47,49 +44,40 @@ def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Coll
     return collection, described
 
 
-def kind(device: torch.device) -> str:
-    """The processor that computes: numbers of two kinds of GPU are not mixed."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def encode_missing(
+    batches: list[list[photos.Photo]],
+    parts: list[Path],
+    collection: photos.Collection,
+    clip: Path,
+    device: torch.device,
+) -> None:
+    """Encode the batches whose part is not there yet."""
+    todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not is_whole(part)]
+    log.info("%d of %d batches are there", len(batches) - len(todo), len(batches))
+    if todo:
+        tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
+        wanted = [photo for batch, _ in todo for photo in batch]
+        pixels = read_pixels(collection, wanted, load_processor(clip), max(map(len, batches)))
+        for batch, part in tqdm(todo, desc="images", unit="batch", disable=None):
+            encode(tower, [photo.image_id for photo in batch], [next(pixels) for _ in batch], part)
 
 
-def name_parts(batches: list[list[photos.Photo]], clip: Path, device: torch.device, checkpoints: Path) -> list[Path]:
-    """A file for each batch, named by everything its vectors depend on."""
-    model = [[path.name, sha256_of(path)] for path in sorted(clip.iterdir()) if path.is_file()]
-    versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device), numerics.kernels_used()]
-    versions += [sha256_of(Path(code)) for code in (__file__, images.__file__)]
-    keys = (json.dumps([model, versions, [[photo.image_id, photo.sha256] for photo in batch]]) for batch in batches)
-    return [checkpoints / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors" for key in keys]
-
-
-@torch.no_grad()
-def encode(tower: CLIPVisionModelWithProjection, ids: list[str], pixels: list[Pixels], part: Path) -> None:
-    """Write the vectors of a batch, (B, D), and why others have none."""
-    sound = [one for one in pixels if isinstance(one, torch.Tensor)]
-    vectors = np.zeros((0, tower.config.projection_dim), dtype=np.float32)
-    if sound:
-        vectors = tower(pixel_values=torch.stack(sound).to(tower.device)).image_embeds.cpu().numpy()
-    broken = {key: one for key, one in zip(ids, pixels, strict=True) if isinstance(one, str)}
-    with atomic(part) as temporary:
-        save_file({"vectors": vectors}, temporary, {"broken": json.dumps(broken)})
-
-
-def read_part(part: Path) -> tuple[np.ndarray, dict[str, str]]:
-    """What `encode` wrote."""
-    with safe_open(part, "numpy") as content:
-        return content.get_tensor("vectors"), json.loads(content.metadata()["broken"])
-
-
-def is_whole(part: Path) -> bool:
-    """Whether an earlier run left this part, and it can be read."""
-    try:
-        return part.exists() and bool(read_part(part))
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return False
+def join(batches: list[list[photos.Photo]], parts: list[Path]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Vectors by image id, and why others have none."""
+    found: dict[str, np.ndarray] = {}
+    broken: dict[str, str] = {}
+    for batch, part in zip(batches, parts, strict=True):
+        vectors, reasons = read_part(part)
+        broken |= reasons
+        found |= dict(zip((photo.image_id for photo in batch if photo.image_id not in reasons), vectors, strict=True))
+    return found, broken
 
 
 def main(argv: list[str] | None = None) -> None:
     """Encode the images that the examples name; vectors come in the order of their first appearance."""
-    args = cli.parse(argv, __doc__, "params profile examples independent images source checkpoints clip out".split())
+    paths = "params profile examples independent images source checkpoints clip out".split()
+    args = cli.parse(argv, __doc__, paths, shard=True)
+    shard = shards.take(args)
     settings = params.load(args.params, args.profile, KEYS)
     device = numerics.start_torch(0, settings.device, settings.kernels)
     examples = [*read_splits(args.examples), *read_rows(args.independent / "examples.jsonl", Example)]
@@ -98,23 +86,17 @@ def main(argv: list[str] | None = None) -> None:
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)
-    todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not is_whole(part)]
-    if todo:
-        tower = load_model(CLIPVisionModelWithProjection, args.clip).to(device)
-        wanted = [photo for batch, _ in todo for photo in batch]
-        pixels = read_pixels(collection, wanted, load_processor(args.clip), settings.encode_batch)
-        for batch, part in tqdm(todo, desc="images", unit="batch", disable=None):
-            encode(tower, [photo.image_id for photo in batch], [next(pixels) for _ in batch], part)
-    found: dict[str, np.ndarray] = {}
-    broken: dict[str, str] = {}
-    for batch, part in zip(batches, parts, strict=True):
-        vectors, reasons = read_part(part)
-        broken |= reasons
-        found |= dict(zip((photo.image_id for photo in batch if photo.image_id not in reasons), vectors, strict=True))
-    if not settings.skip_broken or not found:
-        require_sound(broken, {photo.image_id: photo.file for photo in rows}, args.checkpoints / "broken_images.txt")
-    kept = [key for key in ids if key in found]
-    write_vectors(args.out, kept, np.stack([found[key] for key in kept]))
-    write_skipped(args.out, broken)
-    for leftover in [*args.checkpoints.glob("*.safetensors*"), args.checkpoints / "broken_images.txt"]:
-        leftover.unlink(missing_ok=True)
+    with shards.at_work(shard, args.checkpoints):
+        encode_missing(shards.share(batches, shard), shards.share(parts, shard), collection, args.clip, device)
+        if shard:
+            return
+        found, broken = join(batches, parts)
+        if not settings.skip_broken or not found:
+            require_sound(
+                broken, {photo.image_id: photo.file for photo in rows}, args.checkpoints / "broken_images.txt"
+            )
+        kept = [key for key in ids if key in found]
+        write_vectors(args.out, kept, np.stack([found[key] for key in kept]))
+        write_skipped(args.out, broken)
+        for leftover in [*args.checkpoints.glob("*.safetensors*"), args.checkpoints / "broken_images.txt"]:
+            leftover.unlink(missing_ok=True)

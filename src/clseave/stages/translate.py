@@ -7,12 +7,13 @@ Writes: one `Translation` row per distinct hypothesis. In the store, which lies 
         Failures listed there are asked for once more in each run, until a correction stands for them.
 Thesis: 3.1.1 (machine translation of SNLI-VE; in the miniature the grammar's own translation).
 Cost:   seconds by the grammar and from files; about two hours a language by Google at one request a second.
+        `--shard I/N` asks for the I-th of N shares only, at that rate each, for the stage itself to find.
 """
 
-from clseave import cli, params
+from clseave import cli, params, shards
 from clseave.answers import Answers
 from clseave.records import Translation, iter_rows, write_rows
-from clseave.translation import make_translator, translate_hypotheses
+from clseave.translation import make_translator, translate_hypotheses, translate_share
 
 KEYS = ("translate", "device")
 
@@ -20,14 +21,18 @@ KEYS = ("translate", "device")
 def main(argv: list[str] | None = None) -> None:
     """Translate with the backend that the profile names."""
     paths = ["params", "profile", "hypotheses", "source", "store", "out"]
-    args = cli.parse(argv, __doc__, paths, names=["language"])
+    args = cli.parse(argv, __doc__, paths, names=["language"], shard=True)
+    shard = shards.take(args)
     settings = params.load(args.params, args.profile, KEYS)
     hypotheses = {row.hypothesis_id: row.text for row in iter_rows(args.hypotheses, Translation)}
     translator = make_translator(settings.translate, args.language, args.source, settings.device)
     corrections = getattr(settings.translate, "corrections", None)  # the grammar needs none
     kept = settings.translate.backend in ("google", "nmt")
-    with Answers(args.store, translator.name, translator.version, args.language, kept=kept) as answers:
+    path = corrections and args.source / corrections
+    with Answers(args.store, translator.name, translator.version, args.language, kept=kept, shard=shard) as answers:
+        if shard:
+            translate_share(hypotheses, translator, answers, path, shard)
+            return
         keep = getattr(settings.translate, "untranslated", "stop") == "keep_english"
-        path = corrections and args.source / corrections
         rows = translate_hypotheses(hypotheses, translator, answers, path, keep_english=keep)
         write_rows(args.out, rows)

@@ -6,28 +6,38 @@ Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the gra
 Cost:   seconds by the grammar; minutes by a translation service.
 """
 
-from clseave import cli, params
+from clseave import cli, params, shards
 from clseave.answers import SOURCE, Answers
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, write_rows
-from clseave.translation import make_translator, translate_hypotheses
+from clseave.translation import make_translator, translate_hypotheses, translate_share
 
 KEYS = ("translate", "device")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Translate with the backend that the profile names, the other way."""
-    args = cli.parse(argv, __doc__, "params profile examples translations source store out".split(), names=["language"])
+    args = cli.parse(
+        argv, __doc__, "params profile examples translations source store out".split(), names=["language"], shard=True
+    )
+    shard = shards.take(args)
     settings = params.load(args.params, args.profile, KEYS)
     if not getattr(settings.translate, "back", True):
-        write_rows(args.out, [])
+        if shard is None:
+            write_rows(args.out, [])
         return
     wanted = distinct_hypotheses(read_splits(args.examples, ["test"]))
     texts = {row.hypothesis_id: row.text for row in iter_rows(args.translations, Translation)}
     require(wanted, texts, f"translation in {args.translations}")
     translator = make_translator(settings.translate, SOURCE, args.source, settings.device, args.language)
     kept = settings.translate.backend in ("google", "nmt")
-    store = Answers(args.store, translator.name, translator.version, SOURCE, origin=args.language, kept=kept)
+    store = Answers(
+        args.store, translator.name, translator.version, SOURCE, origin=args.language, kept=kept, shard=shard
+    )
+    texts = {key: texts[key] for key in wanted}
     with store as answers:
+        if shard:
+            translate_share(texts, translator, answers, None, shard)
+            return
         # What comes back unchanged, as names do, is no reason to stop: it is judged as it stands.
-        rows = translate_hypotheses({key: texts[key] for key in wanted}, translator, answers, keep_english=True)
+        rows = translate_hypotheses(texts, translator, answers, keep_english=True)
         write_rows(args.out, rows)
