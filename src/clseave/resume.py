@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from clseave import distributed, ranks
+from clseave.errors import UserError
 from clseave.provenance import code_files, digest, fingerprint
 from clseave.storage import atomic, write_text
 
@@ -37,13 +39,13 @@ def key_of(
     """16 hex digits for what a stage computes: its values, names and numbers, the contents of `inputs`, its code.
 
     `stage` is the stage's module, `inputs` are the arguments whose files it reads. The kind of processor counts too
-    (None: the CPU), as numbers of two kinds are not mixed.
+    (None: the CPU), and the number of processes, as numbers of two kinds are not mixed.
     """
     given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | None)}
     read = {name: digest(getattr(args, name)) for name in inputs}
     versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
     processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"
-    parts = [given, vars(values), read, versions, processor]
+    parts = [given, vars(values), read, versions, processor, ranks.size()]
     text = json.dumps(parts, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -60,8 +62,10 @@ class Store:
     """Files of one key in a folder. What other keys left there is removed, with a line in the log."""
 
     def __init__(self, folder: Path, key: str):
-        """Clean the folder; it is made with the first file."""
+        """Clean the folder; it is made with the first file. Of several processes the first one cleans."""
         self.folder, self.key = folder, key
+        if not ranks.first():
+            return
         others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-")]
         if any(path.suffix == ".pt" for path in others):
             log.info("%s: checkpoints of other parameters, inputs or code are removed", folder)
@@ -119,8 +123,8 @@ class Checkpoint(Store):
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed since the last one."""
-        return time.monotonic() - self._written >= self.seconds
+        """Whether enough time has passed since the last one; of several processes the first one's clock says so."""
+        return distributed.from_first(time.monotonic() - self._written >= self.seconds)
 
     @property
     def latest(self) -> int | None:
@@ -128,7 +132,9 @@ class Checkpoint(Store):
         return max(self.numbers(), default=None)
 
     def save(self, steps: int, state: dict[str, Any]) -> None:
-        """Write, then remove the older ones."""
+        """Write, then remove the older ones. Of several processes the first one does."""
+        if not ranks.first():
+            return
         self.write(steps, state)
         for number in self.numbers():
             if number != steps:
@@ -136,12 +142,26 @@ class Checkpoint(Store):
         self._written = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The newest that can be read."""
+        """The newest that can be read. Several processes all take the one that the first has read.
+
+        UserError when another one does not find it: they work in one folder.
+        """
+        number, state = self._newest() if ranks.first() else (None, None)
+        number = distributed.from_first(number)
+        if number is not None and state is None and (state := self.read(number)) is None:
+            raise UserError(
+                f"{self.path(number)}: process {ranks.rank()} cannot read what process 0 has read, expected one folder "
+                "for all: start them where they share their files"
+            )
+        return state
+
+    def _newest(self) -> tuple[int | None, dict[str, Any] | None]:
+        """Number and state; those that cannot be read are removed."""
         for number in reversed(self.numbers()):
             if state := self.read(number):
-                return dict(state)
+                return number, dict(state)
             self.drop(number)
-        return None
+        return None, None
 
 
 class Parts(Store):

@@ -21,11 +21,11 @@ PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "disk", "storage", "archives", "numerics", "guard", "cli", "schema", "faults", "references", "params",
-    "labels", "threads", "downloads", "records",
+    "errors", "ranks", "disk", "storage", "archives", "numerics", "guard", "cli", "schema", "faults", "references",
+    "params", "labels", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
     "text", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
-    "batches", "resume", "training", "pretraining",
+    "batches", "distributed", "resume", "training", "pretraining",
     "fusion", "pooling", "student", "thresholds", "teacher", "entailment", "answers", "google", "nmt", "translation",
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cards, cli, numerics, params
+from clseave import cards, cli, distributed, numerics, params, ranks
 from clseave.batches import draw_batches, in_order
 from clseave.disk import whole_folder
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
@@ -59,7 +59,8 @@ def make_task(student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace
         return functional.normalize(vectors, dim=-1) if loss == "normalised" else vectors
 
     def step(rows: np.ndarray) -> torch.Tensor:
-        return functional.mse_loss(embed(data, rows), data.targets(rows, loss))
+        mine = distributed.share(rows)
+        return distributed.squared_error(embed(data, mine), data.targets(mine, loss), len(rows))
 
     def validate() -> dict[str, float]:
         ours = torch.cat([embed(dev, rows) for rows in in_order(len(dev.tokens), values.encode_batch)])
@@ -86,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     values = params.load(args.params, args.profile, KEYS)
     settings, rate = values.clseave, values.lr * values.clseave.lr_scale
-    device = numerics.start_torch(args.seed, values.device, values.kernels)
+    device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
     data, dev = (Pairs(args, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
@@ -98,6 +99,9 @@ def main(argv: list[str] | None = None) -> None:
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
     checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
     kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
+    distributed.stop()
+    if not ranks.first():
+        return
     resolved = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
     resolved["kernels"] = numerics.kernels_used()
     figures = {**resolved, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
