@@ -49,14 +49,13 @@ def main(argv: list[str]) -> int:
         guard.stand_alone(os.environ, Path(".work", "locks"))
         importlib.import_module(f"clseave.{package}.{name}").main(argv[1:])
     except UserError as error:
-        ranks.let_first_speak(cause=True)
-        sys.stderr.write(f"error: {error}\n")
+        ranks.tell(error)
         return 2
     except Exception as error:
-        ranks.let_first_speak(cause=disk.explain(error) is not None)
         if (line := disk.explain(error)) is None:
+            ranks.let_cause_speak()
             raise
-        sys.stderr.write(f"error: {line}\n")
+        ranks.tell(line)
         return 2
     return 0
 

@@ -90,7 +90,7 @@ def parallel(module: nn.Module, step: Callable[[np.ndarray], torch.Tensor]) -> C
     if not ranks.first():
         own = np.random.SeedSequence([torch.initial_seed() % 2**63, ranks.rank()])
         torch.manual_seed(int(own.generate_state(1, np.uint64)[0] >> 1))
-    return DistributedDataParallel(_Step(module, step), broadcast_buffers=False)
+    return DistributedDataParallel(_Step(module, step), forward_sync_buffers=False)
 
 
 class _Step(nn.Module):

@@ -3,7 +3,10 @@
 Without torchrun there is one process. Nothing here loads torch: a stage that refuses does so in its first moment.
 """
 
+import hashlib
 import os
+import socket
+import sys
 import time
 from collections.abc import Mapping
 
@@ -11,7 +14,9 @@ from clseave.errors import UserError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it; a scheduler may set the other variables for its own ends
 SHARED = ("clseave", "clteave")  # the stages whose processes share each batch
-GRACE_S = 2.0  # how much longer each of the others waits before it speaks: torchrun ends it meanwhile
+# For how long a process that has failed stays; one that another speaks for; and one with an unexpected error. torchrun
+# ends the last two before that time is over, or else they say what they have to say.
+STAYS_S, SILENT_S, SURPRISED_S = 5.0, 60.0, 10.0
 
 BATCH_NORM = (
     "the batch norm of its head takes mean and variance over a whole batch, and each process would see a part of it "
@@ -61,11 +66,26 @@ def require_one(name: str, environment: Mapping[str, str] = os.environ) -> None:
         )
 
 
-def let_first_speak(*, cause: bool) -> None:
-    """Before an error is shown: where all fail alike, or one because of another, one message is enough.
+def tell(message: object) -> None:
+    """Write a line on a failure; of the processes of one machine that fail alike the first one does.
 
-    torchrun ends all processes as soon as one has failed, so those that wait stay silent. Longest waits the process
-    whose error may be the consequence (`cause` False), such as a connection that another one has closed.
+    The others wait for torchrun, which ends all as soon as one has failed. The name of a socket that is no file
+    belongs to one process, and is free again when that ends: so it stays a moment, for those that come later.
     """
+    line = f"error: {message}\n"
+    with socket.socket(socket.AF_UNIX) as claim:
+        if size() > 1:
+            try:
+                claim.bind(f"\0clseave-{os.getppid()}-{hashlib.sha256(line.encode()).hexdigest()[:16]}")
+            except OSError:
+                time.sleep(SILENT_S)
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        if size() > 1:
+            time.sleep(STAYS_S)
+
+
+def let_cause_speak() -> None:
+    """Before an unexpected error is shown: it may follow from another process's end, which torchrun then knows."""
     if size() > 1:
-        time.sleep(GRACE_S * ((not first()) + 2 * (not cause)))
+        time.sleep(SURPRISED_S)
