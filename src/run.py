@@ -14,7 +14,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE))
 
-from clseave import disk, guard, numerics  # noqa: E402
+from clseave import disk, guard, numerics, ranks  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
 
 
@@ -25,7 +25,8 @@ def names(package: str) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run one stage or command; 2 for a user's own mistake (one line, no traceback), 0 when all is well."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
@@ -44,15 +45,17 @@ def main(argv: list[str]) -> int:
         return 2
     numerics.pin()
     try:
+        ranks.require_one(name)
         guard.stand_alone(os.environ, Path(".work", "locks"))
         importlib.import_module(f"clseave.{package}.{name}").main(argv[1:])
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        ranks.tell(error)
         return 2
     except Exception as error:
         if (line := disk.explain(error)) is None:
+            ranks.let_cause_speak()
             raise
-        sys.stderr.write(f"error: {line}\n")
+        ranks.tell(line)
         return 2
     return 0
 

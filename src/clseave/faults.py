@@ -16,6 +16,8 @@ LONGEST = 200  # characters of a value that a message quotes
 FORMS = {
     r"^[a-z][a-z0-9_]*$": "small letters, digits and _, a letter first",
     r"^[a-z]{2,3}$": "a language code of two or three small letters, such as de",
+    r"^(python|torchrun( [\w.:,=/-]+)+)$": "python, or torchrun and its options, such as "
+    "torchrun --standalone --nproc-per-node 4",
     r"^[0-9a-f]{64}$": "a SHA-256 of 64 digits 0-9 and a-f",
     r"^[0-9a-f]{40}$": "a commit of 40 digits 0-9 and a-f",
 }

@@ -1,7 +1,8 @@
 """A stage that DVC starts works alone: it ends when DVC does, and waits for one that an earlier DVC left behind.
 
 DVC removes a stage's outputs before it starts the stage, and its own locks forget a DVC that was killed: without this
-an orphan would write into the next run. Nothing is done for a stage that a person starts.
+an orphan would write into the next run. Nothing is done for a stage that a person starts. Of the processes that
+torchrun starts for one stage each ends with DVC and with torchrun, and the first, which alone writes, stands for all.
 """
 
 import fcntl
@@ -14,6 +15,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from clseave import ranks
+
 log = logging.getLogger(__name__)
 
 VARIABLE = "DVC_STAGE"  # DVC sets it for the command of a stage, and for nothing else
@@ -22,9 +25,11 @@ _held: list[int] = []  # locks last as long as the process
 
 def stand_alone(environment: Mapping[str, str], locks: Path) -> None:
     """End with DVC, and be the only process at work on this stage; `locks` is a folder for its lock file."""
+    if ranks.size(environment) > 1:
+        end_with(os.getppid())  # torchrun, which does not end them when it is killed itself
     if name := environment.get(VARIABLE):
         end_with(launcher())
-        if not lock(locks / f"{name.replace('/', '_')}.lock"):
+        if ranks.first(environment) and not lock(locks / f"{name.replace('/', '_')}.lock"):
             remove_outputs(name)  # what the other wrote after DVC had removed them for us
 
 

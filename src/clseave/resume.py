@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from clseave import distributed, ranks
+from clseave.errors import UserError
 from clseave.provenance import code_files, digest, fingerprint
 from clseave.storage import atomic, write_text
 
@@ -38,13 +40,13 @@ def key_of(
     """16 hex digits for what a stage computes: its values, names and numbers, the contents of `inputs`, its code.
 
     `stage` is the stage's module, `inputs` are the arguments whose files it reads. The kind of processor counts too
-    (None: the CPU), as numbers of two kinds are not mixed.
+    (None: the CPU), and the number of processes, as numbers of two kinds are not mixed.
     """
     given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | None)}
     read = {name: digest(getattr(args, name)) for name in inputs}
     versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
     processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"
-    parts = [given, vars(values), read, versions, processor]
+    parts = [given, vars(values), read, versions, processor, ranks.size()]
     text = json.dumps(parts, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -61,10 +63,14 @@ class Store:
     """Files of one key in a folder. What other keys left there is removed, with a line in the log."""
 
     def __init__(self, folder: Path, key: str, *, alone: bool = True):
-        """Clean the folder, unless other processes work there too; it is made with the first file."""
+        """Clean the folder, unless other processes work there too; it is made with the first file.
+
+        Of several processes of one training the first one cleans.
+        """
         self.folder, self.key = folder, key
+        if not alone or not ranks.first():
+            return
         others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-") and path.suffix != ".lock"]
-        others = others if alone else []
         if any(path.suffix == ".pt" for path in others):
             log.info("%s: checkpoints of other parameters, inputs or code are removed", folder)
         for path in others:
@@ -126,8 +132,8 @@ class Checkpoint(Store):
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed since the last one."""
-        return time.monotonic() - self._written >= self.seconds
+        """Whether enough time has passed since the last one; of several processes the first one's clock says so."""
+        return distributed.from_first(time.monotonic() - self._written >= self.seconds)
 
     @property
     def latest(self) -> int | None:
@@ -136,7 +142,12 @@ class Checkpoint(Store):
         return max(self.numbers(), default=None)
 
     def save(self, steps: int, state: dict[str, Any]) -> None:
-        """Begin to write a copy of the state; the older ones go when it is whole. Raises what the one before met."""
+        """Begin to write a copy of the state; the older ones go when it is whole. Raises what the one before met.
+
+        Of several processes the first one writes.
+        """
+        if not ranks.first():
+            return
         self.settle()
         self._writing = self._writer.submit(self._replace, steps, _copy(state))
         self._written = time.monotonic()
@@ -159,12 +170,26 @@ class Checkpoint(Store):
         super().remove()
 
     def load(self) -> dict[str, Any] | None:
-        """The newest that can be read."""
+        """The newest that can be read. Several processes all take the one that the first has read.
+
+        UserError when another one does not find it: they work in one folder.
+        """
+        number, state = self._newest() if ranks.first() else (None, None)
+        number = distributed.from_first(number)
+        if number is not None and state is None and (state := self.read(number)) is None:
+            raise UserError(
+                f"{self.path(number)}: process {ranks.rank()} cannot read what process 0 has read, expected one folder "
+                "for all: start them where they share their files"
+            )
+        return state
+
+    def _newest(self) -> tuple[int | None, dict[str, Any] | None]:
+        """Number and state; those that cannot be read are removed."""
         for number in reversed(self.numbers()):
             if state := self.read(number):
-                return dict(state)
+                return number, dict(state)
             self.drop(number)
-        return None
+        return None, None
 
 
 def _copy(state: Any) -> Any:

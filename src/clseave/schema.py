@@ -16,6 +16,8 @@ Sampler = Literal["bucket", "random"]
 TargetLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+# One process, or torchrun with options: letters, digits and what names, numbers and addresses are made of.
+Launcher = Annotated[str, StringConstraints(pattern=r"^(python|torchrun( [\w.:,=/-]+)+)$")]
 Device = Literal["cpu", "cuda", "auto"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
@@ -297,6 +299,7 @@ class Params(Section):
     lr: Rate
     languages: Annotated[list[TargetLanguage], Field(min_length=1)]
     seeds: Annotated[list[Natural], Field(min_length=1)]
+    launcher: Launcher  # of the stages that several processes can share
     ve_models: Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], Field(min_length=1)]
     baselines: list[Baseline]
     evaluations: Annotated[list[Evaluation], Field(min_length=1)]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from clseave import distributed, ranks
 from clseave.errors import UserError
 from clseave.resume import Checkpoint
 
@@ -81,8 +82,7 @@ def _epochs(run: "_Run", patience: int | None, keep: Keep, last: int) -> None:
     task = run.task
     while run.at.epoch <= last and not run.at.over:
         run.pass_over()
-        score = run.close_epoch()
-        if score < run.at.best:
+        if (score := run.close_epoch()) < run.at.best:
             run.at.best, run.at.kept = score, run.at.epoch
             if keep == "best" and task.validate:
                 run.best = {name: value.clone() for name, value in task.module.state_dict().items()}
@@ -124,7 +124,7 @@ class _Run:
         checkpoint: Checkpoint | None,
     ):
         self.task, self.optimiser, self.schedule, self.epochs = task, optimiser, schedule, epochs
-        self.checkpoint, self.at = checkpoint, _Place()
+        self.checkpoint, self.at, self.step = checkpoint, _Place(), distributed.parallel(task.module, task.step)
         self.best: dict[str, torch.Tensor] | None = None  # weights of the best epoch
         self.device = next(task.module.parameters()).device
         self.speed = 0.0  # pairs a second in the last epoch, of which a resumed one counts what it did itself
@@ -140,9 +140,9 @@ class _Run:
         self.task.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["torch"])
+        torch.set_rng_state(state["torch"][ranks.rank()])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"], self.device)
+            torch.cuda.set_rng_state(state["cuda"][ranks.rank()], self.device)
         if self.task.draws is not None:
             self.task.draws.bit_generator.state = json.loads(state["draws"])
         place = (self.task.name, self.at.steps, self.at.epoch, self.at.step)
@@ -163,8 +163,8 @@ class _Run:
             "module": module,
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "torch": distributed.gather(torch.get_rng_state()),
+            "cuda": distributed.gather(torch.cuda.get_rng_state(self.device)) if self.device.type == "cuda" else None,
             "draws": self.task.draws and json.dumps(self.task.draws.bit_generator.state),
         }
         self.checkpoint.save(self.at.steps, state)
@@ -174,8 +174,8 @@ class _Run:
         self.task.module.train()
         batches, label = self.task.batches(self.at.epoch), f"{self.task.name} {self.at.epoch}/{self.epochs}"
         done, total = (sum(map(len, part)) for part in (batches[: self.at.step], batches))
-        start = time.monotonic()
-        with tqdm(desc=label, total=total, initial=done, unit=" pairs", disable=None, leave=False) as bar:
+        start, hide = time.monotonic(), None if ranks.first() else True  # None: where no person watches
+        with tqdm(desc=label, total=total, initial=done, unit=" pairs", disable=hide, leave=False) as bar:
             for rows in batches[self.at.step :]:
                 self.one_step(rows, len(batches))
                 bar.update(len(rows))
@@ -184,7 +184,7 @@ class _Run:
 
     def one_step(self, rows: np.ndarray, count: int) -> None:
         """One step of the `count` of an epoch; a checkpoint where one is due."""
-        loss = self.task.step(rows)
+        loss = self.step(rows)
         self.pending.append((loss.detach(), len(rows)))
         self.at.step, self.at.steps = self.at.step + 1, self.at.steps + 1
         if self.device.type == "cpu" or len(self.pending) >= LOOK_EVERY:
@@ -202,7 +202,7 @@ class _Run:
 
     def look(self, count: int) -> None:
         """Add up the losses of the last steps. UserError at the first that is not finite."""
-        values = torch.stack([loss for loss, _ in self.pending]).tolist() if self.pending else []
+        values = distributed.mean(torch.stack([loss for loss, _ in self.pending])).tolist() if self.pending else []
         for back, (value, (_, rows)) in enumerate(zip(values, self.pending, strict=True), start=1 - len(values)):
             if not math.isfinite(value):
                 place = f"epoch {self.at.epoch}, step {self.at.step + back} of {count}"
@@ -214,7 +214,7 @@ class _Run:
         """Validate and append the epoch's row: its score, lower is better. UserError when that is not finite."""
         row = {"epoch": self.at.epoch, self.task.loss_name: round(self.at.total / self.at.rows, 6)}
         row |= self.task.train_figures() if self.task.train_figures else {}
-        figures = _validate(self.task)
+        figures = distributed.from_first(_validate(self.task) if ranks.first() else {})
         row |= figures | {"learning_rate": float(f"{self.at.rate:.6g}")}
         self.task.curve.append(row)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")

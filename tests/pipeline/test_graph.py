@@ -15,17 +15,19 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from clseave import ranks
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "clseave"
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
-    "errors", "disk", "storage", "archives", "numerics", "guard", "shards", "cli", "schema", "faults", "references",
-    "params", "labels", "threads", "downloads", "records",
+    "errors", "ranks", "disk", "storage", "archives", "numerics", "guard", "shards", "cli", "schema", "faults",
+    "references", "params", "labels", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
     "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
-    "batches", "resume", "image_parts", "optimisation", "training", "pretraining",
+    "batches", "distributed", "resume", "image_parts", "optimisation", "training", "pretraining",
     "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment", "answers", "google", "nmt",
     "given", "translation", "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
@@ -70,12 +72,12 @@ class Stage:
     @property
     def module(self) -> str:
         """The module that its command runs: two stages may share one, as `evaluate` and `evaluate_clseave` do."""
-        return self.cmd.split()[2]
+        return self.cmd.partition(" src/run.py ")[2].split()[0]
 
 
 @cache
-def resolve(profile: str) -> tuple[Stage, ...]:
-    """The stages as DVC itself reads them with `profile` active, from a copy of the pipeline's files.
+def resolve(profile: str, launcher: str = "python") -> tuple[Stage, ...]:
+    """The stages as DVC itself reads them with `profile` and `launcher` set, from a copy of the pipeline's files.
 
     Building the graph also makes DVC check that outputs neither repeat nor overlap and that there is no cycle.
     """
@@ -89,6 +91,8 @@ def resolve(profile: str) -> tuple[Stage, ...]:
         shutil.copy(ROOT / "dvc.yaml", copy)
         params = (ROOT / "params.yaml").read_text(encoding="utf-8")
         params, count = re.subn(r"^profile: .*$", f"profile: {profile}", params, flags=re.MULTILINE)
+        assert count == 1
+        params, count = re.subn(r"^launcher: .*$", f"launcher: {launcher}", params, flags=re.MULTILINE)
         assert count == 1
         (copy / "params.yaml").write_text(params, encoding="utf-8")
         subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
@@ -213,11 +217,31 @@ def touches(one: str, other: str) -> bool:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_each_command_calls_the_module_of_its_stage(profile: str) -> None:
     for stage in resolve(profile):
-        assert stage.cmd.split()[:2] == ["python", "src/run.py"], stage.name
+        assert stage.cmd.split()[:2] == ["python", "src/run.py"], f"{stage.name}: is `launcher: python` the default?"
         assert stage.base == stage.module or stage.base.startswith(f"{stage.module}_"), stage.name
         assert stage_file(stage).is_file(), f"{stage.name}: no {stage_file(stage).name}"
         assert "main" in {node.name for node in tree(stage_file(stage)).body if isinstance(node, ast.FunctionDef)}
         assert re.match(rf"{stage.base}@{profile}(-|$)", stage.name), f"{stage.name}: matrix without the profile"
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_launcher_starts_the_stages_that_several_processes_share_and_no_other(profile: str) -> None:
+    text = "torchrun --standalone --nproc-per-node 2"
+    others = {stage.name: stage for stage in resolve(profile, text)}
+    for stage in resolve(profile):
+        launched = stage.cmd.replace("python", text, 1) if stage.base in ranks.SHARED else stage.cmd
+        assert others[stage.name].cmd == launched, stage.name
+    assert len(others) == len(resolve(profile))
+
+
+@pytest.mark.skipif(not (ROOT / "dvc.lock").exists(), reason="nothing was run yet")
+def test_commands_are_those_of_the_last_run() -> None:
+    """What the pipeline computes does not depend on how its commands are put together."""
+    lock = read_yaml(ROOT / "dvc.lock")["stages"]
+    assert {stage.name: lock[stage.name]["cmd"] for stage in resolve("mini") if stage.name in lock} == {
+        stage.name: stage.cmd for stage in resolve("mini") if stage.name in lock
+    }
 
 
 @needs_pipeline

@@ -49,18 +49,18 @@ def pipeline() -> dict[str, Any]:
 def arguments(stage: str, *, first: str = "de", **item: Any) -> tuple[str, list[str]]:
     """The module that a stage's command names, and the command's arguments for one entry of its matrix.
 
-    `first` is the first of `languages`.
+    `first` is the first of `languages`. What starts a stage is python.
     """
 
     def value(match: re.Match[str]) -> str:
-        if match[1] == "languages[0]":
-            return first
+        if match[1] in ("launcher", "languages[0]"):
+            return "python" if match[1] == "launcher" else first
         found: Any = item
         for key in match[1].removeprefix("item.").split("."):
             found = found[key]
         return str(found)
 
-    words = shlex.split(re.sub(r"\$\{(item\.[\w.]+|languages\[0\])\}", value, pipeline()[stage]["cmd"]))
+    words = shlex.split(re.sub(r"\$\{(item\.[\w.]+|launcher|languages\[0\])\}", value, pipeline()[stage]["cmd"]))
     assert words[:2] == ["python", "src/run.py"]
     return words[2], words[3:]
 

@@ -1,5 +1,6 @@
 """A stage ends with the DVC that started it, and waits for another process at work on the same stage."""
 
+import json
 import os
 import re
 import signal
@@ -25,13 +26,14 @@ print("at work", os.getpid(), flush=True)
 time.sleep(float(sys.argv[2]))
 """
 SHELLS = {"none between": "exec {}", "one that waits": "{}; true"}
-DVC = "import subprocess, sys; subprocess.run(['/bin/sh', '-c', sys.argv[1]], env={'DVC_STAGE': sys.argv[2]})"
+DVC = "import json, subprocess, sys; subprocess.run(['/bin/sh', '-c', sys.argv[1]], env=json.loads(sys.argv[2]))"
 
 
-def start(locks: Path, seconds: float, shell: str = "one that waits", stage: str = "clseave@mini-de-0"):
+def start(locks: Path, seconds: float, shell: str = "one that waits", stage: str = "clseave@mini-de-0", **more: str):
     """A process that starts a stage through a shell, as DVC does; its output is the stage's."""
     quoted = f"'{sys.executable}' -c '{STAGE.replace(chr(39), chr(34))}' '{locks}' {seconds}"
-    command = [sys.executable, "-c", DVC, SHELLS[shell].format(quoted), stage]
+    environment = json.dumps({guard.VARIABLE: stage, **more})
+    command = [sys.executable, "-c", DVC, SHELLS[shell].format(quoted), environment]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -86,6 +88,37 @@ def test_the_second_waits_says_so_and_removes_what_the_first_wrote(tmp_path):
     assert said[0] == f"clseave@mini-de-0: process {stage} of an earlier run is still at work: waiting for its end"
     assert said[1] == "removed clseave@mini-de-0" and said[2].startswith("at work")
     first.stdout.close()
+
+
+def test_the_processes_of_one_stage_are_admitted_and_a_second_run_waits(tmp_path):
+    """As torchrun starts them: the first holds the lock for all."""
+
+    def rank(number, seconds):
+        started = {"TORCHELASTIC_RUN_ID": "a run", "WORLD_SIZE": "2", "RANK": str(number)}
+        return start(tmp_path, seconds, **started)
+
+    first = rank(0, 3)
+    stage = at_work(first)
+    other = rank(1, 0)
+    assert other.communicate(timeout=30)[0].startswith("at work") and first.poll() is None
+    second = rank(0, 0).communicate(timeout=30)[0].splitlines()
+    assert first.wait(1) == 0, "the second run did not wait"
+    assert f"process {stage} of an earlier run is still at work" in second[0] and second[2].startswith("at work")
+    first.stdout.close()
+
+
+def test_a_process_ends_with_the_torchrun_that_started_it_also_without_a_dvc(tmp_path):
+    program = STAGE.replace("time.sleep(float(sys.argv[2]))", "time.sleep(60)")
+    launch = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], sys.argv[2]])"
+    started = {"TORCHELASTIC_RUN_ID": "a run", "WORLD_SIZE": "2", "RANK": "1"}
+    torchrun = subprocess.Popen(
+        [sys.executable, "-c", launch, program, tmp_path], stdout=subprocess.PIPE, text=True, env=started
+    )
+    stage = at_work(torchrun)
+    torchrun.send_signal(signal.SIGKILL)
+    torchrun.wait(10)
+    assert gone(stage), "an orphan goes on"
+    torchrun.stdout.close()
 
 
 def test_a_lock_is_free_after_a_kill(tmp_path):

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cards, cli, numerics, params
+from clseave import cards, cli, distributed, numerics, params, ranks
 from clseave.acceleration import Forward, for_training
 from clseave.batches import draw_batches, in_order
 from clseave.disk import whole_folder
@@ -63,7 +63,8 @@ def make_task(student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace
         return functional.normalize(vectors, dim=-1) if loss == "normalised" else vectors
 
     def step(rows: np.ndarray) -> torch.Tensor:
-        return functional.mse_loss(embed(forward, data, rows), data.targets(rows, loss))
+        mine = distributed.share(rows)
+        return distributed.squared_error(embed(forward, data, mine), data.targets(mine, loss), len(rows))
 
     def validate() -> dict[str, float]:
         ours = torch.cat([embed(student, dev, rows) for rows in in_order(len(dev.tokens), values.encode_batch)])
@@ -90,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     values = params.load(args.params, args.profile, KEYS)
     settings, rate = values.clseave, values.lr * values.clseave.lr_scale
-    device = numerics.start_torch(args.seed, values.device, values.kernels)
+    device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
     data, dev = (Pairs(args, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
@@ -104,6 +105,9 @@ def main(argv: list[str] | None = None) -> None:
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
     checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
     kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
+    distributed.stop()
+    if not ranks.first():
+        return
     put_back(student)
     about = {"seed": args.seed, "lr": float(f"{rate:.6g}"), "loss": settings.loss, "width": teacher.width}
     about |= numerics.used(device, values.precision)

@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from clseave import cards, cli, numerics, params
+from clseave import cards, cli, distributed, numerics, params, ranks
 from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
@@ -37,13 +36,14 @@ def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values:
 
     def step(chosen: np.ndarray) -> torch.Tensor:
         source, target, left, right = (
-            [side[row] for row in chosen]
+            [side[row] for row in distributed.share(chosen)]
             for side in (data.source, data.target, data.source_positions, data.target_positions)
         )
         with torch.no_grad():
             teacher = gather(tower.final_states(*pad(source, tower.tokenizer, device)), left)
         states = student.states(*pad(target, student.tokenizer, device))
-        return functional.mse_loss(student.autoencoder.encoder(gather(states, right)), teacher)
+        words = int(data.target_positions.lengths[chosen].sum())
+        return distributed.squared_error(student.autoencoder.encoder(gather(states, right)), teacher, words)
 
     def batches(epoch: int) -> list[np.ndarray]:
         return draw_batches(lengths, values.clteave.batch_size, values.sampler, [seed, epoch])
@@ -61,10 +61,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clteave
-    device = numerics.start_torch(args.seed, values.device, values.kernels)
+    device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
     student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
-    student.to(device)
+    student.to(device).autoencoder.decoder.requires_grad_(False)
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
     aligned = read_aligned(args.translations, args.alignments, wanted)
     data = token_pairs(aligned, tower.tokenizer, student.tokenizer)
@@ -77,6 +77,9 @@ def main(argv: list[str] | None = None) -> None:
     inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
     checkpoint = begin(args, __name__, inputs, values, device)
     train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    distributed.stop()
+    if not ranks.first():
+        return
     put_back(student)
     with whole_folder(args.out) as args.out:
         student.save(args.out)
