@@ -23,7 +23,8 @@ from torch import nn
 
 from clseave import distributed, ranks
 from clseave.errors import UserError
-from clseave.training import Task, make_optimiser, train
+from clseave.optimisation import make_optimiser
+from clseave.training import Task, train
 
 SIZES = (5, 1, 3, 2, 1)  # of the batches: unequal shares, and empty ones
 
