@@ -10,7 +10,7 @@ import re
 import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clseave.errors import UserError
@@ -30,8 +30,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = _beside(path, "tmp")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path), _parents(path):
         _clear_after_killed(path)
         try:
             yield temporary
@@ -50,11 +49,10 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     temporary, old = _beside(path, "tmp"), _beside(path, "old.tmp")
-    with writing(path):
+    with writing(path), _parents(path):
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             _clear_after_killed(path)
             yield temporary
             for written in temporary.rglob("*"):
@@ -68,6 +66,23 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
                 os.replace(old, path)
             for leftover in (temporary, old):
                 shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """The folders above `path`, made where they are not there; when the block fails, those made are removed again.
+
+    One stays that holds anything by then.
+    """
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in missing:  # the innermost first
+                folder.rmdir()
+        raise
 
 
 def _beside(path: Path, mark: str) -> Path:

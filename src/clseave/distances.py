@@ -6,6 +6,7 @@ is not documented (Toossi et al. 2024, A Reproducibility Study on Quantifying La
 computed here, and `table` says which of them a published value equals.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clseave import frames
 from clseave.errors import UserError
 from clseave.metrics import rounded
 
 ENGLISH = "en"
+RESTORE = "restore it from git"
+PLACE = re.compile(r"GC(_-?\d{1,3}(\.\d{1,9})?){2}")  # a fixed point on earth, in degrees
 # Feature names of each typological distance start so; "featural" is over all of them.
 FEATURES = {"featural": "", "syntactic": "S_", "phonological": "P_", "inventory": "INV_"}
 DISTANCES = ("featural", "syntactic", "genetic", "geographic", "phonological", "inventory")  # rows of Table 1.1
@@ -42,24 +46,34 @@ class Typology:
     published: pd.DataFrame
 
 
-def _read(path: Path, kind: type) -> pd.DataFrame:
-    """One file, its first column as index. UserError when it is missing or holds something else."""
+def _read(path: Path, *, gaps: bool = False) -> pd.DataFrame:
+    """One file as text, its first column as index. UserError unless all are shares of 1, or with `gaps` absent."""
+    table = frames.read(path, RESTORE, str)
+    table = table.set_index(table.columns[0])
     try:
-        return pd.read_csv(path, index_col=0, dtype=str).astype(kind)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: restore it from git") from error
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: expected a number by feature and language: {error}") from error
+        shares = table.astype(float)
+    except ValueError as error:
+        raise UserError(f"{path}: expected a number by feature and language: {error}: {RESTORE}") from error
+    good = ((shares >= 0) & (shares <= 1)) | (shares.isna() if gaps else False)
+    if table.empty or table.index.hasnans or not good.all(axis=None):
+        nothing = ", or nothing," if gaps else ""
+        raise UserError(f"{path}: expected numbers from 0 to 1{nothing} in every row: {RESTORE}")
+    return table
 
 
 def read(folder: Path | str) -> Typology:
     """The vectors of `data/typology` (see its README) and Table 1.1. UserError names a file that is missing or bad."""
     folder = Path(folder)
-    vectors = {name: _read(folder / f"{name}.csv", float) for name in ("predicted", "averages", "families", "places")}
+    names = ("predicted", "averages", "families", "places")
+    vectors = {name: _read(folder / f"{name}.csv", gaps=name == "averages").astype(float) for name in names}
     for name, frame in vectors.items():
         if ENGLISH not in frame or list(frame) != list(vectors["predicted"]):
             raise UserError(f"{folder / f'{name}.csv'}: expected the languages of predicted.csv, {ENGLISH} among them")
-    published = _read(folder / "table_1_1.csv", str)
+    if list(vectors["averages"].index) != list(vectors["predicted"].index):
+        raise UserError(f"{folder / 'averages.csv'}: expected the features of predicted.csv, in its order: {RESTORE}")
+    if odd := [name for name in vectors["places"].index if not PLACE.fullmatch(name)]:
+        raise UserError(f"{folder / 'places.csv'}: found {odd[0]!r}, expected GC_LATITUDE_LONGITUDE: {RESTORE}")
+    published = _read(folder / "table_1_1.csv")
     if list(published.index) != list(DISTANCES):
         raise UserError(f"{folder / 'table_1_1.csv'}: expected the rows {', '.join(DISTANCES)}")
     return Typology(**vectors, published=published)

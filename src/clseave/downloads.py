@@ -16,6 +16,7 @@ from clseave.storage import cannot_read, read_json, read_text, write_json, write
 
 log = logging.getLogger(__name__)
 
+LARGEST = 1 << 31  # bytes of one file: SNLI's zip, the largest that a profile names, has a twentieth of it
 CHUNK = 1 << 14  # bytes read at a time: no more than that is lost when a connection is cut
 RETRIES = 5  # attempts in a row that bring no new byte
 LONGEST_PAUSE = 60.0  # seconds
@@ -30,6 +31,10 @@ class _TransientError(Exception):
     def __init__(self, reason: str, pause: float = 0.0):
         super().__init__(reason)
         self.pause = pause
+
+
+class _TooLargeError(Exception):
+    """A file of more bytes than are allowed; the text says how many."""
 
 
 def sha256_of(path: Path | str) -> str:
@@ -72,20 +77,22 @@ def fetch(
     *,
     by_hand: Path | None = None,
     pause: float = 1.0,
+    largest: int = LARGEST,
 ) -> Path:
     """Fetch `url` as `path` unless it is there; what a cut transfer left in `path`.part is taken up again.
 
     Without a cited `sha256` the one found at the first download is kept in `path`.sha256 and holds from then on.
     `timeout` is of connecting and of each wait for bytes; `pause` is before the second attempt and doubles from there,
-    both in seconds. UserError: no network, an answer that stays an error, or a wrong checksum; it says where to place
-    the file `by_hand`.
+    both in seconds. UserError: no network, an answer that stays an error, more than `largest` bytes, or a wrong
+    checksum; it says where to place the file `by_hand`.
     """
     record = path.with_name(f"{path.name}.sha256")
     expected = sha256 or (_recorded(record) if record.is_file() else None)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        _fetch_part(url, part, timeout, pause, f"place the file by hand as {by_hand or path}")
+        remedy = f"place the file by hand as {by_hand or path}"
+        _fetch_part(url, part, timeout, remedy, pause=pause, largest=largest)
         if expected and (found := sha256_of(part)) != expected:
             _discard(part)
             raise UserError(
@@ -110,13 +117,13 @@ def _recorded(record: Path) -> str:
     return found[0]
 
 
-def _fetch_part(url: str, part: Path, timeout: float, pause: float, remedy: str) -> None:
+def _fetch_part(url: str, part: Path, timeout: float, remedy: str, *, pause: float, largest: int) -> None:
     """Bring `part` to its full length, in several attempts if need be. UserError when that fails."""
     failures, wait = 0, pause
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
-            return _attempt(url, part, timeout, remedy)
+            return _attempt(url, part, timeout, remedy, largest)
         except (
             _TransientError,
             requests.ConnectionError,
@@ -132,13 +139,16 @@ def _fetch_part(url: str, part: Path, timeout: float, pause: float, remedy: str)
             log.warning("%s: %s; trying again", url, _reason(error))
             time.sleep(min(max(wait, asked), LONGEST_PAUSE))
             wait *= 2
+        except _TooLargeError as error:
+            _discard(part)  # it would only be taken up again
+            raise UserError(f"{url} {error}: look whether the address is right; if it is, {remedy}") from error
         except requests.RequestException as error:
             raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy}") from error
         except OSError as error:
             raise UserError(f"cannot write {part}: {error.strerror or error}; what is there is kept") from error
 
 
-def _attempt(url: str, part: Path, timeout: float, remedy: str) -> None:
+def _attempt(url: str, part: Path, timeout: float, remedy: str, largest: int) -> None:
     """One request: the rest of `part` when the server still has the same file, else all of it."""
     state = part.with_name(f"{part.name}.json")
     validator = _validator(url, part, state)
@@ -159,16 +169,20 @@ def _attempt(url: str, part: Path, timeout: float, remedy: str) -> None:
             have = 0
             part.unlink(missing_ok=True)  # before the new state: they must never describe different files
             write_json(state, {"url": url, "validator": _strong_validator(response)})
-        _receive(response, part, have)
+        _receive(response, part, have, largest)
 
 
-def _receive(response: requests.Response, part: Path, have: int) -> None:
-    """Append the body to `part`. _TransientError when it ends early."""
+def _receive(response: requests.Response, part: Path, have: int, largest: int) -> None:
+    """Append the body to `part`. _TransientError when it ends early, _TooLargeError as soon as that is known."""
     length = response.headers.get("Content-Length", "")
     total = have + int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
+    if total is not None and total > largest:
+        raise _TooLargeError(f"sends {total:,} bytes, allowed: {largest:,}")
     bar = tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True, disable=None)
     with open(part, "ab" if have else "wb") as stream, bar:
         for chunk in response.iter_content(CHUNK):
+            if stream.tell() + len(chunk) > largest:  # it told no length, or a wrong one
+                raise _TooLargeError(f"sends more than {largest:,} bytes, which is what is allowed")
             stream.write(chunk)
             bar.update(len(chunk))
         stream.flush()

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clseave.acceleration import Forward, for_training
 from clseave.batches import draw_batches, in_order
+from clseave.errors import UserError
 from clseave.labels import label_id
 from clseave.optimisation import make_optimiser
 from clseave.records import Example, distinct_hypotheses, examples_with_images, read_splits, require, rows_of
@@ -24,10 +25,18 @@ from clseave.word_rows import hold_only, put_back
 
 
 def read_examples(folder: Path, vectors: Path, validation: str, seed: int) -> tuple[list[Example], list[Example]]:
-    """Train and validation examples: the dev split (thesis 3.1.2), or a random fifth of train (its author's code)."""
+    """Train and validation examples: the dev split (thesis 3.1.2), or a random fifth of train (its author's code).
+
+    UserError when train has too few rows for a fifth.
+    """
     train = examples_with_images(read_splits(folder, ["train"]), vectors)
     if validation == "dev":
         return train, examples_with_images(read_splits(folder, ["dev"]), vectors)
+    if len(train) < 5:
+        raise UserError(
+            f"validation: train_fifth takes a fifth of train, found {len(train)} rows in {folder}, expected 5 or more: "
+            "say `validation: dev` in the profile, or give train more rows"
+        )
     order = np.random.default_rng([seed, 7]).permutation(len(train))
     fifth = len(train) // 5
     return [train[row] for row in order[fifth:]], [train[row] for row in order[:fifth]]

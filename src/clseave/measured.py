@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clseave import verdicts
+from clseave import frames, verdicts
 from clseave.errors import UserError
 from clseave.metrics import mean, rounded
 from clseave.records import Example, Prediction, read_rows
 from clseave.schema import INDEPENDENT, SPLITS
-from clseave.storage import read_json
+from clseave.storage import RERUN, read_json
 from clseave.verdicts import ENGLISH, Outcome
 
 Key = tuple[str, str, int | None]  # evaluation, metric, epoch
@@ -126,20 +126,40 @@ def average(values: Iterable[float]) -> float:
 
 
 def read_curve(folder: Path, model: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """A training curve as rows by epoch, averaged over the seeds that reached the epoch."""
-    table = pd.concat([pd.read_csv(folder / f"{model}-seed{seed}.csv") for seed in seeds])
+    """A training curve as rows by epoch, averaged over the seeds that reached the epoch.
+
+    UserError names a file that is damaged, or that has other columns than the first seed's.
+    """
+    paths = [folder / f"{model}-seed{seed}.csv" for seed in seeds]
+    parts = [_curve(path) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if set(part) != set(parts[0]):
+            found, wanted = ", ".join(part), ", ".join(parts[0])
+            raise UserError(f"{path}: found the columns {found}, expected those of {paths[0].name} ({wanted}): {RERUN}")
+    table = pd.concat(parts)
     return [
         {"epoch": int(epoch)} | {key: average(part[key]) for key in table.columns if key != "epoch"}
         for epoch, part in table.groupby("epoch")
     ]
 
 
+def _curve(path: Path) -> pd.DataFrame:
+    """One curve. UserError where its epochs are not whole numbers in rising order."""
+    table = frames.read_numbers(path, ["epoch"])
+    if table.empty:
+        raise UserError(f"{path}: no row in it: {RERUN}")
+    epochs = table["epoch"].to_list()
+    if any(epoch != int(epoch) for epoch in epochs) or epochs != sorted(set(epochs)):
+        raise UserError(f"{path}: found the epochs {', '.join(map(str, epochs))}, expected 1, 2 ...: {RERUN}")
+    return table
+
+
 def read_steps(folder: Path) -> list[dict[str, Any]]:
-    """The backbones' losses by step; no row where they were fetched and not trained."""
+    """The backbones' losses by step; no row where they were fetched and not trained. UserError names a damaged file."""
     return [
         {"backbone": path.stem.removeprefix("backbones-"), **row}
         for path in sorted(folder.glob("backbones-*.csv"))
-        for row in pd.read_csv(path).to_dict("records")
+        for row in frames.read_numbers(path, ["step"]).to_dict("records")
     ]
 
 

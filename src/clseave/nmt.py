@@ -100,7 +100,10 @@ class NmtBackend:
                 tokenizer, model.config.model_type, (self._origin, self._language), self._settings.model.id
             )
         except UserError as error:
-            raise error if self._origin == SOURCE else UserError(f"{error}; or set translate.back: false") from error
+            if self._origin == SOURCE:
+                raise
+            why = "this Marian model translates one way only, " if model.config.model_type == "marian" else ""
+            raise UserError(f"{error}; {why}or set translate.back: false") from error
         limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
         if self._settings.max_new_tokens >= limit:
             raise UserError(
@@ -177,7 +180,9 @@ def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> t
         case "marian":
             signs = [token[2:-2] for token in tokenizer.get_vocab() if token.startswith(">>") and token.endswith("<<")]
             names = [*MARIAN_CODES.get(language, ()), NLLB_CODES.get(language, "")[:3], language]
-            only = [tokenizer.target_lang] if tokenizer.target_lang else names  # of a model with one target
+            # Of a model with one target. One that does not say which goes from English: who chose it knows where to.
+            unnamed = names if origin == SOURCE else ["(its settings name none)"]
+            only = [tokenizer.target_lang] if tokenizer.target_lang else unnamed
             code = _one_of(names, signs or only, language, name)
             return f">>{code}<< " if signs else "", {}
     raise UserError(f"translate.model.id: found {name}, a {kind}, allowed: M2M100 or NLLB (m2m_100), Marian (marian)")

@@ -6,17 +6,14 @@ errors holds both: a sum of ours is over our vectors' width, which need not be t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from clseave import frames
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.metrics import rounded
 from clseave.schema import SPLITS
-from clseave.storage import read_text
 from clseave.verdicts import ENGLISH, Expectations, Expected, judge
 
 Row = Mapping[str, Any]
@@ -65,10 +62,7 @@ def read(folder: Path, expected: Expectations, *, profile: str, counts: Mapping[
         path = folder / f"{name}.csv"
         if not path.is_file():
             raise UserError(f"{path} does not exist: it holds values of the thesis; `git restore {path}`")
-        try:
-            frame = pd.read_csv(StringIO(read_text(path)), dtype=str if name == "table_a_1" else None)
-        except ValueError as error:  # what pandas raises is one
-            raise UserError(f"{path} is no table: {error}; `git restore {path}`") from error
+        frame = frames.read(path, f"`git restore {path}`", str if name == "table_a_1" else None)
         if missing := [column for column in columns if column not in frame]:
             raise UserError(f"{path}: no column {missing[0]!r}, expected {', '.join(columns)}")
         tables[name] = frame.to_dict("records")

@@ -30,8 +30,8 @@ ORDER = (
     "batches", "distributed", "resume", "image_parts", "optimisation", "training", "pretraining",
     "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment", "answers", "google", "nmt",
     "given", "translation", "segmentation", "alignment", "pairs", "autoencoder", "encoders",
-    "metrics", "calibration", "significance", "slices", "distances", "verdicts", "diagnostics", "measured", "published",
-    "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
+    "metrics", "calibration", "significance", "slices", "frames", "distances", "verdicts", "diagnostics", "measured",
+    "published", "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
     "statistics_figures", "gallery", "notebook", "findings", "readiness",
 )  # fmt: skip
 

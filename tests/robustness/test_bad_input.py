@@ -40,7 +40,7 @@ from safetensors.torch import save_file
 from tiny_models import bert, bert_config, bert_text, clip_config, save_masked_bert, tower
 from transformers import BertModel
 
-from clseave import hub, params, published, snli_ve, verdicts
+from clseave import distances, hub, measured, params, published, snli_ve, verdicts
 from clseave.alignment import WordAligner
 from clseave.answers import Answers
 from clseave.archives import LARGEST
@@ -165,6 +165,18 @@ def table(path):
         for other in path.parent.glob("*.csv"):
             if other.is_symlink():
                 other.unlink()
+
+
+def typology(path):
+    """The vectors of languages, one file of them the bad one."""
+    others = [file for file in (ROOT / "data" / "typology").glob("*.csv") if file.name != path.name]
+    for other in others:
+        (path.parent / other.name).symlink_to(other)
+    try:
+        return distances.table(distances.read(path.parent), ["de", "ja"])
+    finally:
+        for other in others:
+            (path.parent / other.name).unlink()
 
 
 def vectors(path):
@@ -306,10 +318,14 @@ READERS = {
     "corrections": ("fixes.tsv", partial(translations, shared=True)),
     "params.yaml": ("params.yaml", checked),
     "tables of the thesis": ("table_2_1.csv", table),
+    "a training curve": ("m-seed0.csv", lambda path: measured.read_curve(path.parent, "m", [0])),
+    "losses of the backbones": ("backbones-clip.csv", lambda path: measured.read_steps(path.parent)),
+    "vectors of languages": ("places.csv", typology),
     "sentences to align": ("text", score_alignment.read_text),
     "pairs of words": ("gold", lambda path: list(score_alignment.read_pairs(path, score_alignment.GOLD, 1, None))),
 }
 
+PLACES = (ROOT / "data" / "typology" / "places.csv").read_text()
 LONG = f"a line of more than {LONGEST_LINE:,} bytes, expected a row on each line"
 TINY_STUDENT = '{"width": 6, "pooling": "sep"}'
 ONE_TENSOR = '{"vectors":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
@@ -991,6 +1007,57 @@ REFUSED = [
         "a missing column",
         holding("split,snli\ntrain,1\n"),
         "no column 'snli_ve', expected split, snli, snli_ve",
+    ),
+    ("a training curve", "missing", nothing, r"m-seed0\.csv does not exist: run the stage that writes it"),
+    ("a training curve", "a folder", a_folder, r"m-seed0\.csv is a folder, expected a file"),
+    ("a training curve", "empty", holding(""), r"m-seed0\.csv is no table: No columns to parse.*: run the stage"),
+    ("a training curve", "no row", holding("epoch,loss\n"), r"m-seed0\.csv: no row in it: run the stage"),
+    ("a training curve", "invalid UTF-8", holding(b"epoch,loss\n1,\xff\n"), r"m-seed0\.csv is not UTF-8 text"),
+    ("a training curve", "a pointer of Git LFS", holding(POINTER), r"no column 'epoch', found version https://git-lfs"),
+    ("a training curve", "a 100 MB line", long_line(b"epoch"), "holds more than 16,777,216 bytes"),
+    ("a training curve", "a text", holding("epoch,loss\n1,0.5\n2,low\n"), "row 2, loss: found low, expected a number"),
+    ("a training curve", "NaN", holding("epoch,loss\n1,nan\n"), "row 1, loss: found nan, expected a number"),
+    ("a training curve", "infinity", holding("epoch,loss\n1,-inf\n"), "row 1, loss: found -inf, expected a number"),
+    (
+        "a training curve",
+        "a truth value",
+        holding("epoch,loss\n1,True\n"),
+        "row 1, loss: found True, expected a number",
+    ),
+    ("a training curve", "a huge whole number", holding(f"epoch,loss\n1,{HUGE}\n"), "row 1, loss: found (inf|9+)"),
+    ("a training curve", "a row cut short", holding("epoch,a,b\n1,2,3\n2,0"), "row 2, b: found nan, expected a number"),
+    ("a training curve", "a row too long", holding("epoch,a\n1,2,3\n"), r"more values than .* names \(epoch, a\)"),
+    ("a training curve", "a later row too long", holding("epoch,a\n1,2\n1,2,3\n"), "is no table: .*tokeniz.*run the"),
+    (
+        "a training curve",
+        "a column twice",
+        holding("epoch,a,a\n1,2,3\n"),
+        "the columns epoch, a, a, expected a name of",
+    ),
+    ("a training curve", "no epoch", holding("step,loss\n1,2\n"), "no column 'epoch', found step, loss"),
+    (
+        "a training curve",
+        "half an epoch",
+        holding("epoch,loss\n1.5,2\n"),
+        r"found the epochs 1\.5, expected 1, 2 \.\.\.",
+    ),
+    ("a training curve", "an epoch twice", holding("epoch,loss\n1,2\n1,2\n"), r"found the epochs 1, 1, expected 1, 2"),
+    ("losses of the backbones", "empty", holding(""), r"backbones-clip\.csv is no table: No columns to parse"),
+    ("losses of the backbones", "no step", holding("loss\n1\n"), "no column 'step', found loss"),
+    ("losses of the backbones", "a text", holding("step,loss\n1,x\n"), "row 1, loss: found x, expected a number"),
+    ("vectors of languages", "missing", nothing, r"places\.csv does not exist: restore it from git"),
+    ("vectors of languages", "NUL bytes", holding(b"feature,en\nA,\0\n"), r"places\.csv: expected "),
+    (
+        "vectors of languages",
+        "no place",
+        holding(PLACES.replace("GC_-83_42", "GC_-83_x")),
+        "found 'GC_-83_x', expected GC_LATITUDE_LONGITUDE",
+    ),
+    (
+        "vectors of languages",
+        "another language",
+        holding("feature,en,xx\nA,1,0\n"),
+        "expected the languages of predicted.csv, en among them",
     ),
     (
         "sentences to align",

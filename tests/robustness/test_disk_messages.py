@@ -40,7 +40,7 @@ def test_each_reason_names_file_reason_room_and_remedy(tmp_path: Path, number: i
     line = str(caught.value)
     assert line.startswith(f"{path} cannot be written: ") and words in line
     assert re.search(r"\d+\.\d [kMG]B free in ", line) and "\n" not in line
-    assert os.listdir(path.parent) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_limit_on_file_sizes_is_named(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_file_that_is_read_meanwhile_is_not_blamed_on_the_written_one(tmp_path
         raise system_error(errno.ENOENT, tmp_path / "input")
     with pytest.raises(UserError, match=r"^as it was$"), atomic(tmp_path / "out" / "x"):
         raise UserError("as it was") from system_error(errno.ENOSPC)
-    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(tmp_path) == ["a_folder"]
 
 
 def test_an_error_that_hides_a_full_disk_is_seen_through(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), whole_folder(folder) as made:
         write_text(made / "config.json", "{}")
         raise ZeroDivisionError
-    assert os.listdir(folder.parent) == []
+    assert os.listdir(tmp_path) == []
     with whole_folder(folder) as made:
         write_text(made / "config.json", "old")
         write_text(made / "stale.json", "old")
@@ -159,6 +159,21 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         write_text(made / "config.json", "new")
     assert os.listdir(folder) == ["config.json"] and (folder / "config.json").read_text() == "new"
     assert os.listdir(folder.parent) == ["clip"]
+
+
+@pytest.mark.parametrize("write", [atomic, whole_folder])
+def test_nothing_is_left_of_folders_that_were_made_for_nothing(tmp_path: Path, write) -> None:
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ZeroDivisionError), write(tmp_path / "models" / "mini" / "deep" / "clip"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path / "models") == []
+    with pytest.raises(UserError, match="cannot be written"), write(tmp_path / "models" / "mini" / "clip"):
+        raise OSError(errno.ENOSPC, "")
+    assert os.listdir(tmp_path) == ["models"] and os.listdir(tmp_path / "models") == []
+    with pytest.raises(ZeroDivisionError), write(tmp_path / "models" / "mini" / "clip"):
+        (tmp_path / "models" / "mini" / "of another.txt").touch()
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path / "models" / "mini") == ["of another.txt"]
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:

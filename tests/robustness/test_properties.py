@@ -140,10 +140,13 @@ GOOD = {
     "corrections": b"de\tA dog\tEin Hund\n",
     "params.yaml": (ROOT / "params.yaml").read_bytes(),
     "tables of the thesis": (ROOT / "reports" / "published" / "table_2_1.csv").read_bytes(),
+    "a training curve": b"epoch,train_loss,learning_rate\n1,0.5,0.001\n2,0.25,1e-05\n",
+    "losses of the backbones": b"step,loss,learning_rate\n100,2.5,0.001\n",
+    "vectors of languages": (ROOT / "data" / "typology" / "places.csv").read_bytes(),
     "sentences to align": b"a b ||| c d\n",
     "pairs of words": b"1-1 2p2\n",
 }
-SLOW = {"params.yaml", "tables of the thesis", "texts"}
+SLOW = {"params.yaml", "tables of the thesis", "texts", "vectors of languages"}
 
 
 @st.composite

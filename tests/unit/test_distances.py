@@ -187,6 +187,17 @@ def test_a_language_without_vectors_has_no_distance(data):
     ("name", "content", "message"),
     [
         ("places.csv", None, "places.csv does not exist: restore it from git"),
+        ("places.csv", b"feature,en,de\n\xff", "places.csv is not UTF-8 text"),
+        ("places.csv", "", "places.csv is no table: No columns to parse from file: restore it from git"),
+        ("predicted.csv", "feature,en,de\nS_A,1,\n", "predicted.csv: expected numbers from 0 to 1 in every row"),
+        (
+            "averages.csv",
+            "feature,en,de\nS_A,1,-1\n",
+            "averages.csv: expected numbers from 0 to 1, or nothing, in every",
+        ),
+        ("averages.csv", ("S_SVO,", "S_XXX,"), "averages.csv: expected the features of predicted.csv, in its order"),
+        ("families.csv", "feature,en,de\n", "families.csv: expected numbers from 0 to 1 in every row"),
+        ("table_1_1.csv", ("featural,0.4", "featural,x"), "table_1_1.csv: expected a number by feature and language"),
         ("averages.csv", "feature,en,de\nS_A,1,much\n", "averages.csv: expected a number by feature and language"),
         ("families.csv", "feature,en,de\nF_A,1,0\n", "families.csv: expected the languages of predicted.csv"),
         ("table_1_1.csv", "distance,de\nfeatural,0.4\n", "table_1_1.csv: expected the rows featural, syntactic"),
@@ -197,8 +208,12 @@ def test_a_bad_file_is_named(folder, tmp_path, name, content, message):
     shutil.copytree(folder, copy)
     if content is None:
         (copy / name).unlink()
+    elif isinstance(content, tuple):
+        text = (copy / name).read_text(encoding="utf-8")
+        assert text.count(content[0]) == 1
+        (copy / name).write_text(text.replace(*content), encoding="utf-8")
     else:
-        (copy / name).write_text(content, encoding="utf-8")
+        (copy / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=message):
         distances.read(copy)
 

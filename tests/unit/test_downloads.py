@@ -1,14 +1,16 @@
 """Downloads against a loopback server: resumed, checked, renamed last."""
 
+import gzip
 import hashlib
 import threading
+import tracemalloc
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
-from clseave.downloads import CHUNK, fetch, locate, sha256_of
+from clseave.downloads import CHUNK, LARGEST, fetch, locate, sha256_of
 from clseave.errors import UserError
 from clseave.schema import Download
 
@@ -205,12 +207,48 @@ def test_busy_answers_and_silence_are_tried_again(server, tmp_path):
 
 
 def test_a_compressed_transfer_is_never_resumed(server, tmp_path):
-    import gzip
-
     server.content, server.encoding = gzip.compress(CONTENT, mtime=0), "gzip"
     server.script = [CUT]
     fetch(server.url, tmp_path / "f", SHA, **QUICK)
     assert (tmp_path / "f").read_bytes() == CONTENT and "Range" not in server.seen[1]
+
+
+LIMIT = "look whether the address is right; if it is, place the file by hand as "
+
+
+def test_a_file_beyond_the_limit_is_refused_before_a_byte_of_it_is_written(server, tmp_path):
+    with pytest.raises(UserError, match=rf"corpus\.zip sends 300,000 bytes, allowed: 299,999: {LIMIT}.*source/f"):
+        fetch(server.url, tmp_path / "f", SHA, **QUICK, largest=299_999, by_hand=tmp_path / "source" / "f")
+    assert names(tmp_path) == [] and len(server.seen) == 1
+    fetch(server.url, tmp_path / "f", SHA, **QUICK, largest=300_000)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+def test_an_end_beyond_the_limit_is_refused_too(server, tmp_path):
+    server.script = [CUT] + [(503, {})] * 5
+    with pytest.raises(UserError, match="503"):
+        fetch(server.url, tmp_path / "f", SHA, **QUICK)
+    with pytest.raises(UserError, match="sends 300,000 bytes, allowed: 200,000"):
+        fetch(server.url, tmp_path / "f", SHA, **QUICK, largest=200_000)
+    assert server.seen[-1]["Range"] == f"bytes={CUT}-" and names(tmp_path) == []
+
+
+def test_what_unpacks_beyond_the_limit_ends_there(server, tmp_path):
+    """The length that is told is that of the packed transfer: 1,000 times less."""
+    server.content, server.encoding = gzip.compress(bytes(20_000_000), mtime=0), "gzip"
+    assert len(server.content) < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=rf"sends more than 100,000 bytes, which is what is allowed: {LIMIT}"):
+            fetch(server.url, tmp_path / "f", SHA, **QUICK, largest=100_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert names(tmp_path) == [] and len(server.seen) == 1
+
+
+def test_the_limit_leaves_room_for_the_largest_file_of_the_profiles():
+    assert 20 * 94_550_081 < LARGEST  # snli_1.0.zip
 
 
 def test_offline_it_says_what_to_place_where(tmp_path):

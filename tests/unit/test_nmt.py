@@ -63,8 +63,18 @@ def test_m2m100_translates_back_into_english(tmp_path):
 
 
 def test_a_model_of_one_direction_cannot_translate_back(marian):
-    with pytest.raises(UserError, match=rf"found 'en', allowed with {marian}: de; or set translate.back: false"):
+    said = "; this Marian model translates one way only, or set translate.back: false"
+    with pytest.raises(UserError, match=rf"found 'en', allowed with {marian}: de{said}"):
         list(NmtBackend(settings(marian), "en", "cpu", "de").translate(["Ein Hund rennt."]))
+
+
+def test_a_model_of_one_direction_that_names_no_language_goes_from_english_only(marian, tmp_path):
+    folder = Path(shutil.copytree(marian, tmp_path / "unnamed"))
+    known = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(known | {"source_lang": None, "target_lang": None}))
+    assert ask(folder, "de") == learnt("de")
+    with pytest.raises(UserError, match=r"allowed with .*its settings name none.*one way only, or set translate\.back"):
+        list(NmtBackend(settings(folder), "en", "cpu", "de").translate(["Ein Hund rennt."]))
 
 
 def test_nllb_is_told_where_a_text_comes_from(tmp_path):

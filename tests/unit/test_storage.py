@@ -41,7 +41,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path):
         temporary.write_text("half")
         assert temporary.parent == tmp_path / "new"  # the same file system, so that the rename is atomic
         raise Fault
-    assert os.listdir(tmp_path / "new") == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
