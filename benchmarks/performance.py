@@ -28,6 +28,14 @@ CONTENDERS = {
     "one_by_one": "one request for each sentence",
     OURS: "**this repository**",
 }
+AMOUNTS = {
+    "rows": "{:,} rows",
+    "batch": "batches of {:,}",
+    "steps": "{:,} steps",
+    "photos": "{:,} different photos",
+    "pairs": "{:,} pairs of sentences",
+    "sentences": "{:,} sentences",
+}
 SIZES = {
     "tiny": "tiny random weights",
     "mini": "the models of profile mini",
@@ -151,7 +159,7 @@ def one_case(case: Mapping[str, Any]) -> str:
         ratio = "–" if one["ratio"] is None or name == OURS else f"{one['ratio']:.1f} x"
         rows.append([CONTENDERS[name], f"{one['median_s']:.2f}", times, ratio, f"{one['peak_mb']:,}"])
     rows += [[CONTENDERS[name], NOT_RUN, why, "–", "–"] for name, why in case.get("not_run", {}).items()]
-    work = ", ".join(f"{value:,} {name}" for name, value in facts[case["case"]].items())
+    work = ", ".join(AMOUNTS[name].format(value) for name, value in sorted(facts[case["case"]].items(), key=_place))
     title = f"### {CASES[case['case']]}: {SIZES[case['size']]}, {case['device']}\n\n"
     text = f"{title}{_sentence(facts['of'])} {_sentence(work)}\n"
     if case["case"] == "clseave":
@@ -170,6 +178,10 @@ def one_case(case: Mapping[str, Any]) -> str:
         same = "The answers are the same." if not case["differing"] else f"**{case['differing']:,} answers differ.**"
         text += same + "\n"
     return text + "\n" + table(["contender", "median, s", "each, s", "ratio", "peak MiB"], rows)
+
+
+def _place(item: tuple[str, int]) -> int:
+    return list(AMOUNTS).index(item[0])
 
 
 def _sentence(text: str) -> str:

@@ -1,19 +1,14 @@
 """The thesis author's way and ours on the same batches: one loss curve, so that what was removed changed nothing."""
 
 import copy
-import sys
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
-import torch
-from transformers import CLIPVisionModelWithProjection
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import as_published
 import contenders
+import pytest
+import torch
 import workload
+from transformers import CLIPVisionModelWithProjection
 
 from clseave import params
 from clseave.checkpoints import load_model
