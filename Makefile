@@ -15,6 +15,8 @@ VERIFY_FLAGS ?=
 EXACT_FLAGS ?=
 # More flags for pytest, e.g. `make test PYTEST_FLAGS="-k metrics"`.
 PYTEST_FLAGS ?=
+# Flags for the benchmark, e.g. `make bench BENCH_FLAGS="--repeats 5 --only clseave"`.
+BENCH_FLAGS ?=
 # Flags for pip-audit, and its version.
 AUDIT_FLAGS ?=
 PIP_AUDIT := 2.10.1
@@ -25,7 +27,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example verify licences audit newest lock clean
+.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -118,6 +120,9 @@ push: setup ## share the results of the active profile by its remote (mini's sto
 
 example: setup ## run an experiment in a copy and write docs/EXPERIMENT.md: what `dvc metrics diff` then shows
 	@python src/example.py
+
+bench: setup ## measure our stages beside the ways people do the same today; writes docs/PERFORMANCE.md (20 minutes)
+	@python benchmarks/bench.py $(BENCH_FLAGS)
 
 verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what mends it
 	@python src/verify.py $(VERIFY_FLAGS)

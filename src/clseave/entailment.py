@@ -125,17 +125,10 @@ def make_steps(
     return make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
 
 
-def fine_tune(
-    model: ClipVE,
-    data: Split,
-    dev: Split,
-    settings: ClipVe,
-    values: SimpleNamespace,
-    *,
-    seed: int,
-    checkpoint: Checkpoint,
-) -> tuple[Curve, int]:
-    """Train text tower and head. Returns the curve and the epoch that was kept, from 1.
+def prepare(
+    model: ClipVE, data: Split, dev: Split, settings: ClipVe, values: SimpleNamespace, *, seed: int
+) -> tuple[Task, torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """What trains text tower and head, with only the word-embedding rows that occur in the tower.
 
     `values` are the profile's `sampler`, `encode_batch`, `precision` and `compile`.
     """
@@ -147,7 +140,22 @@ def fine_tune(
     task = make_task(model, data, dev, settings, **how)
     optimiser, schedule = make_steps(model, task, settings)
     words.follow(optimiser)
+    return task, optimiser, schedule
+
+
+def fine_tune(
+    model: ClipVE,
+    data: Split,
+    dev: Split,
+    settings: ClipVe,
+    values: SimpleNamespace,
+    *,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[Curve, int]:
+    """Train text tower and head, of which the best epoch's are left. Returns the curve and that epoch, from 1."""
+    task, optimiser, schedule = prepare(model, data, dev, settings, values, seed=seed)
     epochs, patience = settings.epochs, settings.patience
     kept = train(task, optimiser, schedule, epochs, patience, keep=settings.keep, checkpoint=checkpoint)
-    put_back(tower)
+    put_back(model.tower)
     return task.curve, kept

@@ -31,6 +31,8 @@ LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-test.lock"]
 LEFT = re.compile(r"(pip|setuptools|wheel)$|nvidia-|cuda-|triton")
 # Used through another library, or started as a program; all else in pyproject.toml is imported.
 NOT_IMPORTED = {"codespell", "dvc-s3", "ipykernel", "jinja2", "jupyter", "mypy", "pytest-xdist", "ruff"}
+# What only `make bench` has, in a folder of its own, pinned in benchmarks/requirements.txt.
+BESIDE = {"sentence_transformers"}
 NEWEST = ROOT / ".ci" / "newest.py"
 
 
@@ -53,7 +55,7 @@ def imported():
     """Canonical names of the distributions that our code and tests import, and a file that does."""
     folders = ("src", "tests", "benchmarks", ".ci")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names}
+    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE}
     known |= {path.parent.name for path in files}  # a folder that serves as a package
     owners, found = packages_distributions(), {}
     for path in files:

@@ -1,0 +1,412 @@
+"""One contender of `make bench` on one case, in a process of its own: its seconds and what it found, as JSON.
+
+    python benchmarks/contenders.py CASE CONTENDER FOLDER OUT [--epochs N] [--own-numerics]
+
+FOLDER is a workload (`workload.prepare`). `clseave` are the stages' own functions, called as the stages call them.
+Counted is everything from the rows in their files to the end of the last step: reading, tokenising, batches, steps.
+Not counted: starting Python and loading models.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT / "src"), str(HERE)]
+
+from clseave import numerics  # noqa: E402
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+LATENCY_S = 0.05  # of the translation server
+PHOTOS = 32  # of a batch of the image tower
+PER_SECOND = 1 / LATENCY_S  # requests that both clients may send: as many as one at a time can
+Measured = dict[str, Any]
+
+
+def arguments(folder: Path, case: str, **more: Any) -> argparse.Namespace:
+    """Paths by the names that the stages use."""
+    paths = {"params": "params.yaml", "profile": "profile.yaml", "examples": case, "images": "image_vectors"}
+    paths |= {"targets": "teacher_vectors", "clip": "models/clip", "mbert": "models/mbert", "teacher": "models/teacher"}
+    language = json.loads((folder / "facts.json").read_text())["facts"]["language"]
+    paths["translations"] = f"translations/{language}.jsonl"
+    return argparse.Namespace(**{name: folder / path for name, path in paths.items()}, language=language, **more)
+
+
+def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
+    """Values of the profile and the device, torch set as our stages set it."""
+    from clseave import params
+
+    values = params.load(folder / "params.yaml", folder / "profile.yaml", tuple(dict.fromkeys((*keys, "device"))))
+    return values, numerics.start_torch(0, values.device, getattr(values, "kernels", "deterministic"))
+
+
+def shuffled(rows: int, size: int, epochs: int) -> list[list[int]]:
+    """Batches in a random order, as a loader draws them; another order in each epoch."""
+    import torch
+    from torch.utils.data import BatchSampler, RandomSampler
+
+    sampler = RandomSampler(range(rows), generator=torch.Generator().manual_seed(0))
+    return [batch for _ in range(epochs) for batch in BatchSampler(sampler, size, drop_last=False)]
+
+
+class Watch:
+    """The clock of our training: when each epoch began, as the loop asks for the epoch's batches."""
+
+    def __init__(self, task: Any):
+        """Listens to `task`, which is trained without validation: no contender validates."""
+        self.begun: list[float] = []
+        self._batches = task.batches
+        task.batches, task.validate = self._note, None
+
+    def _note(self, epoch: int) -> Any:
+        self.begun.append(time.perf_counter())
+        return self._batches(epoch)
+
+    def epochs(self) -> list[float]:
+        """Seconds of each epoch, at the end of the training."""
+        ends = [*self.begun[1:], time.perf_counter()]
+        return [round(end - begin, 4) for begin, end in zip(self.begun, ends, strict=True)]
+
+
+def clip_ve_ours(folder: Path, epochs: int) -> Measured:
+    """The stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
+    from clseave.entailment import Split, prepare
+    from clseave.fusion import Head
+    from clseave.records import read_splits
+    from clseave.stages import finetune_clip_ve
+    from clseave.teacher import ClipVE, TextTower
+    from clseave.training import train
+    from clseave.vectors import VectorTable
+
+    args = arguments(folder, "clip_ve")
+    values, device = start(folder, finetune_clip_ve.KEYS)
+    settings = values.clip_ve
+    once = encode_photos(folder, device)
+    tower = TextTower.load(args.clip)
+    model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), "clip_ve").to(device)
+    begin = time.perf_counter()
+    images = VectorTable(args.images, device, values.max_resident_gb)
+    data = Split(read_splits(args.examples, ["train"]), images, tower.tokenizer)
+    task, optimiser, schedule = prepare(model, data, data, settings, values, seed=0)
+    watch = Watch(task)
+    train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
+    seconds, rows = time.perf_counter() - begin, len(data.premise)
+    return {
+        "seconds": seconds,
+        "epoch_seconds": watch.epochs(),
+        "rows": rows,
+        "tokens": int(data.lengths.sum()),
+        **once,
+    }
+
+
+def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
+    """The photos of the case once, by the functions of the stage `encode_images`, which decodes ahead by threads."""
+    from transformers import CLIPVisionModelWithProjection
+
+    from clseave import photos
+    from clseave.batches import in_order
+    from clseave.checkpoints import load_model
+    from clseave.image_parts import encode
+    from clseave.images import load_processor, read_pixels
+
+    tower = load_model(CLIPVisionModelWithProjection, folder / "models/clip").to(device)
+    collection = photos.open_collection(folder / "photos")
+    rows = photos.describe(collection, sorted(collection.files), None)
+    for _ in range(passes):  # of several the last is measured: a GPU is slow at first
+        begin = time.perf_counter()
+        pixels = read_pixels(collection, rows, load_processor(folder / "models/clip"), PHOTOS)
+        for batch in in_order(len(rows), PHOTOS):
+            ids, ready = [rows[row].image_id for row in batch], [next(pixels) for _ in batch]
+            encode(tower, ids, ready, folder / "part")
+        seconds = time.perf_counter() - begin
+    return {"photos": len(rows), "photos_seconds": seconds}
+
+
+def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
+    """The thesis author's way."""
+    import as_published
+    import torch
+    from transformers import CLIPVisionModelWithProjection
+
+    from clseave.checkpoints import load_model
+    from clseave.fusion import Head
+    from clseave.images import load_processor
+    from clseave.records import read_splits
+    from clseave.stages import finetune_clip_ve
+    from clseave.teacher import TextTower
+
+    args = arguments(folder, "clip_ve")
+    values, device = start(folder, finetune_clip_ve.KEYS)
+    settings = values.clip_ve
+    tower = TextTower.load(args.clip).to(device)
+    vision = load_model(CLIPVisionModelWithProjection, args.clip).to(device)
+    head = Head(tower.width, settings.hidden, settings.dropout).to(device)
+    files = {path.stem: path for path in (folder / "photos").iterdir()}
+    begin = time.perf_counter()
+    method = as_published.ClipVE(
+        tower.train(),
+        vision,
+        head.train(),
+        load_processor(args.clip),
+        examples=read_splits(args.examples, ["train"]),
+        photos=files,
+    )
+    optimiser = torch.optim.Adam(method.parameters, settings.text_lr)
+    batches = shuffled(len(method), settings.batch_size, epochs)
+    steps = len(list(as_published.train(method, batches, optimiser)))
+    return {"seconds": time.perf_counter() - begin, "steps": steps}
+
+
+def clseave_ours(folder: Path, epochs: int) -> Measured:
+    """The stage `clseave`."""
+    from clseave.distillation import Pairs, prepare
+    from clseave.stages import clseave as stage
+    from clseave.student import Student, load_mbert
+    from clseave.text import load_tokenizer
+    from clseave.training import train
+    from clseave.vectors import VectorTable
+
+    args = arguments(folder, "clseave")
+    values, device = start(folder, stage.KEYS)
+    settings = values.clseave
+    tokenizer = load_tokenizer(args.mbert)
+    width = VectorTable(args.targets, device, values.max_resident_gb).width
+    student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
+    begin = time.perf_counter()
+    teacher = VectorTable(args.targets, device, values.max_resident_gb)
+    data = Pairs(args.examples, args.translations, "train", tokenizer, teacher)
+    task, optimiser, schedule = prepare(student, data, data, values, 0)
+    watch = Watch(task)
+    train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
+    tokens = int(data.tokens.lengths.sum())
+    seconds = time.perf_counter() - begin
+    return {"seconds": seconds, "epoch_seconds": watch.epochs(), "rows": len(data.rows), "tokens": tokens}
+
+
+def sentences(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """English sentences and their translations."""
+    from clseave.records import Translation, read_rows
+
+    return [(row.source, row.text) for row in read_rows(args.translations, Translation)]
+
+
+def clseave_as_published(folder: Path, epochs: int) -> Measured:
+    """The thesis author's way."""
+    import as_published
+    import torch
+
+    from clseave.stages import clseave as stage
+    from clseave.student import Student, load_mbert
+    from clseave.teacher import TextTower
+    from clseave.text import load_tokenizer
+
+    args = arguments(folder, "clseave")
+    values, device = start(folder, stage.KEYS)
+    settings, rate = values.clseave, values.lr * values.clseave.lr_scale
+    teacher = TextTower.load(args.teacher).to(device)
+    bert = load_mbert(args.mbert, settings.dropout)
+    student = Student(bert, load_tokenizer(args.mbert), teacher.width, "sep").to(device).train()
+    begin = time.perf_counter()
+    method = as_published.Clseave(teacher, student, sentences(args))
+    optimiser = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
+    batches = shuffled(len(method), settings.batch_size, epochs)
+    steps = len(list(as_published.train(method, batches, optimiser, settings.schedule, settings.warmup)))
+    return {"seconds": time.perf_counter() - begin, "steps": steps}
+
+
+def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
+    """sentence-transformers, from the folder that `bench.py` installed it into."""
+    sys.path.append(str(folder.parent / "packages"))
+    import with_sentence_transformers as library
+
+    from clseave.records import hypothesis_id, read_vectors
+    from clseave.stages import clseave as stage
+
+    args = arguments(folder, "clseave")
+    values, device = start(folder, stage.KEYS)
+    rows, vectors = read_vectors(args.targets)
+    model = library.make_model(args.mbert, vectors.shape[1], values.clseave.dropout, device.type)
+    begin = time.perf_counter()
+    pairs = sentences(args)
+    labels = [vectors[rows[hypothesis_id(english)]].tolist() for english, _ in pairs]
+    rate = values.lr * values.clseave.lr_scale
+    reading = time.perf_counter() - begin
+    seconds, steps = library.train(model, [text for _, text in pairs], labels, values.clseave, rate=rate, epochs=epochs)
+    return {"seconds": reading + seconds, "steps": steps}
+
+
+def align_ours(folder: Path, epochs: int) -> Measured:
+    """The stage `align_words`: reading, cutting into words, pairs, writing."""
+    from clseave.alignment import WordAligner
+    from clseave.records import Translation, iter_rows, write_rows
+    from clseave.resume import Parts, key_of
+    from clseave.stages import align_words as stage
+
+    args = arguments(folder, "align")
+    values, device = start(folder, stage.KEYS)
+    settings, out = values.align_words, folder / "aligned.jsonl"
+    args.translations = folder / f"to_align/{args.language}.jsonl"
+    aligner = WordAligner(args.mbert, settings.layer, settings.threshold, settings.batch_size, device)
+    begin = time.perf_counter()
+    parts = Parts(folder / "checkpoints", key_of(args, stage.__name__, ["translations"], values, device))
+    rows = iter_rows(args.translations, Translation)
+    write_rows(out, stage.align_rows(rows, args.language, settings.segmenters, aligner, parts))
+    seconds = time.perf_counter() - begin
+    parts.remove()
+    return {"seconds": seconds, "answer": [json.loads(line)["pairs"] for line in out.read_text().splitlines()]}
+
+
+def align_awesome_align(folder: Path, epochs: int) -> Measured:
+    """The `awesome-align` command on the same words, in one process; its clock starts when its model is loaded."""
+    from clseave import params, segmentation
+    from clseave.records import Translation, read_rows
+
+    args = arguments(folder, "align")
+    settings = params.load(args.params, args.profile, ("align_words", "device"))
+    values, source, out = settings.align_words, folder / "to_align.txt", folder / "awesome_align.txt"
+    codes, lines = ("en", args.language), []
+    for row in read_rows(folder / f"to_align/{args.language}.jsonl", Translation):
+        sides = [
+            segmentation.words(text, code, values.segmenters)
+            for code, text in zip(codes, (row.source, row.text), strict=True)
+        ]
+        lines.append(" ||| ".join(" ".join(words) for words in sides))
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    flags = {"data_file": source, "output_file": out, "model_name_or_path": folder / "models/awesome_align"}
+    flags |= {"align_layer": values.layer, "softmax_threshold": values.threshold, "batch_size": values.batch_size}
+    command = [str(Path(sys.executable).parent / "awesome-align"), "--num_workers", "0"]
+    command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    seconds = seconds_after("Loading the dataset", command + ["--no_cuda"] * (settings.device == "cpu"), folder)
+    found = [[pair.split("-") for pair in line.split()] for line in out.read_text(encoding="utf-8").splitlines()]
+    return {"seconds": seconds, "answer": [sorted([int(i), int(j)] for i, j in pairs) for pairs in found]}
+
+
+def seconds_after(sign: str, command: Sequence[str], folder: Path) -> float:
+    """Seconds from the line in which a program says `sign` to its end. SystemExit with its words when it fails."""
+    begin, said = 0.0, []
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=folder, env=unbuffered, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as program:
+        for line in program.stdout or ():
+            said.append(line)
+            if sign in line and not begin:
+                begin = time.perf_counter()
+    if program.returncode or not begin:
+        raise SystemExit(f"{command[0]} failed, or never said {sign!r}:\n{''.join(said)[-2000:]}")
+    return time.perf_counter() - begin
+
+
+def with_server(ask: Callable[[list[str]], list[str | None]], folder: Path) -> Measured:
+    """Time the translation of the case's sentences by a server in a process of its own."""
+    from deep_translator import constants
+
+    texts = json.loads((folder / "to_translate.json").read_text(encoding="utf-8"))
+    command = [sys.executable, str(HERE / "slow_server.py"), str(LATENCY_S)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        constants.BASE_URLS["GOOGLE_TRANSLATE"] = server.stdout.readline().strip()
+        begin = time.perf_counter()
+        answer = ask(texts)
+        seconds = time.perf_counter() - begin
+        server.communicate()
+    return {"seconds": seconds, "answer": answer}
+
+
+def translate_ours(folder: Path, epochs: int) -> Measured:
+    """The backend `google` as profile thesis sets it up, but for the rate."""
+    from clseave import params
+    from clseave.google import GoogleBackend
+
+    settings = params.load(folder / "params.yaml", ROOT / "profiles/thesis.yaml", ("translate",)).translate
+    settings = settings.model_copy(update={"requests_per_second": PER_SECOND})
+
+    def ask(texts: list[str]) -> list[str | None]:
+        found = {answer.source: answer.text for answer in GoogleBackend(settings, "de").translate(texts)}
+        return [found[text] for text in texts]
+
+    return with_server(ask, folder)
+
+
+def translate_one_by_one(folder: Path, epochs: int) -> Measured:
+    """deep-translator as its documentation shows: a request for each sentence, one after another."""
+    from deep_translator import GoogleTranslator
+
+    def ask(texts: list[str]) -> list[str | None]:
+        translator = GoogleTranslator(source="en", target="de")
+        return [translator.translate(text) for text in texts]
+
+    return with_server(ask, folder)
+
+
+def rates(folder: Path, epochs: int) -> Measured:
+    """What this machine multiplies in a second, and the share of it that our stages reach, without the first epoch."""
+    import machine_rates as machine
+
+    from clseave.storage import read_json
+
+    _, device = start(folder, ("device", "kernels"))
+    found: Measured = {"matmul": {name: machine.matmul(name, device) for name in ("bfloat16", "float32")}}
+    photos = encode_photos(folder, device, epochs)
+    configs = {name: read_json(folder / f"models/{name}/config.json") for name in ("clip", "mbert")}
+    work = machine.tower(configs["clip"]["vision_config"], machine.patches(configs["clip"]["vision_config"]))
+    found["photos"] = {"per_second": photos["photos"] / photos["photos_seconds"], "flop": work}
+    for name, run, shape in (
+        ("clip_ve", clip_ve_ours, configs["clip"]["text_config"]),
+        ("clseave", clseave_ours, configs["mbert"]),
+    ):
+        done = run(folder, epochs)
+        seconds = statistics.median(done["epoch_seconds"][1:] or done["epoch_seconds"])
+        work = machine.TRAINED * machine.tower(shape, done["tokens"] / done["rows"])
+        found[name] = {"per_second": done["rows"] / seconds, "flop": work}
+    return {"seconds": sum(machine.minutes(found).values()) * 60, **found}
+
+
+CASES: dict[str, dict[str, Callable[[Path, int], Measured]]] = {
+    "clip_ve": {"as_published": clip_ve_as_published, "clseave": clip_ve_ours},
+    "clseave": {
+        "as_published": clseave_as_published,
+        "sentence_transformers": clseave_sentence_transformers,
+        "clseave": clseave_ours,
+    },
+    "align": {"awesome_align": align_awesome_align, "clseave": align_ours},
+    "translate": {"one_by_one": translate_one_by_one, "clseave": translate_ours},
+    "rates": {"clseave": rates},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Set the numerics before torch loads, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case")
+    parser.add_argument("contender")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--own-numerics", action="store_true", help="the library's own choice of kernels, one thread")
+    args = parser.parse_args(argv)
+    os.environ.update(
+        TRANSFORMERS_VERBOSITY="error", HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", NO_PROXY="127.0.0.1"
+    )
+    if args.own_numerics:
+        os.environ.update(ONE_THREAD)
+    else:
+        numerics.pin()
+    measured = CASES[args.case][args.contender](args.folder.resolve(), args.epochs)
+    used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    args.out.write_text(json.dumps(measured | {"peak_mb": used >> 10}) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""What the contenders of `make bench` work on: models, rows and photos of one size, in a folder of their own.
+
+Rows are chosen so that batches of them cost what batches of the whole corpus at hand cost: its sentences are sorted by
+length and cut into batches, and every so many of these batches is taken. All contenders get the same rows.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT / "src"), str(HERE)]
+
+from clseave import numerics  # noqa: E402
+
+if __name__ == "__main__":
+    numerics.pin()  # before numpy and torch read their environment
+
+import corpus  # noqa: E402
+import numpy as np  # noqa: E402
+import scale  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from transformers import (  # noqa: E402
+    BertConfig,
+    BertForMaskedLM,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerBase,
+)
+
+from clseave import grammar  # noqa: E402
+from clseave.checkpoints import load_model, read_weights  # noqa: E402
+from clseave.encoders import embed_texts  # noqa: E402
+from clseave.errors import UserError  # noqa: E402
+from clseave.facts import all_facts  # noqa: E402
+from clseave.images import load_processor, preprocess, read_archive  # noqa: E402
+from clseave.labels import LABELS  # noqa: E402
+from clseave.records import (  # noqa: E402
+    Example,
+    Translation,
+    distinct_hypotheses,
+    hypothesis_id,
+    read_rows,
+    read_splits,
+    write_rows,
+    write_vectors,
+)
+from clseave.schema import SPLITS  # noqa: E402
+from clseave.storage import read_json, write_json  # noqa: E402
+from clseave.teacher import TextTower  # noqa: E402
+from clseave.text import PAD_MULTIPLE, encode, load_tokenizer  # noqa: E402
+from clseave.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
+
+PHOTO = (500, 375)  # width and height of a photo of Flickr30k
+CLIP_ENTRIES = 49_408  # of CLIP's own vocabulary
+MBERT_IDS = 6000  # entries of the WordPiece that is learnt from the sentences at hand
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much the contenders do: batch size and steps of an epoch, pairs to align, sentences to translate."""
+
+    profile: str
+    clip_ve: tuple[int, int]
+    clseave: tuple[int, int]
+    aligned: int
+    translated: int
+
+
+SIZES = {
+    "tiny": Size("thesis", (8, 2), (16, 2), 24, 60),
+    "mini": Size("mini", (512, 4), (64, 16), 500, 500),
+    # The thesis's batch of CLSEAVE; of CLIP-VE half of it, as a step as published keeps a CPU busy for half a minute.
+    "full": Size("thesis", (32, 2), (128, 3), 128, 600),
+    # The thesis's batches.
+    "full-cuda": Size("thesis", (64, 6), (128, 4), 512, 600),
+}
+TINY = {
+    "text": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+             "initializer_factor": 4.0},
+    "vision": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+               "patch_size": 16, "image_size": 48, "initializer_factor": 4.0},
+    "projection": 16,
+    "bert": {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2,
+             "initializer_range": 0.3},
+}  # fmt: skip
+FULL: dict[str, Any] = {"text": {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8},
+                        "vision": {"patch_size": 16, "image_size": 224}, "projection": 512, "bert": {}}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is at hand: rows for CLIP-VE, sentence pairs, the file of each photo, and what all that is, in words."""
+
+    examples: list[Example]
+    pairs: list[tuple[str, str]]
+    language: str
+    photos: dict[str, Path]
+    about: str
+
+
+def example(number: int, image_id: str, text: str, label: str) -> Example:
+    """A row of the training set."""
+    return Example(f"pair-{number}", image_id, hypothesis_id(text), text, label, "train", None, None)
+
+
+def real(data: Path) -> Material:
+    """Rows of SNLI-VE with their photos, and hypotheses of XVNLI with their French translations by people."""
+    names = {path.stem: path for path in sorted((data / "snli_ve_real/flickr30k_images").iterdir())}
+    raw = [json.loads(line) for line in (data / "snli_ve_real/snli_ve_train.jsonl").read_text().splitlines()]
+    rows = [(row["Flickr30K_ID"], row["sentence2"].strip(), row["gold_label"]) for row in raw]
+    rows = [row for row in rows if row[0] in names and row[2] in LABELS]
+    sides = [_xvnli(data / f"xvnli/test_first600.{code}.jsonl") for code in ("en", "fr")]
+    pairs = {sides[0][key]: sides[1][key] for key in sides[0] if key in sides[1]}
+    about = "rows and photos of SNLI-VE, sentences of XVNLI (English, French)"
+    return Material([example(n, *row) for n, row in enumerate(rows)], list(pairs.items()), "fr", names, about)
+
+
+def _xvnli(path: Path) -> dict[str, str]:
+    """Hypotheses by the id of their pair."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {row["pairID"]: row["sentence2"].strip() for row in rows}
+
+
+def made(folder: Path, size: tuple[int, int] = PHOTO) -> Material:
+    """Sentences of the miniature's grammar, and generated photos of a size."""
+    facts = all_facts()
+    english, german = ([grammar.express(fact, code, 0).text for fact in facts] for code in ("en", "de"))
+    rng, photos = np.random.default_rng(0), {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(60):
+        coarse = rng.integers(0, 255, (15, 20, 3), dtype=np.uint8)
+        path = folder / f"{1_000_092_795 + number}.jpg"
+        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+        photos[path.stem] = path
+    rows = zip(english, cycle(photos), cycle(LABELS), strict=False)
+    examples = [example(n, image_id, text, label) for n, (text, image_id, label) in enumerate(rows)]
+    pairs = list(dict(zip(english, german, strict=True)).items())
+    return Material(examples, pairs, "de", photos, "sentences of the miniature (English, German), generated photos")
+
+
+def miniature(folder: Path) -> Material:
+    """The committed results of profile mini. UserError where they are not there."""
+    source = ROOT / "data/mini"
+    if not (source / "examples/train.jsonl").exists() or not (ROOT / "models/mini/clip_ve").exists():
+        raise UserError(f"{source} and {ROOT / 'models/mini'}: not there, expected the results of mini: `make pull`")
+    examples = read_splits(source / "examples", ["train"])[:: len(SPLITS)]
+    pairs = {row.source: row.text for row in read_rows(source / "hypotheses/de.jsonl", Translation)}
+    wanted = dict.fromkeys(row.image_id for row in examples)
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = {}
+    for image_id, picture in read_archive(source / "images/archive.zip", list(wanted)):
+        photos[image_id] = folder / f"{image_id}.png"
+        picture.save(photos[image_id])
+    return Material(examples, list(pairs.items()), "de", photos, "data and models of profile mini (English, German)")
+
+
+def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
+    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted by padded length.
+
+    UserError when there are fewer rows than that.
+    """
+    if len(lengths) < batch * steps:
+        raise UserError(f"{len(lengths)} rows at hand, {batch} x {steps} wanted: lower the size in {__file__}")
+    order = np.argsort(-(-lengths // PAD_MULTIPLE), kind="stable")
+    parts = np.array_split(order, len(order) // batch)
+    places = ((np.arange(steps) + 0.5) * len(parts) / steps).astype(int)
+    return [int(row) for place in places for row in parts[place][:batch]]
+
+
+def save_models(folder: Path, material: Material, size: str) -> None:
+    """CLIP and mBERT with random weights: small ones for size tiny, else in the published shapes."""
+    shape: dict[str, Any] = TINY if size == "tiny" else FULL
+    english = [row.hypothesis for row in material.examples] + [one for one, _ in material.pairs]
+    bpe = scale.bpe_file(None) if size != "tiny" else None
+    clip_words = corpus.clip_text(corpus.read_bpe(bpe), []) if bpe else clip_tokenizer(english, 900, 77)
+    bert_words = bert_tokenizer(english + [other for _, other in material.pairs], MBERT_IDS, 512)
+    torch.manual_seed(0)
+    clip = CLIPModel(_clip_config(clip_words, shape, len(clip_words) if size == "tiny" else CLIP_ENTRIES))
+    ids = len(bert_words) if size == "tiny" else corpus.MBERT_ENTRIES
+    mbert = BertForMaskedLM(BertConfig(vocab_size=ids, pad_token_id=0, **shape["bert"]))
+    for name, model, tokenizer in (("clip", clip, clip_words), ("mbert", mbert, bert_words)):
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    edge = clip.config.vision_config.image_size
+    CLIPImageProcessorPil(size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge}).save_pretrained(
+        folder / "clip"
+    )
+    (folder / "teacher").symlink_to("clip")
+
+
+def _clip_config(tokenizer: PreTrainedTokenizerBase, shape: Mapping[str, Any], ids: int) -> CLIPConfig:
+    """The shape with the tokenizer's own special ids."""
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    width = shape["projection"]
+    text = CLIPTextConfig(vocab_size=ids, projection_dim=width, max_position_embeddings=77, **special, **shape["text"])
+    vision = CLIPVisionConfig(projection_dim=width, **shape["vision"])
+    return CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width)
+
+
+def link_models(folder: Path) -> None:
+    """The models of profile mini."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, place in (("clip", "clip"), ("mbert", "mbert"), ("teacher", "clip_ve/seed0")):
+        (folder / name).symlink_to(ROOT / "models/mini" / place)
+
+
+def save_for_awesome_align(mbert: Path, folder: Path) -> None:
+    """The weights of mBERT in the files that awesome-align's own loader knows."""
+    folder.mkdir()
+    tokenizer = load_tokenizer(mbert)
+    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}\n')
+    shutil.copy(mbert / "config.json", folder)
+    torch.save(read_weights(mbert), folder / "pytorch_model.bin")
+
+
+def write_values(folder: Path, size: Size, device: str, layers: int) -> None:
+    """params.yaml, and the profile with our batch sizes and one epoch."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    profile = yaml.load(ROOT / f"profiles/{size.profile}.yaml")
+    profile["device"], profile["sampler"] = device, "bucket"
+    profile["kernels"] = "fast" if device == "cuda" else "deterministic"
+    profile["clip_ve"]["batch_size"], profile["clseave"]["batch_size"] = size.clip_ve[0], size.clseave[0]
+    profile["align_words"]["layer"] = min(8, layers)
+    profile["align_words"]["segmenters"] = {"default": "bert"}
+    yaml.dump(profile, folder / "profile.yaml")
+    shutil.copy(ROOT / "params.yaml", folder)
+
+
+@torch.no_grad()
+def write_arrays(folder: Path, photos: Mapping[str, Path], english: Sequence[str]) -> None:
+    """What our stages have made before: a vector for each photo, and the teacher's for each English sentence."""
+    numerics.start_torch(0, "cpu")
+    vision = load_model(CLIPVisionModelWithProjection, folder / "models/clip")
+    processor = load_processor(folder / "models/clip")
+    vectors = []
+    for path in photos.values():
+        with Image.open(path) as picture:
+            pixels = preprocess(processor, picture.convert("RGB"))
+        vectors.append(vision(pixel_values=pixels[None]).image_embeds[0].numpy())
+    write_vectors(folder / "image_vectors", list(photos), np.stack(vectors))
+    teacher = TextTower.load(folder / "models/teacher").eval()
+    write_vectors(
+        folder / "teacher_vectors", [hypothesis_id(text) for text in english], embed_texts(teacher, english, 64).numpy()
+    )
+
+
+def write_data(folder: Path, material: Material, size: Size) -> dict[str, Any]:
+    """Rows, photos and pairs of each case, and figures of them."""
+    clip_lengths = encode(load_tokenizer(folder / "models/clip"), [row.hypothesis for row in material.examples]).lengths
+    rows = [material.examples[row] for row in choose(clip_lengths, *size.clip_ve)]
+    tokens = encode(load_tokenizer(folder / "models/mbert"), [other for _, other in material.pairs])
+    pairs = [material.pairs[row] for row in choose(tokens.lengths, *size.clseave)]
+    (folder / "photos").mkdir()
+    used = {row.image_id: material.photos[row.image_id] for row in rows}
+    for image_id, path in used.items():
+        shutil.copy(path, folder / "photos" / f"{image_id}{path.suffix}")
+    write_rows(folder / "clip_ve/train.jsonl", rows)
+    sentences = [example(n, "none", english, LABELS[n % 3]) for n, (english, _) in enumerate(pairs)]
+    write_rows(folder / "clseave/train.jsonl", sentences)
+    for name, some in (("translations", pairs), ("to_align", material.pairs[: size.aligned])):
+        told = [Translation(hypothesis_id(a), a, material.language, b, "given", "1") for a, b in some]
+        write_rows(folder / name / f"{material.language}.jsonl", told)
+    write_json(folder / "to_translate.json", [english for english, _ in material.pairs][: size.translated])
+    write_arrays(folder, used, list(distinct_hypotheses(sentences).values()))
+    chosen = tokens.lengths[choose(tokens.lengths, *size.clseave)]
+    return {
+        "of": material.about,
+        "clip_ve": {"rows": len(rows), "batch": size.clip_ve[0], "steps": size.clip_ve[1], "photos": len(used)},
+        "clseave": {"rows": len(pairs), "batch": size.clseave[0], "steps": size.clseave[1]},
+        "align": {"pairs": min(size.aligned, len(material.pairs))},
+        "translate": {"sentences": min(size.translated, len(material.pairs))},
+        "tokens of a translation": round(float(chosen.mean()), 2),
+        "tokens of the longest": int(chosen.max()),
+        "different tokens": len(np.unique(tokens.values)),
+    }
+
+
+def prepare(folder: Path, name: str, device: str, data: Path | None) -> dict[str, Any]:
+    """Make the folder of a size, or take up one that was made the same way; returns figures of it.
+
+    `data` is a folder of real photos and sentences; None: they are made up.
+    """
+    size = SIZES["full-cuda" if (name, device) == ("full", "cuda") else name]
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    wanted = {"size": json.loads(json.dumps(asdict(size))), "device": device, "code": code, "real": bool(data)}
+    facts = folder / "facts.json"
+    if facts.exists() and (known := read_json(facts))["set_up"] == wanted:
+        write_values(folder, size, device, _layers(folder))  # the profile may have changed since
+        return dict(known["facts"])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if name == "mini":
+        material = miniature(folder / "source")
+        link_models(folder / "models")
+    else:
+        material = real(data) if data and name != "tiny" else made(folder / "source")
+        save_models(folder / "models", material, name)
+    save_for_awesome_align(folder / "models/mbert", folder / "models/awesome_align")
+    write_values(folder, size, device, _layers(folder))
+    found = {"language": material.language} | write_data(folder, material, size)
+    write_json(facts, {"set_up": wanted, "facts": found})
+    return found
+
+
+def _layers(folder: Path) -> int:
+    """Layers of mBERT."""
+    return int(read_json(folder / "models/mbert/config.json")["num_hidden_layers"])
+
+
+def main(argv: Sequence[str]) -> int:
+    """`workload.py FOLDER SIZE DEVICE [DATA]`: make the folder; 2 with one line when something is missing."""
+    try:
+        prepare(Path(argv[0]), argv[1], argv[2], Path(argv[3]) if argv[3:] else None)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
