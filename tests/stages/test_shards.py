@@ -359,3 +359,76 @@ def test_a_models_batches_are_the_same_in_shards(tmp_path, monkeypatch):
         seen.clear()
     assert len(batches["plain"]) > 3 and batches["all"] == batches["missing"] == batches["plain"]
     assert len(set(outputs.values())) == 1
+
+
+# The command
+
+
+@pytest.fixture
+def pipeline(tmp_path) -> Path:
+    """A DVC repository with stages that write down how they were called."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/run.py").write_text("import sys; print(*sys.argv[1:], sep='|'); sys.exit(7)\n")
+    (tmp_path / "dvc.yaml").write_text(
+        """
+stages:
+  prepare:
+    matrix: {profile: ["${profile}"]}
+    cmd: python src/run.py prepare
+  encode_images:
+    matrix: {profile: ["${profile}"]}
+    cmd: >-
+      python src/run.py encode_images --out data/${item.profile}/x
+      --name "two words"
+  translate:
+    matrix: {profile: ["${profile}"], language: [de, nl]}
+    cmd: python src/run.py translate --language ${item.language}
+"""
+    )
+    (tmp_path / "params.yaml").write_text("profile: tiny\n")
+    (tmp_path / "below").mkdir()
+    for words in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(words, cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def command(root: Path, *words: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "src/run.py"), "shard", *words],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+
+def test_the_command_adds_the_shard_to_what_dvc_would_run(pipeline):
+    """And its exit code is the stage's."""
+    called = "encode_images|--out|data/tiny/x|--name|two words|--shard|1/4"
+    assert command(pipeline, "encode_images@tiny", "1/4") == (7, called, "")
+    assert command(pipeline / "below", "encode_images", "1/4") == (7, called, "")
+    assert command(pipeline, "translate@tiny-nl", "2/2")[:2] == (7, "translate|--language|nl|--shard|2/2")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("translate", "1/4"),
+            "error: stage: found 'translate', expected one of translate@tiny-de, translate@tiny-nl: ",
+        ),
+        (("prepare", "1/4"), "error: stage: found 'prepare', expected one of encode_images@tiny, translate@tiny-de"),
+        (("encode_images@mini", "1/4"), "error: stage: found 'encode_images@mini', expected one of encode_images@tiny"),
+        (("encode_images", "5/4"), "error: --shard: found '5/4', expected I/N"),
+    ],
+)
+def test_the_command_says_what_it_could_do(pipeline, words, said):
+    code, output, errors = command(pipeline, *words)
+    assert code == 2 and output == "" and errors.startswith(said) and "\n" not in errors
+
+
+def test_the_command_needs_a_pipeline(pipeline):
+    (pipeline / "dvc.yaml").write_text("stages: 3\n")
+    code, _, errors = command(pipeline, "translate", "1/2")
+    assert code == 2 and errors.startswith("error: dvc.yaml cannot be read: ") and "\n" not in errors

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clseave import cli
+from clseave import cli, shards
+from clseave.shards import Shard
 
 ARGUMENTS = ["--params", "p.yaml", "--out", "a/b", "--language", "de", "--seed", "3"]
 
@@ -31,3 +32,15 @@ def test_help_shows_the_stages_docstring_as_written(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["--help"])
     assert stop.value.code == 0 and "Do something.\n\nReads:  nothing." in capsys.readouterr().out
+
+
+def test_a_shard_may_be_given_where_a_stage_takes_one():
+    given = cli.parse(["--out", "a", "--shard", "2/3"], "", ["out"], shard=True)
+    assert shards.take(given) == Shard(2, 3) and vars(given) == {"out": Path("a")}
+    assert shards.take(cli.parse(["--out", "a"], "", ["out"], shard=True)) is None
+
+
+def test_a_stage_without_shards_takes_none(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(["--out", "a", "--shard", "1/2"], "", ["out"])
+    assert stop.value.code == 2 and "unrecognized arguments: --shard" in capsys.readouterr().err

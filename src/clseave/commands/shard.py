@@ -65,4 +65,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = shlex.split(commands[choose(options.stage, commands)])
     os.chdir(root)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *words[1:], "--shard", str(shard)])
+    os.execv(sys.executable, [sys.executable, *words[words.index("src/run.py") :], "--shard", str(shard)])
