@@ -1,6 +1,7 @@
 """Does SNLI-VE's size fit? Time, memory and disk of the stages on a made-up corpus as large as the thesis's.
 
     python benchmarks/scale.py FOLDER [--rows 565286] [--bpe FILE] [--growth 10000 40000 160000]
+    python benchmarks/scale.py FOLDER --growth-only --growth 10000 40000 160000
 
 FOLDER must be new or empty; 3 GB go there at full size, and nothing is removed. Each step is a stage's own
 command in a process of its own, one after another. The models have real vocabularies and the real width of a sentence
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from clseave import numerics  # noqa: E402
 
 FULL, LANGUAGES = 565_286, ["de", "nl", "ja", "ko", "zh"]
 NARROW, WIDE, VECTOR = 16, 24, 512  # widths of the tiny CLIP and the tiny mBERT; of sentence vectors, as in CLIP
+GROWING = "prepare translate align_words finetune_clip_ve embed_english clseave".split()
 STEPS = "prepare translate align_words finetune_clip_ve embed_english clseave autoencoder clteave evaluate".split()
 POLL_S = 0.05
 
@@ -301,13 +303,26 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=FULL, help="of all three splits")
-    parser.add_argument("--growth", type=int, nargs="*", default=[], help="rows of more corpora, for `prepare` only")
+    parser.add_argument("--growth", type=int, nargs="*", default=[], help="rows of more corpora")
+    parser.add_argument("--growth-steps", nargs="*", choices=STEPS, default=GROWING, help="of these, in one language")
+    parser.add_argument("--growth-only", action="store_true", help="keep the rest of the results' file as it is")
     parser.add_argument("--steps", nargs="*", choices=STEPS, default=STEPS)
     parser.add_argument("--languages", nargs="*", choices=LANGUAGES, default=LANGUAGES)
     parser.add_argument("--bpe", type=Path, help="bpe_simple_vocab_16e6.txt.gz; default: that of open-clip-torch")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the results' file")
     parser.add_argument("--generate-only", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
+
+
+def grow(folder: Path, args: argparse.Namespace, bpe: Path | None) -> list[Step]:
+    """The steps on corpora of other sizes, in the first language; a step's name says how many rows."""
+    found = []
+    for rows in args.growth:
+        place = folder / f"rows-{rows}"
+        make_corpus(place, rows, bpe)
+        steps = all_steps(place, args.growth_steps, args.languages[:1])
+        found += [replace(step, name=f"{step.name} {rows:,} rows") for step in steps]
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -319,24 +334,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         return generate(folder, args.rows, bpe)
     if folder.exists() and any(folder.iterdir()):
         raise SystemExit(f"{args.folder} is not empty: name another folder")
-    steps = [make_corpus(folder / "whole", args.rows, bpe)]
-    steps += all_steps(folder / "whole", args.steps, args.languages)
-    growth = []
-    for rows in args.growth:
-        make_corpus(folder / f"rows-{rows}", rows, bpe)
-        growth.append(prepare(folder / f"rows-{rows}", f"prepare {rows:,} rows"))
     about, versions = machine(), {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
-    results = {
-        "machine": about,
-        "versions": {"python": platform.python_version(), **versions},
-        "corpus": json.loads((folder / "whole/corpus.json").read_text()),
-        "steps": [asdict(step) for step in steps],
-        "growth": [asdict(step) for step in growth],
-    }
     name = re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']} {about['cores']} cores".lower()).strip("-")
+    path = args.results / f"scale-{name}.json"
+    if args.growth_only and not path.exists():
+        raise SystemExit(f"{path} does not exist: measure the whole corpus first, without --growth-only")
+    if args.growth_only:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        steps = [make_corpus(folder / "whole", args.rows, bpe)]
+        steps += all_steps(folder / "whole", args.steps, args.languages)
+        corpus = json.loads((folder / "whole/corpus.json").read_text())
+        results = {"machine": about, "versions": {"python": platform.python_version(), **versions}}
+        results |= {"corpus": corpus, "steps": [asdict(step) for step in steps]}
+    growth = grow(folder, args, bpe)
+    results["growth"] = [asdict(step) for step in growth]
     args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / f"scale-{name}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write("\n".join([*table(steps), *([""] if growth else []), *table(growth)[1:], ""]))
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    shown = [Step(**step) for step in results["steps"]]
+    sys.stdout.write("\n".join([*table(shown), *([""] if growth else []), *table(growth)[1:], ""]))
 
 
 if __name__ == "__main__":

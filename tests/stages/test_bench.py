@@ -69,6 +69,16 @@ def test_growth_is_read_step_by_step():
     assert read == {"prepare": [(10_000, 1.0, 1), (40_000, 4.0, 2)], "align_words de": [(10_000, 9.0, 5)]}
 
 
+def test_the_table_of_growth_judges_the_steeper_exponent():
+    """Of 2, 4 and 12 seconds for 1, 2 and 4 rows the fit is 1.29, the last two alone 1.58; one size shows no growth."""
+    entries = [("a", 1, 2.0), ("a", 2, 4.0), ("a", 4, 12.0), ("b", 1, 2.0), ("b", 2, 2.0), ("c", 1, 1.0)]
+    steps = [{"name": f"{name} {rows} rows", "seconds": seconds, "peak_mb": 7} for name, rows, seconds in entries]
+    lines = performance.growth_table({"growth": steps}).splitlines()[2:]
+    assert lines[0] == "| `a` | 1 / 2 / 4 | 2 / 4 / 12 | 7 / 7 / 7 | 1.29 | 1.58 | **no** |"
+    assert lines[1] == "| `b` | 1 / 2 | 2 / 2 | 7 / 7 | 0.00 | 0.00 | yes |"
+    assert len(lines) == 2
+
+
 def test_rows_are_batches_at_even_distances_of_the_sorted_lengths():
     lengths = np.array([4, 40, 8, 36, 12, 32, 16, 28, 20, 24])
     assert [lengths[row] for row in workload.choose(lengths, 2, 2)] == [12, 16, 28, 32]  # of 5 batches the 2nd and 4th

@@ -51,15 +51,25 @@ def test_the_first_steps(tmp_path):
     assert socket.gethostname() not in text
     assert "peak MiB" in out
     assert "is not empty" in run(folder, code=1)
+    alone = run(tmp_path / "other", "--growth-only", "--results", str(tmp_path / "nowhere"), code=1)
+    assert "measure the whole corpus first" in alone
 
 
 @pytest.mark.slow
 def test_all_steps(tmp_path):
     folder = tmp_path / "work"
-    found, _ = results(folder, "--growth", "200", "--languages", "de", "nl", "ja", "ko", "zh")
+    found, _ = results(
+        folder, "--growth", "200", "--growth-steps", "prepare", "translate", "--languages", "de", "nl", "ja", "ko", "zh"
+    )
     names = [step["name"].partition(" ")[0] for step in found["steps"]]
     assert list(dict.fromkeys(names[1:])) == scale.STEPS
-    assert [step["name"] for step in found["growth"]] == ["prepare 200 rows"]
+    assert [step["name"] for step in found["growth"]] == ["prepare 200 rows", "translate de 200 rows"]
+    more = ["--growth-only", "--growth", "150", "--growth-steps", "prepare", "--results", str(tmp_path / "results")]
+    run(tmp_path / "other", *more)
+    (path,) = (tmp_path / "results").glob("scale-*.json")
+    again = json.loads(path.read_text())
+    assert [step["name"] for step in again.pop("growth")] == ["prepare 150 rows"]
+    assert again == {name: part for name, part in found.items() if name != "growth"}
     links = read_rows(folder / "whole/alignments/ja.jsonl", Alignment)
     assert len(links) == len(read_rows(folder / "whole/hypotheses/ja.jsonl", Translation))
     assert all(link.pairs for link in links)
