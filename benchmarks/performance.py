@@ -58,7 +58,7 @@ timed: `tests/unit/test_as_published.py` compares the losses of fifty steps.
 """
 
 
-GROWTH = """Corpora of other sizes by `benchmarks/scale.py`. The exponent p fits seconds = c rows^p to all sizes. Starting
+GROWTH = """Corpora of other sizes by `benchmarks/scale.py`. The exponent p fits seconds = c rows^p to all. Starting
 Python counts, and makes small corpora look slow and the exponent small: that of the last two sizes depends on it least.
 
 """
@@ -222,7 +222,7 @@ def growth_table(results: Results) -> str:
         sizes, seconds, peaks = zip(*points, strict=True)
         powers = [exponent(sizes, seconds), exponent(sizes[-2:], seconds[-2:])]
         cells = [" / ".join(f"{value:,g}" for value in values) for values in (sizes, seconds, peaks)]
-        rows.append([f"`{name}`", *cells, *(f"{power:.2f}" for power in powers), verdict(max(powers) <= EXPONENT)])
+        rows.append([f"`{name}`", *cells, *(f"{power:z.2f}" for power in powers), verdict(max(powers) <= EXPONENT)])
     return table(["step", "rows", "seconds", "peak MiB", "exponent", "of the last two", f"at most {EXPONENT}"], rows)
 
 

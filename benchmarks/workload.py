@@ -82,8 +82,8 @@ class Size:
 SIZES = {
     "tiny": Size("thesis", (8, 2), (16, 2), 24, 60),
     "mini": Size("mini", (512, 4), (64, 16), 500, 500),
-    # The thesis's batch of CLSEAVE; of CLIP-VE half of it, as a step as published keeps a CPU busy for half a minute.
-    "full": Size("thesis", (32, 2), (128, 3), 128, 600),
+    # CLSEAVE's batch is the thesis's; CLIP-VE's is a quarter, as a photo takes a CPU a second or two.
+    "full": Size("thesis", (16, 2), (128, 2), 96, 400),
     # The thesis's batches.
     "full-cuda": Size("thesis", (64, 6), (128, 4), 512, 600),
 }
@@ -153,9 +153,11 @@ def made(folder: Path, size: tuple[int, int] = PHOTO) -> Material:
 
 def miniature(folder: Path) -> Material:
     """The committed results of profile mini. UserError where they are not there."""
-    source = ROOT / "data/mini"
-    if not (source / "examples/train.jsonl").exists() or not (ROOT / "models/mini/clip_ve").exists():
-        raise UserError(f"{source} and {ROOT / 'models/mini'}: not there, expected the results of mini: `make pull`")
+    source, models = ROOT / "data/mini", ROOT / "models/mini"
+    needed = [source / name for name in ("examples/train.jsonl", "hypotheses/de.jsonl", "images/archive.zip")]
+    needed += [models / name / "config.json" for name in ("clip", "mbert", "clip_ve/seed0")]
+    if missing := [path for path in needed if not path.exists()]:
+        raise UserError(f"{missing[0].relative_to(ROOT)}: not there, expected the results of profile mini: `make pull`")
     examples = read_splits(source / "examples", ["train"])[:: len(SPLITS)]
     pairs = {row.source: row.text for row in read_rows(source / "hypotheses/de.jsonl", Translation)}
     wanted = dict.fromkeys(row.image_id for row in examples)

@@ -277,7 +277,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
 
 def test_missing_results_of_mini_are_said(tmp_path, monkeypatch):
     monkeypatch.setattr(workload, "ROOT", tmp_path)
-    with pytest.raises(UserError, match="expected the results of mini: `make pull`"):
+    with pytest.raises(UserError, match=r"^data/mini/examples/train\.jsonl: not there, .*: `make pull`$"):
         workload.miniature(tmp_path / "source")
 
 
