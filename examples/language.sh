@@ -14,7 +14,7 @@ export PATH="$root/.venv/bin:$PATH"
 profile=$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
 clone=${CLONES:-$root/.work/clones}/$profile-$language
 
-# The same commit, and what was changed since: params.yaml, and dvc.lock with what the languages share.
+# The same commit, what was changed since (params.yaml, dvc.lock), and what git would hold that is new, such as counts.
 if ! [ -d "$clone" ]; then
   rm -rf "$clone.new"
   git clone --quiet "$root" "$clone.new"
@@ -23,6 +23,7 @@ fi
 git -C "$clone" fetch --quiet origin HEAD
 git -C "$clone" reset --quiet --hard FETCH_HEAD
 git diff --binary HEAD | git -C "$clone" apply --allow-empty
+git ls-files -z --others --exclude-standard | tar --create --null --files-from=- | tar --extract --directory="$clone"
 
 # One cache for all; a file lies there once, and in the clones as a link where the file system can.
 if [ -f .dvc/config.local ]; then cp .dvc/config.local "$clone/.dvc/"; fi

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from test_end_to_end import LANGUAGES, copy_sources, dvc, finished, hashes, run, stages_run  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +63,17 @@ def test_two_languages_in_clones_of_their_own_and_photos_in_shards_give_the_byte
     assert stages_run(logs["slurm-stages-5"]) == set(), "all came from the cache"
     assert {name for name in found if wanted.get(name) != found[name]} == set()
     assert "1 of 1 batches are there" in logs["slurm-stages-3"]
+
+
+@pytest.mark.parametrize("name", ["one_gpu", "languages"])
+def test_a_task_for_skypilot_has_known_keys_and_sound_shell(name: str) -> None:
+    """Its own loader was asked by hand (docs/SCALING.md): the package is too large to be a requirement."""
+    task = YAML(typ="safe", pure=True).load(ROOT / "examples/sky" / f"{name}.yaml")
+    assert set(task) == {"name", "resources", "workdir", "envs", "file_mounts", "setup", "run"}
+    assert set(task["resources"]) == {"accelerators", "cpus", "memory", "disk_size"}
+    for script in (task["setup"], task["run"]):
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+        assert script.startswith("set -e\n")
+    used = set(re.findall(r"\$\{?(PROFILE|PHOTOS|REMOTE)\b", str(task)))
+    assert used == set(task["envs"])
+    assert all((ROOT / path).exists() for path in re.findall(r"bash (examples/\S+)", task["run"]))
