@@ -57,6 +57,18 @@ contender's median over ours: 2.0 x means that ours takes half the time. That th
 timed: `tests/unit/test_as_published.py` compares the losses of fifty steps.
 """
 
+REMOVED = [  # as published, here, the test in tests/unit that holds them equal
+    ("each photo decoded and encoded in every step", "once, before training", "test_as_published.py"),
+    ("the teacher runs in every step", "once for each English sentence, for all languages", "test_as_published.py"),
+    ("each sentence tokenised in every epoch", "once", "test_as_published.py"),
+    ("CLIP's texts padded to 77 tokens", "to the longest of the batch", "test_teacher.py"),
+    ("short and long sentences mixed", "`sampler: bucket`, or `random`", "test_batches.py"),
+    ("a loader at every step", "vectors in memory, or on the GPU, or mapped", "test_vectors.py"),
+    ("every row of the word embeddings trained", "those that occur", "test_word_rows.py"),
+    ("single precision", "`precision: bfloat16` on a GPU, but for head and loss", "test_acceleration.py"),
+    ("one kernel after another", "`compile: true` on a GPU: CUDA graphs of few shapes", "test_acceleration.py"),
+    ("training waits for a checkpoint's file", "it goes on", "test_resume.py"),
+]
 
 GROWTH = """Corpora of other sizes by `benchmarks/scale.py`. The exponent p fits seconds = c rows^p to all. Starting
 Python counts, and makes small corpora look slow and the exponent small: that of the last two sizes depends on it least.
@@ -113,9 +125,9 @@ def growth(steps: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, floa
     return {name: sorted(rows) for name, rows in found.items()}
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lines of a Markdown table; columns from the second on stand to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], rest: str = "---:") -> str:
+    """Lines of a Markdown table; columns from the second on stand to the right, or as `rest` says."""
+    lines = [head, ["---"] + [rest] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -240,7 +252,9 @@ def versions(results: Results) -> str:
 
 def render(measured: Sequence[Results], scales: Sequence[Results]) -> str:
     """The document: a part for each machine, and one for growth."""
-    parts = [INTRODUCTION]
+    rows = [[was, now, f"`{test}`"] for was, now, test in REMOVED]
+    head = ["as published", "here", "equal by, in `tests/unit`"]
+    parts = [INTRODUCTION, f"## What was removed\n\n{table(head, rows, '---')}"]
     empty: Results = {"cases": []}
     if not measured:
         parts.append("## Targets\n\n" + targets(empty))
