@@ -2,9 +2,11 @@
 
     make prove-exact                 # all stages of profile tiny: this machine, an Intel Haswell, an AMD EPYC
     python src/prove_exact.py --cpus Haswell --languages de --stages clseave
+    python src/prove_exact.py --languages ja --preload     # as in CI: less than half the processor time
 
 The processors are those of `qemu-x86_64-static`. Stages and their commands are those that DVC reads in dvc.yaml; they
-run in copies of this checkout, without DVC. Every interpreter goes through the wrapper `python` that is written for
+run in copies of this checkout, without DVC; with `--preload` they are forks of an interpreter that has the libraries
+loaded (src/exact/preloaded.py). Every interpreter goes through the wrapper `python` that is written for
 each machine (src/exact/sitecustomize.py says why). Exit codes: 0 all equal, 1 a difference or a failure, 2 no emulator.
 """
 
@@ -16,8 +18,10 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +42,7 @@ SECONDS = 1800  # an emulator may also hang
 OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "GIT_", "DVC_")
 
 
+SERVER = Path(__file__).parent / "exact" / "preloaded.py"
 RUNNING: set[subprocess.Popen[bytes]] = set()  # ended together when one fails, or at Ctrl-C
 
 
@@ -62,6 +67,7 @@ class Machine:
     prefix: tuple[str, ...] = ()  # before the interpreter
     settings: Mapping[str, str] = field(default_factory=dict)  # of the environment
     umask: int = -1
+    server: "Server | None" = None  # runs the stages in forks of itself
 
     @property
     def tree(self) -> Path:
@@ -77,6 +83,26 @@ class Machine:
     def python(self) -> Path:
         """The wrapper that starts an interpreter."""
         return self.folder / "bin" / "python"
+
+
+@dataclass
+class Server:
+    """A process on a machine that has the libraries loaded (src/exact/preloaded.py); started when first needed."""
+
+    port: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, machine: Machine, words: Sequence[str], log: Path) -> int:
+        """The exit code of a script; -1 when its fork was killed, as by a crash of the emulator."""
+        with self.lock:
+            self.port = self.port or serve(machine)
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.settimeout(SECONDS)
+            connection.sendall(json.dumps([str(log), *words]).encode() + b"\n")
+            try:
+                return int(connection.makefile().readline() or -1)
+            except TimeoutError:
+                return 124
 
 
 @dataclass(frozen=True)
@@ -157,9 +183,27 @@ def choose(stages: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
     return [stage for stage in stages if stage.name in wanted]
 
 
-def emulated(folder: Path, cpu: str) -> Machine:
+def emulated(folder: Path, cpu: str, preload: bool = False) -> Machine:
     """A machine with an emulated processor; the release of its kernel, `-r`, tells its processes from others."""
-    return Machine(cpu, folder / cpu, cpu, (shutil.which(EMULATOR) or EMULATOR, "-r", release(cpu), "-cpu", cpu))
+    prefix = (shutil.which(EMULATOR) or EMULATOR, "-r", release(cpu), "-cpu", cpu)
+    return Machine(cpu, folder / cpu, cpu, prefix, server=Server() if preload else None)
+
+
+def serve(machine: Machine) -> int:
+    """Start a machine's server: its port. Failed when it does not start."""
+    log = machine.folder / "server.log"
+    for _ in range(TRIES):
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [machine.python, SERVER], cwd=machine.tree, env=environment(machine), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=errors, start_new_session=True, umask=machine.umask,
+            )  # fmt: skip
+        RUNNING.add(process)
+        assert process.stdout is not None
+        if line := process.stdout.readline():
+            return int(line)
+    end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
+    raise Failed(f"the server of {machine.name} did not start, its log ends:\n{end}")
 
 
 def release(cpu: str) -> str:
@@ -217,6 +261,11 @@ def run(machine: Machine, stage: Stage) -> Ended:
 
 def start(machine: Machine, command: str, log: Path) -> int:
     """The exit code of a command; after `SECONDS` it and its children are killed."""
+    if machine.server is not None:
+        python, *words = shlex.split(command)
+        if python != "python" or not words:
+            raise Failed(f"--preload runs commands that start with `python SCRIPT`, found: {command}")
+        return machine.server.run(machine, words, log)
     with log.open("wb") as out:
         process = subprocess.Popen(
             ["/bin/sh", "-c", command], cwd=machine.tree, env=environment(machine), stdin=subprocess.DEVNULL,
@@ -347,6 +396,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--stages", nargs="*", default=[], help="only these, by their names in dvc.yaml, and all before"
     )
     parser.add_argument("--cpus", nargs="+", default=CPUS, help=f"names that `{EMULATOR} -cpu help` lists")
+    parser.add_argument("--preload", action="store_true", help="stages are forks of one interpreter a machine: faster")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="commands at a time")
     parser.add_argument("--source", type=Path, default=ROOT, help="the checkout to prove")
     parser.add_argument("--work", type=Path, default=ROOT / ".work" / "exact", help="folder for the copies; emptied")
@@ -362,8 +412,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: found no {EMULATOR}, which shows the stages another processor: {INSTALL}")
         return 2
     native = has_avx512()
+    here = Machine(NATIVE, args.work / NATIVE, server=Server() if args.preload else None)
     try:
-        compare([Machine(NATIVE, args.work / NATIVE), *(emulated(args.work, cpu) for cpu in args.cpus)], args)
+        compare([here, *(emulated(args.work, cpu, args.preload) for cpu in args.cpus)], args)
     except Failed as error:
         say(f"NOT EXACT: {error}")
         return 1

@@ -17,9 +17,10 @@ def features() -> dict[str, bool]:
     """What numpy finds of this process's processor.
 
     numpy reads the pins when it loads, so they are set first; that the pipeline's entry sets them by itself shows in
-    the native run, which does not come here. They choose kernels and hide no feature. Under emulation numpy also goes
-    without its kernels for AVX2, which it has everywhere else: qemu 7.2 executes its `argsort` wrongly
-    (pandas then reads outside its arrays). What numpy gives must not depend on that choice either.
+    the native run, which does not come here (with `--preload` it does: tests/pipeline/test_exact_surroundings.py then
+    shows it). They choose kernels and hide no feature. Under emulation numpy also goes without its kernels for AVX2,
+    which it has everywhere else: qemu 7.2 executes its `argsort` wrongly (pandas then reads outside its arrays). What
+    numpy gives must not depend on that choice either.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from clseave import numerics
@@ -43,9 +44,9 @@ def fault(cpu: str, release: str, forbidden: list[str]) -> str:
     return f"found {' and '.join(seen)}, expected a processor {cpu} without" if seen else ""
 
 
-def sign(path: str, cpu: str) -> None:
-    """Add this process to the list: one JSON line with its command line, in one write."""
-    row = json.dumps({"cpu": cpu, "argv": sys.orig_argv[1:]}) + "\n"
+def sign(path: str, cpu: str, argv: list[str]) -> None:
+    """Add a process to the list: one JSON line with its command line, in one write."""
+    row = json.dumps({"cpu": cpu, "argv": argv}) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.write(descriptor, row.encode())
     os.close(descriptor)
@@ -58,7 +59,7 @@ def main() -> None:
     if cpu and (reason := fault(cpu, os.environ["EXACT_RELEASE"], os.environ["EXACT_FORBIDDEN"].split())):
         os.write(2, f"error: not emulated: {reason}\n".encode())
         os._exit(3)
-    sign(os.environ["EXACT_PROCESSES"], cpu)
+    sign(os.environ["EXACT_PROCESSES"], cpu, sys.orig_argv[1:])
 
 
 if "EXACT_PYTHON" in os.environ:

@@ -3,12 +3,14 @@
 Its stages run natively and on an emulated processor, as those of the real pipeline do with `make prove-exact`.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,20 +75,27 @@ def prove(source: Path, work: Path, *flags: str, cpus: tuple[str, ...] = ("Haswe
     return done.returncode, done.stdout + done.stderr
 
 
+# How stages are run: each by an interpreter of its own, or as forks of one for each machine (src/exact/preloaded.py).
+each_way = pytest.mark.parametrize("way", [(), ("--preload",)], ids=["fresh", "preload"])
+
+
 @pytest.mark.slow
-def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path) -> None:
-    code, output = prove(toy(EQUAL + CHILD), tmp_path / "work", "--languages", "de", "zh", cpus=("Haswell", "EPYC"))
+@each_way
+def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
+    flags = ("--languages", "de", "zh", *way)
+    code, output = prove(toy(EQUAL + CHILD), tmp_path / "work", *flags, cpus=("Haswell", "EPYC"))
     assert code == 0, output
     assert "tiny: 3 stages on native, Haswell, EPYC" in output
     assert "first@tiny: 2 files equal" in output and "language@tiny-zh: 2 files equal" in output
-    # Three stages and a child of each.
-    assert re.search(r"^EPYC: 3 stages, 6 interpreters", output, re.MULTILINE), output
+    # Three stages and a child of each, and the server.
+    assert re.search(rf"^EPYC: 3 stages, {6 + len(way)} interpreters", output, re.MULTILINE), output
     assert "exact: 6 files of 3 stages have the same bytes on 3 machines" in output
     assert not (tmp_path / "work").exists()
 
 
-def test_the_first_output_that_differs_is_named(toy, tmp_path: Path) -> None:
-    code, output = prove(toy(OWN), tmp_path / "work")
+@each_way
+def test_the_first_output_that_differs_is_named(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
+    code, output = prove(toy(OWN), tmp_path / "work", *way)
     assert code == 1
     last = output.strip().splitlines()[-1]
     assert last.startswith("NOT EXACT: first@tiny: the first output that differs is out/tiny/first/b.txt: "), output
@@ -94,15 +103,17 @@ def test_the_first_output_that_differs_is_named(toy, tmp_path: Path) -> None:
     assert (tmp_path / "work/Haswell/tree/out/tiny/first/b.txt").read_text() == release("Haswell")
 
 
-def test_a_child_that_runs_natively_is_found(toy, tmp_path: Path) -> None:
+@each_way
+def test_a_child_that_runs_natively_is_found(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     native = f"subprocess.run([{sys.executable!r}, '-c', 'pass'], check=True)\n"
-    code, output = prove(toy(native), tmp_path / "work")
+    code, output = prove(toy(native), tmp_path / "work", *way)
     assert code == 1 and "NOT EXACT: first@tiny on Haswell: exit code 1" in output
     assert f"error: not emulated: kernel {os.uname().release}, expected the emulator's 6.1.0-haswell" in output
 
 
 @pytest.mark.slow
-def test_a_crash_of_the_emulator_is_no_difference(toy, tmp_path: Path) -> None:
+@each_way
+def test_a_crash_of_the_emulator_is_no_difference(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     crash = f"""
 if os.uname().release == {release("Haswell")!r} and "first" in sys.argv[1] and not pathlib.Path("crashed").exists():
     pathlib.Path("crashed").touch()
@@ -110,10 +121,59 @@ if os.uname().release == {release("Haswell")!r} and "first" in sys.argv[1] and n
     sys.stderr.write("{prove_exact.CRASH} 11 (Segmentation fault)")
     sys.exit(139)
 """
-    code, output = prove(toy(crash), tmp_path / "work", "--stages", "first")
+    code, output = prove(toy(crash), tmp_path / "work", "--stages", "first", *way)
     assert code == 0, output
     assert "first@tiny on Haswell" in output and "started again 1 times because the emulator crashed" in output
     assert "first@tiny: 1 files equal" in output, "what the crashed try left is gone"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("sys.exit('out of luck')", "exit code 1, its log .* ends:\nout of luck"),
+        ("sys.exit(7)", "exit code 7, "),
+        ("print(1 / 0)", "exit code 1, .*ZeroDivisionError: division by zero"),
+        ("os.kill(os.getpid(), 9)", "exit code -1, "),
+    ],
+)
+def test_a_fork_that_fails_is_told_as_any_stage(toy, tmp_path: Path, end: str, words: str) -> None:
+    lines = f"if os.uname().release == {release('Haswell')!r}: {end}\n"
+    code, output = prove(toy(lines), tmp_path / "work", "--stages", "first", "--preload")
+    assert code == 1 and re.search(f"NOT EXACT: first@tiny on Haswell: {words}", output, re.DOTALL), output
+
+
+@pytest.mark.slow
+def test_servers_end_with_the_program_that_started_them(toy, tmp_path: Path) -> None:
+    """Also when it is killed: nothing else would ever end them."""
+    waits = f"if os.uname().release == {release('Haswell')!r}: import time; (out / 'at work').touch(); time.sleep(60)\n"
+    command = [sys.executable, ROOT / "src/prove_exact.py", "--source", toy(waits), "--work", tmp_path / "work"]
+    process = subprocess.Popen([*command, "--stages", "first", "--preload", "--cpus", "Haswell"])
+    end = time.monotonic() + 60
+    while not (tmp_path / "work/Haswell/tree/out/tiny/first/at work").exists():
+        assert process.poll() is None and time.monotonic() < end, "the stage did not start"
+        time.sleep(0.05)
+    assert len(within(tmp_path / "work")) >= 2, "a server and its fork, at least"
+    process.kill()
+    process.wait()
+    while within(tmp_path / "work"):
+        assert time.monotonic() < end, within(tmp_path / "work")
+        time.sleep(0.05)
+
+
+def within(folder: Path) -> list[Path]:
+    """Processes whose current folder is below this one."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            found += [process] if process.readlink().is_relative_to(folder) else []
+    return found
+
+
+def test_preloading_runs_plain_commands_only(tmp_path: Path) -> None:
+    machine = prove_exact.emulated(tmp_path, "Haswell", preload=True)
+    with pytest.raises(Failed, match=r"commands that start with `python SCRIPT`, found: sh step\.sh"):
+        prove_exact.start(machine, "sh step.sh", tmp_path / "log")
 
 
 def test_a_failing_stage_shows_the_end_of_its_log(toy, tmp_path: Path) -> None:
