@@ -37,7 +37,9 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torc
     rows, device = encode(encoder.tokenizer, texts), next(encoder.parameters()).device
     order = np.argsort(rows.lengths, kind="stable")
     vectors = torch.empty(len(rows), encoder.width)
-    for part in tqdm(in_order(len(order), batch_size), desc="sentence vectors", unit="batch", disable=None):
-        inputs = pad([rows[row] for row in order[part]], encoder.tokenizer, device)
-        vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()
+    with tqdm(desc="sentence vectors", total=len(rows), unit=" sentences", disable=None) as bar:
+        for part in in_order(len(order), batch_size):
+            inputs = pad([rows[row] for row in order[part]], encoder.tokenizer, device)
+            vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()
+            bar.update(len(part))
     return vectors

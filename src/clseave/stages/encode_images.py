@@ -58,8 +58,10 @@ def encode_missing(
         tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
         wanted = [photo for batch, _ in todo for photo in batch]
         pixels = read_pixels(collection, wanted, load_processor(clip), max(map(len, batches)))
-        for batch, part in tqdm(todo, desc="images", unit="batch", disable=None):
-            encode(tower, [photo.image_id for photo in batch], [next(pixels) for _ in batch], part)
+        with tqdm(desc="images", total=len(wanted), unit=" images", disable=None) as bar:
+            for batch, part in todo:
+                encode(tower, [photo.image_id for photo in batch], [next(pixels) for _ in batch], part)
+                bar.update(len(batch))
 
 
 def join(batches: list[list[photos.Photo]], parts: list[Path]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
