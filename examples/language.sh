@@ -40,5 +40,6 @@ for folder in "data/$profile/source" models/local .downloads .translations; do
 done
 
 cd "$clone"
+dvc checkout --quiet --allow-missing  # what the languages share
 mapfile -t stages < <(dvc stage list --name-only | grep -E "@$profile-$language(-|$)")
 exec dvc repro "${stages[@]}"

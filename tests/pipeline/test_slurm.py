@@ -61,7 +61,8 @@ def test_two_languages_in_clones_of_their_own_and_photos_in_shards_give_the_byte
         assert all(f"@tiny-{language}" in name for name in own), "what the languages share was there"
         assert found[f"models/tiny/clseave/{language}/seed0/model.safetensors"]
     assert stages_run(logs["slurm-stages-5"]) == set(), "all came from the cache"
-    assert {name for name in found if wanted.get(name) != found[name]} == set()
+    lists = {name for name in found if name.endswith(".gitignore")}  # DVC's own, of the outputs that it made
+    assert {name for name in found.keys() - lists if wanted.get(name) != found[name]} == set()
     assert "1 of 1 batches are there" in logs["slurm-stages-3"]
 
 
