@@ -131,7 +131,7 @@ def test_the_recorder_sees_the_backward_pass_and_the_optimiser() -> None:
 
 @pytest.mark.slow
 def test_no_stage_runs_an_operation_that_depends_on_the_processor(repo_root: Path, tmp_path: Path) -> None:
-    copy_sources(repo_root, tmp_path, "tiny", ["de", "ja"])
+    copy_sources(repo_root, tmp_path, "tiny", ["ja"])
     recorder = Recorder()
     for stage in read_stages(tmp_path):
         if stage.notebook:  # its kernel loads no torch

@@ -1,4 +1,4 @@
-"""All stages on profile `tiny`, plainly and as somebody else would start them: every output has the same bytes.
+"""All stages on profile `tiny` as somebody else would start them: every output has the bytes of the usual run.
 
 Differs: the checkout's path, locale, time zone, home, user name, umask, number of cores, thread counts and processor
 paths already set, temporary folder, fonts and fontconfig, settings of matplotlib, Jupyter and IPython.
@@ -6,17 +6,20 @@ paths already set, temporary folder, fonts and fontconfig, settings of matplotli
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager, get_data_path
+from test_end_to_end import finished
 
-from prove_exact import Machine, compare
+from prove_exact import Machine, Stage, check_processes, copy_sources, hashes, read_stages, run, run_all, write_wrapper
 
+__all__ = ["finished"]  # a fixture
 LOCALE = "tr_TR.UTF-8"  # where the lower case of I has no dot, and the decimal sign is a comma
 RC = {
     "font.size": 25,
@@ -107,13 +110,22 @@ def somebody(folder: Path) -> dict[str, str]:
     }
 
 
+def outputs(finished: Path, stages: Iterable[Stage]) -> dict[str, dict[str, str]]:
+    """Hashes of what the stages wrote in the usual surroundings."""
+    return {stage.name: hashes(finished, stage.outs) for stage in stages}
+
+
 @pytest.mark.slow
-def test_somebody_elses_machine_changes_no_byte_of_any_output(repo_root: Path, tmp_path: Path) -> None:
+def test_somebody_elses_machine_changes_no_byte_of_any_output(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Şule's iş, ölçüm 実験"
     folder.mkdir()
     others = Machine("hostile", folder, prefix=("taskset", "--cpu-list", "0"), settings=somebody(folder), umask=0o077)
-    args = Namespace(source=repo_root, profile="tiny", languages=["de", "ja"], stages=[], jobs=2)
-    compare([Machine("plain", tmp_path / "plain", settings={"TMPDIR": str(tmp_path)}), others], args)
+    write_wrapper(others)
+    copy_sources(finished, others.tree, "tiny", [])
+    stages = read_stages(others.tree)
+    found = {name: machines["hostile"] for name, machines in run_all([others], stages, 2).found.items()}
+    assert check_processes(others, stages) > len(stages) > 30
+    assert found == outputs(finished, stages)
     kernels = [
         json.loads(path.read_text()).get("kernels")
         for folder in ("training", "metrics/seed0")
@@ -123,6 +135,24 @@ def test_somebody_elses_machine_changes_no_byte_of_any_output(repo_root: Path, t
     written = [path for path in (others.tree / "reports/tiny").rglob("*") if path.is_file()]
     assert len(written) > 20
     assert all(path.stat().st_mode & 0o077 == 0 for path in written), "the umask was another one"
+
+
+@pytest.mark.slow
+def test_a_locale_of_ascii_alone_changes_no_byte(finished: Path, tmp_path: Path) -> None:
+    """The stages that read and write the most text: Japanese words, tables, the notebook and its page."""
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    machine = Machine("ascii", tmp_path / "ascii", settings=ascii_alone)
+    write_wrapper(machine)
+    shutil.copytree(finished, machine.tree, symlinks=True)
+    wanted = ("align_words@tiny-ja", "compare@tiny", "report@tiny")
+    stages = [stage for stage in read_stages(machine.tree) if stage.name in wanted]
+    assert [stage.name for stage in stages] == list(wanted)
+    for stage in stages:
+        for out in stage.outs:
+            path = machine.tree / out
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        run(machine, stage)
+    assert outputs(machine.tree, stages) == outputs(finished, stages)
 
 
 @pytest.fixture
