@@ -82,10 +82,13 @@ def is_local(model: str) -> bool:
 
 
 def digest(path: Path | str) -> str:
-    """SHA-256 of a file; of a folder, that of the list of its files' hashes by path, cards left out."""
+    """SHA-256 of a file; of a folder, that of the list of its files' hashes by path.
+
+    Cards are left out, and hidden files: DVC writes a .gitignore where it keeps the files of a folder one by one.
+    """
     path = Path(path)
     if path.is_dir():
-        files = (file for file in path.rglob("*") if file.is_file() and file.name != CARD)
+        files = (file for file in path.rglob("*") if file.is_file() and file.name != CARD and file.name[0] != ".")
         return digest_of_list({file.relative_to(path).as_posix(): digest(file) for file in files})
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

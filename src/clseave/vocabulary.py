@@ -4,8 +4,9 @@ The trainers of the `tokenizers` package order their pieces by a hash map, so th
 pairs are merged by count, ties by spelling; the result is handed to the ordinary Hugging Face tokenizers.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from tokenizers.pre_tokenizers import ByteLevel
@@ -15,31 +16,47 @@ CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 Pieces = tuple[str, ...]
+Pair = tuple[str, str]
 
 
-def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[tuple[str, str]]:
+def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[Pair]:
     """The `count` most frequent merges of neighbouring pieces, in order; fewer when every word is one piece.
 
     `joiner` is what marks a piece inside a word ("##" of WordPiece): it is dropped where two pieces meet.
     """
-    merges: list[tuple[str, str]] = []
-    while len(merges) < count:
-        pairs: Counter[tuple[str, str]] = Counter()
-        for pieces, frequency in words.items():
-            for pair in pairwise(pieces):
-                pairs[pair] += frequency
-        if not pairs:
-            break
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+    spelt = [(pieces, frequency) for pieces, frequency in words.items()]
+    counts: Counter[Pair] = Counter()
+    places: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that hold a pair, or once did
+    for row, (pieces, frequency) in enumerate(spelt):
+        for pair in pairwise(pieces):
+            counts[pair] += frequency
+            places[pair].add(row)
+    heap = [(-number, pair) for pair, number in counts.items()]  # holds old counts too, which are passed over
+    heapify(heap)
+    merges: list[Pair] = []
+    while heap and len(merges) < count:
+        number, best = heappop(heap)
+        if counts[best] != -number:
+            continue
         merges.append(best)
-        merged: Counter[Pieces] = Counter()
-        for pieces, frequency in words.items():
-            merged[_merge(pieces, best, joiner)] += frequency
-        words = merged
+        changed: set[Pair] = set()
+        for row in places.pop(best):
+            pieces, frequency = spelt[row]
+            spelt[row] = (_merge(pieces, best, joiner), frequency)
+            for pair in pairwise(pieces):
+                counts[pair] -= frequency
+                changed.add(pair)
+            for pair in pairwise(spelt[row][0]):
+                counts[pair] += frequency
+                places[pair].add(row)
+                changed.add(pair)
+        for pair in changed:
+            if counts[pair]:
+                heappush(heap, (-counts[pair], pair))
     return merges
 
 
-def _merge(pieces: Pieces, pair: tuple[str, str], joiner: str) -> Pieces:
+def _merge(pieces: Pieces, pair: Pair, joiner: str) -> Pieces:
     """Replace each occurrence of a pair, from left to right."""
     joined, position = [], 0
     while position < len(pieces):

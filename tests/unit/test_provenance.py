@@ -11,8 +11,10 @@ from clseave import provenance
 from clseave.schema import Pretrained
 
 ROOT = Path(__file__).resolve().parents[2]
-# What the cards promise: the list that `sha256sum` prints, sorted by path, cards left out.
-COMMAND = "find . -type f ! -name README.md -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+# What the cards promise: the list that `sha256sum` prints, sorted by path, but for cards and hidden files.
+COMMAND = (
+    "find . -type f ! -name README.md ! -name '.*' -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+)
 STAGES = ("autoencoder", "backbones", "clseave", "clteave", "finetune_baseline", "finetune_clip_ve")
 
 
@@ -28,6 +30,7 @@ def test_the_hash_of_a_folder_is_what_the_shell_finds(tmp_path):
     fill(tmp_path, b="two", a="one", Z="three", sub__c="four", é="five", sub__README_md="not")
     (tmp_path / "sub" / "README_md").rename(tmp_path / "sub" / "README.md")
     (tmp_path / "README.md").write_text("a card")
+    (tmp_path / "sub" / ".gitignore").write_text("what DVC keeps")
     found = subprocess.run(["bash", "-c", COMMAND], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert provenance.digest(tmp_path) == found.split()[0]
 

@@ -1,9 +1,11 @@
 """Sub-word vocabularies: merges by hand, special tokens, reproducibility, coverage of six languages."""
 
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -50,6 +52,40 @@ def test_the_joiner_is_dropped_where_two_pieces_meet():
 
 def test_words_weigh_by_their_frequency():
     assert learn_merges(words(("a b", 1), ("c d", 2)), 1) == [("c", "d")]
+
+
+def counted_anew(corpus, count, joiner):
+    """The definition: after each merge all pairs are counted again."""
+    merges, spelt = [], [(list(pieces), number) for pieces, number in corpus.items()]
+    while len(merges) < count:
+        pairs = Counter()
+        for pieces, number in spelt:
+            for pair in pairwise(pieces):
+                pairs[pair] += number
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        for pieces, _ in spelt:
+            for place in range(len(pieces) - 1):
+                if tuple(pieces[place : place + 2]) == best:
+                    pieces[place : place + 2] = [best[0] + best[1].removeprefix(joiner)]
+    return merges
+
+
+@pytest.mark.parametrize("joiner", ["", "##"])
+@pytest.mark.parametrize("letters", ["ab", "a#b", "abcdefg"])
+def test_the_same_merges_as_by_counting_anew_each_time(letters, joiner):
+    rng, found = random.Random(letters), 0
+    for _ in range(100):
+        corpus = Counter()
+        for _ in range(rng.randint(1, 12)):
+            word = rng.choices(letters, k=rng.randint(1, 9))
+            corpus[(word[0], *(joiner + letter for letter in word[1:]))] += rng.randint(1, 4)
+        merges = learn_merges(corpus, 25, joiner)
+        assert merges == counted_anew(corpus, 25, joiner), corpus
+        found += len(merges)
+    assert found > 500
 
 
 def test_clip_has_its_special_tokens_last():
