@@ -121,7 +121,8 @@ SHA-256 of all inputs: `{{ data_hash }}`
 | --- | --- |
 {% for name, digest in inputs.items() %}| {{ name }} | `{{ digest }}` |
 {% endfor %}
-Of a folder: of the list that `sha256sum` prints for its files, sorted by path, but for cards and hidden files. Of all: of such a list.
+Of a folder: of what `sha256sum` prints for its files, sorted by path, without cards and hidden files.
+Of all: of such a list.
 
 ## Parameters
 
