@@ -151,9 +151,8 @@ def write(
     standing, inputs = _standing(args, name, values), _inputs(args, fetched=parameters.get("kind") == "hub")
     profile = args.profile.stem
     results = _results(profile, model, parameters, figures)
-    aside = (
-        ("seed", "epoch") if hasattr(values, "backbones") else ("seed",)
-    )  # a backbone's epoch is a line of its curve
+    # A backbone's epoch is a line of its curve.
+    aside = ("seed", "epoch") if hasattr(values, "backbones") else ("seed",)
     card = ModelCard.from_template(
         _front_matter(f"{name}, profile {profile}", model, standing, results, languages),
         template_str=TEMPLATE,
