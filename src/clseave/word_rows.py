@@ -42,9 +42,10 @@ class WordRows(nn.Module):
 
     def follow(self, optimiser: torch.optim.Optimizer) -> None:
         """Keep count of the decay that each step of the optimiser would have applied to the other rows."""
-        group = next(group for group in optimiser.param_groups if any(one is self.weight for one in group["params"]))
 
-        def shrink(*_: Any) -> None:
+        def shrink(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+            groups = optimiser.param_groups  # others than at the start, once a checkpoint was taken up
+            group = next(group for group in groups if any(one is self.weight for one in group["params"]))
             if group["weight_decay"] and self.weight.grad is not None:
                 self.decay *= 1 - group["lr"] * group["weight_decay"]
 
