@@ -42,6 +42,11 @@ def arguments(folder: Path, case: str, **more: Any) -> argparse.Namespace:
     return argparse.Namespace(**{name: folder / path for name, path in paths.items()}, language=language, **more)
 
 
+def steps_of(folder: Path, case: str) -> int:
+    """How many steps of an epoch each contender does."""
+    return int(json.loads((folder / "facts.json").read_text())["facts"][case]["steps"])
+
+
 def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
     """Values of the profile and the device, torch set as our stages set it."""
     from clseave import params
@@ -50,27 +55,24 @@ def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
     return values, numerics.start_torch(0, values.device, getattr(values, "kernels", "deterministic"))
 
 
-def shuffled(rows: int, size: int, epochs: int) -> list[list[int]]:
-    """Batches in a random order, as a loader draws them; another order in each epoch."""
-    import torch
-    from torch.utils.data import BatchSampler, RandomSampler
-
-    sampler = RandomSampler(range(rows), generator=torch.Generator().manual_seed(0))
-    return [batch for _ in range(epochs) for batch in BatchSampler(sampler, size, drop_last=False)]
-
-
 class Watch:
     """The clock of our training: when each epoch began, as the loop asks for the epoch's batches."""
 
-    def __init__(self, task: Any):
-        """Listens to `task`, which is trained without validation: no contender validates."""
+    def __init__(self, task: Any, choose: Callable[[Any], Any] | None = None):
+        """Listens to `task`, which is trained without validation: no contender validates.
+
+        `choose` takes the batches of an epoch and gives those to do; None does all.
+        """
         self.begun: list[float] = []
-        self._batches = task.batches
+        self.done: list[Any] = []  # the batches of the last epoch
+        self._batches, self._choose = task.batches, choose
         task.batches, task.validate = self._note, None
 
     def _note(self, epoch: int) -> Any:
         self.begun.append(time.perf_counter())
-        return self._batches(epoch)
+        batches = self._batches(epoch)
+        self.done = self._choose(batches) if self._choose else batches
+        return self.done
 
     def epochs(self) -> list[float]:
         """Seconds of each epoch, at the end of the training."""
@@ -137,6 +139,7 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
     """The thesis author's way."""
     import as_published
     import torch
+    from sampling import shuffled
     from transformers import CLIPVisionModelWithProjection
 
     from clseave.checkpoints import load_model
@@ -170,6 +173,9 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
 
 def clseave_ours(folder: Path, epochs: int) -> Measured:
     """The stage `clseave`."""
+    import numpy as np
+    from sampling import sampled
+
     from clseave.distillation import Pairs, prepare
     from clseave.stages import clseave as stage
     from clseave.student import Student, load_mbert
@@ -187,11 +193,16 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     teacher = VectorTable(args.targets, device, values.max_resident_gb)
     data = Pairs(args.examples, args.translations, "train", tokenizer, teacher)
     task, optimiser, schedule = prepare(student, data, data, values, 0)
-    watch = Watch(task)
+    lengths, steps = data.tokens.lengths, steps_of(folder, "clseave")
+    watch = Watch(task, lambda batches: sampled(batches, lengths, steps))
     train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
-    tokens = int(data.tokens.lengths.sum())
-    seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "epoch_seconds": watch.epochs(), "rows": len(data.rows), "tokens": tokens}
+    seconds, done = time.perf_counter() - begin, np.concatenate(watch.done)
+    return {
+        "seconds": seconds,
+        "epoch_seconds": watch.epochs(),
+        "rows": len(done),
+        "tokens": int(lengths[done].sum()),
+    }
 
 
 def sentences(args: argparse.Namespace) -> list[tuple[str, str]]:
@@ -205,6 +216,7 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     """The thesis author's way."""
     import as_published
     import torch
+    from sampling import shuffled
 
     from clseave.stages import clseave as stage
     from clseave.student import Student, load_mbert
@@ -220,7 +232,7 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     begin = time.perf_counter()
     method = as_published.Clseave(teacher, student, sentences(args))
     optimiser = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
-    batches = shuffled(len(method), settings.batch_size, epochs)
+    batches = shuffled(len(method), settings.batch_size, epochs, steps_of(folder, "clseave"))
     steps = len(list(as_published.train(method, batches, optimiser, settings.schedule, settings.warmup)))
     return {"seconds": time.perf_counter() - begin, "steps": steps}
 
@@ -229,6 +241,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     """sentence-transformers, from the folder that `bench.py` installed it into."""
     sys.path.append(str(folder.parent / "packages"))
     import with_sentence_transformers as library
+    from sampling import shuffled
 
     from clseave.records import hypothesis_id, read_vectors
     from clseave.stages import clseave as stage
@@ -237,8 +250,10 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     values, device = start(folder, stage.KEYS)
     rows, vectors = read_vectors(args.targets)
     model = library.make_model(args.mbert, vectors.shape[1], values.clseave.dropout, device.type)
-    begin = time.perf_counter()
     pairs = sentences(args)
+    some = shuffled(len(pairs), values.clseave.batch_size, steps=steps_of(folder, "clseave"))
+    pairs = [pairs[row] for batch in some for row in batch]  # its epoch is what the others do of theirs
+    begin = time.perf_counter()
     labels = [vectors[rows[hypothesis_id(english)]].tolist() for english, _ in pairs]
     rate = values.lr * values.clseave.lr_scale
     reading = time.perf_counter() - begin

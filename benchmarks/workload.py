@@ -1,7 +1,8 @@
 """What the contenders of `make bench` work on: models, rows and photos of one size, in a folder of their own.
 
-Rows are chosen so that batches of them cost what batches of the whole corpus at hand cost: its sentences are sorted by
-length and cut into batches, and every so many of these batches is taken. All contenders get the same rows.
+CLIP-VE's rows are chosen so that batches of them cost what batches of the whole corpus at hand cost: its sentences are
+sorted by length and cut into batches, and every so many of these is taken. CLSEAVE gets all pairs, and each contender
+does some steps of its epoch (`sampling`): as published, how wide a batch is depends on the longest of all sentences.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle
+from itertools import cycle, islice, permutations, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np  # noqa: E402
 import scale  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
+from sampling import evenly, padded, sampled, shuffled  # noqa: E402
 from transformers import (  # noqa: E402
     BertConfig,
     BertForMaskedLM,
@@ -41,6 +43,7 @@ from transformers import (  # noqa: E402
 )
 
 from clseave import grammar  # noqa: E402
+from clseave.batches import draw_batches  # noqa: E402
 from clseave.checkpoints import load_model, read_weights  # noqa: E402
 from clseave.encoders import embed_texts  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
@@ -66,11 +69,12 @@ from clseave.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
 PHOTO = (500, 375)  # width and height of a photo of Flickr30k
 CLIP_ENTRIES = 49_408  # of CLIP's own vocabulary
 MBERT_IDS = 6000  # entries of the WordPiece that is learnt from the sentences at hand
+ORDERS = 4  # of the words of a real sentence, so that there are rows for many of the thesis's batches
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much the contenders do: batch size and steps of an epoch, pairs to align, sentences to translate."""
+    """How much the contenders do: batch size and steps of each training, pairs to align, sentences to translate."""
 
     profile: str
     clip_ve: tuple[int, int]
@@ -83,7 +87,7 @@ SIZES = {
     "tiny": Size("thesis", (8, 2), (16, 2), 24, 60),
     "mini": Size("mini", (512, 4), (64, 16), 500, 500),
     # CLSEAVE's batch is the thesis's; CLIP-VE's is a quarter, as a photo takes a CPU a second or two.
-    "full": Size("thesis", (16, 2), (128, 2), 96, 400),
+    "full": Size("thesis", (16, 2), (128, 2), 600, 400),
     # The thesis's batches.
     "full-cuda": Size("thesis", (64, 6), (128, 4), 512, 600),
 }
@@ -124,8 +128,17 @@ def real(data: Path) -> Material:
     rows = [row for row in rows if row[0] in names and row[2] in LABELS]
     sides = [_xvnli(data / f"xvnli/test_first600.{code}.jsonl") for code in ("en", "fr")]
     pairs = {sides[0][key]: sides[1][key] for key in sides[0] if key in sides[1]}
-    about = "rows and photos of SNLI-VE, sentences of XVNLI (English, French)"
-    return Material([example(n, *row) for n, row in enumerate(rows)], list(pairs.items()), "fr", names, about)
+    about = (
+        f"rows and photos of SNLI-VE, sentences of XVNLI (English, French), each in up to {ORDERS} orders of its words"
+    )
+    return Material([example(n, *row) for n, row in enumerate(rows)], reordered(pairs), "fr", names, about)
+
+
+def reordered(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The pairs, then the same ones with their last words in other orders: as long, but other sentences."""
+    sides = ([islice(permutations(text.split()), ORDERS) for text in pair] for pair in pairs.items())
+    orders = [[(" ".join(one), " ".join(other)) for one, other in zip(*both, strict=False)] for both in sides]
+    return list({one: other for order in zip_longest(*orders) for one, other in filter(None, order)}.items())
 
 
 def _xvnli(path: Path) -> dict[str, str]:
@@ -174,12 +187,9 @@ def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
 
     UserError when there are fewer rows than that.
     """
-    if len(lengths) < batch * steps:
-        raise UserError(f"{len(lengths)} rows at hand, {batch} x {steps} wanted: lower the size in {__file__}")
     order = np.argsort(-(-lengths // PAD_MULTIPLE), kind="stable")
     parts = np.array_split(order, len(order) // batch)
-    places = ((np.arange(steps) + 0.5) * len(parts) / steps).astype(int)
-    return [int(row) for place in places for row in parts[place][:batch]]
+    return [int(row) for part in evenly(parts, steps) for row in part[:batch]]
 
 
 def save_models(folder: Path, material: Material, size: str) -> None:
@@ -267,30 +277,37 @@ def write_data(folder: Path, material: Material, size: Size) -> dict[str, Any]:
     """Rows, photos and pairs of each case, and figures of them."""
     clip_lengths = encode(load_tokenizer(folder / "models/clip"), [row.hypothesis for row in material.examples]).lengths
     rows = [material.examples[row] for row in choose(clip_lengths, *size.clip_ve)]
-    tokens = encode(load_tokenizer(folder / "models/mbert"), [other for _, other in material.pairs])
-    pairs = [material.pairs[row] for row in choose(tokens.lengths, *size.clseave)]
     (folder / "photos").mkdir()
     used = {row.image_id: material.photos[row.image_id] for row in rows}
     for image_id, path in used.items():
         shutil.copy(path, folder / "photos" / f"{image_id}{path.suffix}")
     write_rows(folder / "clip_ve/train.jsonl", rows)
-    sentences = [example(n, "none", english, LABELS[n % 3]) for n, (english, _) in enumerate(pairs)]
+    sentences = [example(n, "none", english, LABELS[n % 3]) for n, (english, _) in enumerate(material.pairs)]
     write_rows(folder / "clseave/train.jsonl", sentences)
-    for name, some in (("translations", pairs), ("to_align", material.pairs[: size.aligned])):
+    for name, some in (("translations", material.pairs), ("to_align", material.pairs[: size.aligned])):
         told = [Translation(hypothesis_id(a), a, material.language, b, "given", "1") for a, b in some]
         write_rows(folder / name / f"{material.language}.jsonl", told)
     write_json(folder / "to_translate.json", [english for english, _ in material.pairs][: size.translated])
     write_arrays(folder, used, list(distinct_hypotheses(sentences).values()))
-    chosen = tokens.lengths[choose(tokens.lengths, *size.clseave)]
+    tokens = encode(load_tokenizer(folder / "models/mbert"), [other for _, other in material.pairs])
     return {
         "of": material.about,
         "clip_ve": {"rows": len(rows), "batch": size.clip_ve[0], "steps": size.clip_ve[1], "photos": len(used)},
-        "clseave": {"rows": len(pairs), "batch": size.clseave[0], "steps": size.clseave[1]},
+        "clseave": {"rows": len(material.pairs), "batch": size.clseave[0], "steps": size.clseave[1]},
         "align": {"pairs": min(size.aligned, len(material.pairs))},
         "translate": {"sentences": min(size.translated, len(material.pairs))},
-        "tokens of a translation": round(float(chosen.mean()), 2),
-        "tokens of the longest": int(chosen.max()),
-        "different tokens": len(np.unique(tokens.values)),
+        "tokens": tokens_of(tokens.lengths, *size.clseave) | {"different": len(np.unique(tokens.values))},
+    }
+
+
+def tokens_of(lengths: np.ndarray, batch: int, steps: int) -> dict[str, Any]:
+    """How long the translations are, and how wide batches of each kind are padded: of an epoch, and of its sample."""
+    even, random = draw_batches(lengths, batch, "bucket", [0, 1]), shuffled(len(lengths), batch)
+    return {
+        "mean": round(float(lengths.mean()), 2),
+        "longest": int(lengths.max()),
+        "bucket": [padded(sampled(even, lengths, steps), lengths, PAD_MULTIPLE), padded(even, lengths, PAD_MULTIPLE)],
+        "random": [padded(random[:steps], lengths, 1), padded(random, lengths, 1)],
     }
 
 
