@@ -65,7 +65,7 @@ def test_the_second_reproduce_waits_and_finds_nothing_to_do(toy: Path, repo_root
 
 
 def test_reproduce_waits_for_what_a_killed_one_left_at_work(toy: Path, repo_root: Path) -> None:  # noqa: F811
-    (toy / "pause.txt").write_text("4")
+    (toy / "pause.txt").write_text("8")
     first = begin(toy, sys.executable, str(repo_root / "src" / "reproduce.py"))
     first.send_signal(signal.SIGKILL)
     first.wait()

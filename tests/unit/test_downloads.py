@@ -201,8 +201,8 @@ def test_a_missing_page_is_not_tried_again(server, tmp_path):
 
 
 def test_busy_answers_and_silence_are_tried_again(server, tmp_path):
-    server.script = [(429, {"Retry-After": "0"}), (502, {}), 0.6]
-    fetch(server.url, tmp_path / "f", SHA, timeout=0.2, pause=0.01)
+    server.script = [(429, {"Retry-After": "0"}), (502, {}), 3.0]
+    fetch(server.url, tmp_path / "f", SHA, timeout=1.0, pause=0.01)
     assert (tmp_path / "f").read_bytes() == CONTENT and len(server.seen) == 4
 
 
