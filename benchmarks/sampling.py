@@ -28,7 +28,7 @@ def sampled(batches: Sequence[np.ndarray], lengths: np.ndarray, steps: int) -> l
     return evenly(sorted(batches, key=lambda rows: int(lengths[rows].max())), steps)
 
 
-def padded(batches: Sequence[Any], lengths: np.ndarray, multiple: int) -> float:
-    """Tokens of a row when each batch is padded to its longest, rounded up to a multiple: the mean over all rows."""
-    widths = [-(-int(lengths[rows].max()) // multiple) * multiple for rows in batches]
+def padded(batches: Sequence[Any], lengths: np.ndarray) -> float:
+    """Tokens of a row when each batch is padded to its longest: the mean over all rows."""
+    widths = [int(lengths[rows].max()) for rows in batches]
     return round(float(np.average(widths, weights=[len(rows) for rows in batches])), 1)

@@ -63,7 +63,7 @@ from clseave.records import (  # noqa: E402
 from clseave.schema import SPLITS  # noqa: E402
 from clseave.storage import read_json, write_json  # noqa: E402
 from clseave.teacher import TextTower  # noqa: E402
-from clseave.text import PAD_MULTIPLE, encode, load_tokenizer  # noqa: E402
+from clseave.text import encode, load_tokenizer  # noqa: E402
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
 
 PHOTO = (500, 375)  # width and height of a photo of Flickr30k
@@ -183,11 +183,11 @@ def miniature(folder: Path) -> Material:
 
 
 def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
-    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted by padded length.
+    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted by length.
 
     UserError when there are fewer rows than that.
     """
-    order = np.argsort(-(-lengths // PAD_MULTIPLE), kind="stable")
+    order = np.argsort(lengths, kind="stable")
     parts = np.array_split(order, len(order) // batch)
     return [int(row) for part in evenly(parts, steps) for row in part[:batch]]
 
@@ -306,8 +306,8 @@ def tokens_of(lengths: np.ndarray, batch: int, steps: int) -> dict[str, Any]:
     return {
         "mean": round(float(lengths.mean()), 2),
         "longest": int(lengths.max()),
-        "bucket": [padded(sampled(even, lengths, steps), lengths, PAD_MULTIPLE), padded(even, lengths, PAD_MULTIPLE)],
-        "random": [padded(random[:steps], lengths, 1), padded(random, lengths, 1)],
+        "bucket": [padded(sampled(even, lengths, steps), lengths), padded(even, lengths)],
+        "random": [padded(random[:steps], lengths), padded(random, lengths)],
     }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from clseave.schema import Sampler
-from clseave.text import PAD_MULTIPLE
 
 
 def draw_batches(
@@ -19,7 +18,7 @@ def draw_batches(
 ) -> list[np.ndarray]:
     """Every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
 
-    `lengths` (N,) are token counts. "bucket" sorts by padded length before cutting and then shuffles the batches.
+    `lengths` (N,) are token counts. "bucket" sorts by length before cutting and then shuffles the batches.
     `groups` (N,) keeps up to `rows_per_group` rows of one group in one batch: rows that share a hypothesis are then
     encoded once. Batches differ by one row at most, so that none is too small for batch norm.
     """
@@ -28,8 +27,7 @@ def draw_batches(
     if groups is not None and rows_per_group > 1:
         order = _keep_together(order, groups, rows_per_group, rng)
     if sampler == "bucket":
-        padded = -(-lengths[order] // PAD_MULTIPLE)
-        order = order[np.argsort(padded, kind="stable")]
+        order = order[np.argsort(lengths[order], kind="stable")]
     batches = np.array_split(order, max(1, round(len(order) / size)))
     return [batches[row] for row in rng.permutation(len(batches))]
 

@@ -78,6 +78,7 @@ def _choose_kernels(kernels: Kernels) -> None:
 
     deterministic = kernels == "deterministic"
     torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no result reads it
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic  # timing the choices makes the choice depend on the moment
     if deterministic:

@@ -14,7 +14,6 @@ from clseave.errors import UserError
 
 LongTexts = Literal["stop", "cut"]
 POLICY = "long_texts"  # its key in tokenizer_config.json
-PAD_MULTIPLE = 4  # a batch is padded to a multiple of this, so that few shapes occur
 CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
 
 log = logging.getLogger(__name__)
@@ -150,13 +149,9 @@ def pad(
     tokenizer: PreTrainedTokenizerBase,
     device: torch.device | str = "cpu",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (B, T) int64: T is the longest row, rounded up to `PAD_MULTIPLE`.
-
-    Never above what the model of the tokenizer takes, which for CLIP is no multiple.
-    """
+    """Ids and attention mask, both (B, T) int64: T is the longest row."""
     lengths = np.array([len(row) for row in rows])
-    width = min(-(-int(lengths.max()) // PAD_MULTIPLE) * PAD_MULTIPLE, tokenizer.model_max_length)
-    mask = np.arange(width) < lengths[:, None]
+    mask = np.arange(lengths.max()) < lengths[:, None]
     ids = np.full(mask.shape, tokenizer.pad_token_id, dtype=np.int64)
     ids[mask] = np.concatenate(list(rows))
     return torch.from_numpy(ids).to(device), torch.from_numpy(mask.astype(np.int64)).to(device)

@@ -95,8 +95,8 @@ def test_steps_of_an_epoch_at_even_distances_and_their_widths():
     assert [list(rows) for rows in sampling.sampled(batches, lengths, 5)] == [[0, 2], [4, 6], [8, 9], [5, 7], [1, 3]]
     with pytest.raises(UserError, match="5 batches at hand, 6 wanted"):
         sampling.sampled(batches, lengths, 6)
-    assert sampling.padded(batches, lengths, 1) == 24.0
-    assert sampling.padded([np.array([0]), np.array([3, 4, 8])], lengths, 32) == 56.0  # 32 once, 64 three times
+    assert sampling.padded(batches, lengths) == 24.0
+    assert sampling.padded([np.array([0]), np.array([3, 4, 8])], lengths) == 28.0  # 4 once, 36 three times
 
 
 def test_real_sentences_come_in_orders_of_their_last_words():

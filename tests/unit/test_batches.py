@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from clseave.batches import draw_batches, in_order
-from clseave.text import PAD_MULTIPLE
 
 LENGTHS = np.random.default_rng(0).integers(3, 30, size=203)
 GROUPS = np.random.default_rng(1).integers(0, 60, size=203)
@@ -13,7 +12,7 @@ GROUPED = pytest.mark.parametrize("grouping", [{}, {"groups": GROUPS, "rows_per_
 
 
 def padded(batches):
-    return sum(len(rows) * (-(-LENGTHS[rows].max() // PAD_MULTIPLE) * PAD_MULTIPLE) for rows in batches)
+    return sum(len(rows) * LENGTHS[rows].max() for rows in batches)
 
 
 @SAMPLERS
@@ -44,9 +43,7 @@ def test_the_seed_decides(sampler, grouping):
 
 def test_buckets_need_less_padding():
     bucket, random = (padded(draw_batches(LENGTHS, 16, sampler, [0])) for sampler in ("bucket", "random"))
-    # No more than a batch or two on each border of a length class is longer than it must be.
-    least = sum(-(-LENGTHS // PAD_MULTIPLE) * PAD_MULTIPLE)
-    assert least <= bucket < 1.1 * least < random
+    assert sum(LENGTHS) <= bucket < 1.1 * sum(LENGTHS) < random
 
 
 def test_batches_do_not_come_in_the_order_of_length():

@@ -8,7 +8,7 @@ import torch
 from tiny_models import PROJECTED, bert_text, clip_text, tower
 
 from clseave.errors import UserError
-from clseave.text import PAD_MULTIPLE, Ragged, encode, end_id, load_tokenizer, pad
+from clseave.text import Ragged, encode, end_id, load_tokenizer, pad
 
 TOKENIZERS = pytest.mark.parametrize("tokenizer", [bert_text(), clip_text()], ids=["bert", "clip"])
 
@@ -67,19 +67,13 @@ def test_texts_are_encoded_the_same_in_chunks(tokenizer, monkeypatch):
 
 def test_padding_by_hand():
     ids, mask = pad([[5, 6, 7, 8, 9], [4]], bert_text())
-    assert ids.tolist() == [[5, 6, 7, 8, 9, 0, 0, 0], [4, 0, 0, 0, 0, 0, 0, 0]]
-    assert mask.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
+    assert ids.tolist() == [[5, 6, 7, 8, 9], [4, 0, 0, 0, 0]]
+    assert mask.tolist() == [[1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]
     assert ids.dtype == mask.dtype == torch.long
 
 
-@pytest.mark.parametrize(("longest", "width"), [(1, 4), (4, 4), (5, 8), (8, 8)])
-def test_the_width_is_the_next_multiple(longest, width):
-    assert pad([[2] * longest], bert_text())[0].shape == (1, width)
-    assert PAD_MULTIPLE == 4
-
-
 def test_no_batch_is_wider_than_the_model():
-    # CLIP takes 77 tokens, which is no multiple of four: 80 would be more positions than it has.
+    # CLIP takes 77 tokens: any more would be more positions than it has.
     tokenizer = copy.deepcopy(clip_text())
     tokenizer.model_max_length = 7
     rows = [[*[5] * 6, end_id(tokenizer)], [end_id(tokenizer)]]
