@@ -4,7 +4,7 @@
 
 Contenders of a case take turns (A B C A B C), each in a process of its own with one thread. Results go to
 benchmarks/results/MACHINE.json as each case is complete, and docs/PERFORMANCE.md is written from all files there.
-Interrupted, it goes on where it stopped, as long as code, versions and sizes are the same. About 20 minutes on two idle
+Interrupted, it goes on where it stopped, as long as code, versions and sizes are the same. About 50 minutes on two idle
 cores: keep the machine free of other work. CLSEAVE_TEST_DATA may name a folder of real photos and sentences.
 """
 

@@ -69,7 +69,7 @@ from clseave.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
 PHOTO = (500, 375)  # width and height of a photo of Flickr30k
 CLIP_ENTRIES = 49_408  # of CLIP's own vocabulary
 MBERT_IDS = 6000  # entries of the WordPiece that is learnt from the sentences at hand
-ORDERS = 4  # of the words of a real sentence, so that there are rows for many of the thesis's batches
+ORDERS = 16  # of the words of a real sentence, so that there are rows for many of the thesis's batches
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def test_real_sentences_come_in_orders_of_their_last_words():
     wanted = [("a b c", "x y"), ("d", "u v w"), ("a c b", "y x")]
     assert workload.reordered({"a b c": "x y", "d": "u v w"}) == wanted
     long = workload.reordered({"one two three four": "un deux trois quatre"})
-    assert long[1:] == [
+    assert len(long) == workload.ORDERS
+    assert long[1:4] == [
         ("one two four three", "un deux quatre trois"),
         ("one three two four", "un trois deux quatre"),
         ("one three four two", "un trois quatre deux"),
