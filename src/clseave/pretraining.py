@@ -150,10 +150,14 @@ def optimise(task: Task, settings: ClipBackbone | MbertBackbone, checkpoint: Che
 def mask_tokens(
     ids: torch.Tensor, tokenizer: BertTokenizer, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masked inputs and labels, both (B, T); labels are `IGNORED` where nothing is to be guessed."""
+    """Masked inputs and labels, both (B, T); labels are `IGNORED` where nothing is to be guessed.
+
+    At least one token is to be guessed: the mean loss of none would be nan.
+    """
     special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
     draw, fate = (torch.from_numpy(rng.random(ids.shape)) for _ in range(2))
-    chosen = (draw < share) & ~special
+    least = draw.masked_fill(special, 1.0).min()
+    chosen = ((draw < share) | (draw == least)) & ~special
     inputs = torch.where(chosen & (fate < 0.8), tokenizer.mask_token_id, ids)
     noise = torch.from_numpy(rng.integers(len(tokenizer.all_special_ids), len(tokenizer), size=ids.shape))
     inputs = torch.where(chosen & (fate >= 0.9), noise, inputs)

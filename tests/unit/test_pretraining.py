@@ -66,6 +66,13 @@ def test_shares_of_masked_random_and_kept_tokens(share):
     assert (~mask & (fate != LARGE[chosen])).float().mean().item() == pytest.approx(0.1, abs=0.03)
 
 
+def test_one_token_is_chosen_where_the_draw_chose_none():
+    inputs, labels = masked(0.0)
+    ((row, column),) = (labels != IGNORED).nonzero().tolist()
+    assert labels[row, column] == LARGE[row, column] and LARGE[row, column] not in SPECIAL
+    assert (inputs != LARGE).sum() <= 1
+
+
 def test_special_tokens_are_never_chosen_nor_drawn():
     inputs, labels = masked(0.9)
     special = torch.isin(LARGE, SPECIAL)
