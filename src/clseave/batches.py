@@ -6,6 +6,8 @@ import numpy as np
 
 from clseave.schema import Sampler
 
+LIKE = 4  # lengths that differ by less than this are mixed: batches of one length are of one kind, and learn worse
+
 
 def draw_batches(
     lengths: np.ndarray,
@@ -18,7 +20,7 @@ def draw_batches(
 ) -> list[np.ndarray]:
     """Every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
 
-    `lengths` (N,) are token counts. "bucket" sorts by length before cutting and then shuffles the batches.
+    `lengths` (N,) are token counts. "bucket" sorts by length, in steps of `LIKE`, before cutting and then shuffles.
     `groups` (N,) keeps up to `rows_per_group` rows of one group in one batch: rows that share a hypothesis are then
     encoded once. Batches differ by one row at most, so that none is too small for batch norm.
     """
@@ -27,7 +29,7 @@ def draw_batches(
     if groups is not None and rows_per_group > 1:
         order = _keep_together(order, groups, rows_per_group, rng)
     if sampler == "bucket":
-        order = order[np.argsort(lengths[order], kind="stable")]
+        order = order[np.argsort(-(-lengths[order] // LIKE), kind="stable")]
     batches = np.array_split(order, max(1, round(len(order) / size)))
     return [batches[row] for row in rng.permutation(len(batches))]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import ENGLISH, SENTENCES, bert, bert_text, clip_text, tower
 
-from clseave.acceleration import LENGTHS, accelerate, fit, for_training
+from clseave.acceleration import LENGTHS, PART, accelerate, fit, for_training
 from clseave.student import Student
 from clseave.text import encode, pad
 
@@ -21,9 +21,27 @@ def make(kind):
 KINDS = pytest.mark.parametrize("kind", ["tower", "sep", "mean", "cls"])
 
 
-def test_the_cpu_runs_the_encoder_itself():
-    encoder, _ = make("tower")
-    assert for_training(encoder, torch.device("cpu"), **HOW) is encoder
+def test_the_cpu_runs_a_small_batch_as_it_is():
+    encoder, inputs = make("tower")
+    assert torch.equal(for_training(encoder, torch.device("cpu"), **HOW)(*inputs), encoder(*inputs))
+
+
+@KINDS
+def test_the_cpu_runs_a_large_batch_in_parts_of_like_length(kind):
+    encoder, (ids, mask) = make(kind)
+    rows, seen = torch.randperm(PART * len(ids)) % len(ids), []
+    encoder.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    vectors = for_training(encoder, torch.device("cpu"), **HOW)(ids[rows], mask[rows])
+    assert seen == sorted((PART, length) for length in mask.sum(dim=1).tolist())
+    vectors.square().sum().backward()
+    ours = {name: weight.grad.clone() for name, weight in encoder.named_parameters() if weight.grad is not None}
+    encoder.zero_grad()
+    whole = encoder(ids[rows], mask[rows])
+    whole.square().sum().backward()
+    torch.testing.assert_close(vectors, whole)
+    for name, weight in encoder.named_parameters():
+        if name in ours:
+            torch.testing.assert_close(ours[name], weight.grad, rtol=1e-3, atol=1e-3)
 
 
 def test_a_batch_is_fitted_by_hand():
