@@ -65,6 +65,11 @@ REMOVED = [  # as published, here, the test in tests/unit that holds them equal
     ("each sentence tokenised in every epoch", "once", "test_as_published.py"),
     ("CLIP's texts padded to 77 tokens", "to the longest of the batch", "test_teacher.py"),
     ("short and long sentences mixed", "`sampler: bucket`, or `random`", "test_batches.py"),
+    (
+        "a batch computed as wide as its longest sentence",
+        "large ones in parts of like length, on a CPU",
+        "test_acceleration.py",
+    ),
     ("a loader at every step", "vectors in memory, or on the GPU, or mapped", "test_vectors.py"),
     ("every row of the word embeddings trained", "those that occur", "test_word_rows.py"),
     ("single precision", "`precision: bfloat16` on a GPU, but for head and loss", "test_acceleration.py"),

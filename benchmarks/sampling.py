@@ -28,7 +28,11 @@ def sampled(batches: Sequence[np.ndarray], lengths: np.ndarray, steps: int) -> l
     return evenly(sorted(batches, key=lambda rows: int(lengths[rows].max())), steps)
 
 
-def padded(batches: Sequence[Any], lengths: np.ndarray) -> float:
-    """Tokens of a row when each batch is padded to its longest: the mean over all rows."""
-    widths = [int(lengths[rows].max()) for rows in batches]
-    return round(float(np.average(widths, weights=[len(rows) for rows in batches])), 1)
+def padded(batches: Sequence[Any], lengths: np.ndarray, part: int | None = None) -> float:
+    """Tokens of a row when each batch is padded to its longest: the mean over all rows.
+
+    `part` is for batches that run in parts of like length, of so many rows at least.
+    """
+    whole = [np.sort(lengths[rows]) for rows in batches]
+    parts = [some for one in whole for some in np.array_split(one, max(1, len(one) // part) if part else 1)]
+    return round(sum(len(some) * int(some.max()) for some in parts) / sum(map(len, whole)), 1)

@@ -43,7 +43,8 @@ from transformers import (  # noqa: E402
 )
 
 from clseave import grammar  # noqa: E402
-from clseave.batches import draw_batches  # noqa: E402
+from clseave.acceleration import PART  # noqa: E402
+from clseave.batches import LIKE, draw_batches  # noqa: E402
 from clseave.checkpoints import load_model, read_weights  # noqa: E402
 from clseave.encoders import embed_texts  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
@@ -183,11 +184,11 @@ def miniature(folder: Path) -> Material:
 
 
 def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
-    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted by length.
+    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted as for training.
 
     UserError when there are fewer rows than that.
     """
-    order = np.argsort(lengths, kind="stable")
+    order = np.argsort(-(-lengths // LIKE), kind="stable")
     parts = np.array_split(order, len(order) // batch)
     return [int(row) for part in evenly(parts, steps) for row in part[:batch]]
 
@@ -273,7 +274,7 @@ def write_arrays(folder: Path, photos: Mapping[str, Path], english: Sequence[str
     )
 
 
-def write_data(folder: Path, material: Material, size: Size) -> dict[str, Any]:
+def write_data(folder: Path, material: Material, size: Size, device: str) -> dict[str, Any]:
     """Rows, photos and pairs of each case, and figures of them."""
     clip_lengths = encode(load_tokenizer(folder / "models/clip"), [row.hypothesis for row in material.examples]).lengths
     rows = [material.examples[row] for row in choose(clip_lengths, *size.clip_ve)]
@@ -296,17 +297,21 @@ def write_data(folder: Path, material: Material, size: Size) -> dict[str, Any]:
         "clseave": {"rows": len(material.pairs), "batch": size.clseave[0], "steps": size.clseave[1]},
         "align": {"pairs": min(size.aligned, len(material.pairs))},
         "translate": {"sentences": min(size.translated, len(material.pairs))},
-        "tokens": tokens_of(tokens.lengths, *size.clseave) | {"different": len(np.unique(tokens.values))},
+        "tokens": tokens_of(tokens.lengths, *size.clseave, None if device == "cuda" else PART)
+        | {"different": len(np.unique(tokens.values))},
     }
 
 
-def tokens_of(lengths: np.ndarray, batch: int, steps: int) -> dict[str, Any]:
-    """How long the translations are, and how wide batches of each kind are padded: of an epoch, and of its sample."""
+def tokens_of(lengths: np.ndarray, batch: int, steps: int, part: int | None) -> dict[str, Any]:
+    """How long the translations are, and how wide batches of each kind are padded: of its sample, and of an epoch.
+
+    Ours run in parts of at least `part` rows, if it is given.
+    """
     even, random = draw_batches(lengths, batch, "bucket", [0, 1]), shuffled(len(lengths), batch)
     return {
         "mean": round(float(lengths.mean()), 2),
         "longest": int(lengths.max()),
-        "bucket": [padded(sampled(even, lengths, steps), lengths), padded(even, lengths)],
+        "bucket": [padded(sampled(even, lengths, steps), lengths, part), padded(even, lengths, part)],
         "random": [padded(random[:steps], lengths), padded(random, lengths)],
     }
 
@@ -333,7 +338,7 @@ def prepare(folder: Path, name: str, device: str, data: Path | None) -> dict[str
         save_models(folder / "models", material, name)
     save_for_awesome_align(folder / "models/mbert", folder / "models/awesome_align")
     write_values(folder, size, device, _layers(folder))
-    found = {"language": material.language} | write_data(folder, material, size)
+    found = {"language": material.language} | write_data(folder, material, size, device)
     write_json(facts, {"set_up": wanted, "facts": found})
     return found
 

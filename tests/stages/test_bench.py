@@ -97,6 +97,10 @@ def test_steps_of_an_epoch_at_even_distances_and_their_widths():
         sampling.sampled(batches, lengths, 6)
     assert sampling.padded(batches, lengths) == 24.0
     assert sampling.padded([np.array([0]), np.array([3, 4, 8])], lengths) == 28.0  # 4 once, 36 three times
+    assert sampling.padded(batches, lengths, part=1) == sum(lengths) / 10
+    wide = [np.array([0, 1, 2, 3, 4])]  # lengths 4, 8, 12 and 36, 40
+    assert sampling.padded(wide, lengths, part=2) == (3 * 12 + 2 * 40) / 5
+    assert sampling.padded(wide, lengths, part=3) == 40.0
 
 
 def test_real_sentences_come_in_orders_of_their_last_words():
