@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     workload.save_models(folder / "models", material, "tiny")
     workload.write_values(folder, size, "cpu", 2)
     few = replace(material, pairs=material.pairs[:128])
-    found = {"language": "de"} | workload.write_data(folder, few, size)
+    found = {"language": "de"} | workload.write_data(folder, few, size, "cpu")
     workload.write_json(folder / "facts.json", {"facts": found})
     return folder
 
