@@ -93,10 +93,8 @@ def test_the_second_waits_says_so_and_removes_what_the_first_wrote(tmp_path):
     stage = at_work(first)
     second, other = start(tmp_path, tmp_path), start(tmp_path, tmp_path, stage="clseave@mini-nl-0")
     assert other.communicate(timeout=30)[0].startswith("at work"), "another stage waits for nobody"
-    assert (
-        waiting(second)
-        == f"clseave@mini-de-0: process {stage} of an earlier run is still at work: waiting for its end\n"
-    )
+    notice = f"clseave@mini-de-0: process {stage} of an earlier run is still at work: waiting for its end\n"
+    assert waiting(second) == notice
     assert first.poll() is None and second.poll() is None
     over.touch()
     said = second.communicate(timeout=30)[0].splitlines()
