@@ -47,6 +47,12 @@ def steps_of(folder: Path, case: str) -> int:
     return int(json.loads((folder / "facts.json").read_text())["facts"][case]["steps"])
 
 
+def random_steps(folder: Path) -> list[list[int]]:
+    """The steps of CLSEAVE's epoch, as row numbers, that contenders with random batches do; the widest is last."""
+    found: list[list[int]] = json.loads((folder / "random_steps.json").read_text())
+    return found
+
+
 def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
     """Values of the profile and the device, torch set as our stages set it."""
     from clseave import params
@@ -197,6 +203,7 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     import numpy as np
     from sampling import sampled
 
+    from clseave.acceleration import PART
     from clseave.distillation import Pairs, prepare
     from clseave.stages import clseave as stage
     from clseave.student import Student, load_mbert
@@ -214,10 +221,14 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     teacher = VectorTable(args.targets, device, values.max_resident_gb)
     data = Pairs(args.examples, args.translations, "train", tokenizer, teacher)
     task, optimiser, schedule = prepare(student, data, data, values, 0)
-    lengths, steps = data.tokens.lengths, steps_of(folder, "clseave")
-    *_, batch = sampled(task.batches(1), lengths, steps)
+    lengths, part = data.tokens.lengths, PART if device.type == "cpu" else None
+
+    def some(batches: Sequence[np.ndarray]) -> Any:
+        return sampled(batches, lengths, steps_of(folder, "clseave"), part)
+
+    *_, batch = some(task.batches(1))
     begin += warmed(lambda: one_step(task, optimiser, batch))
-    watch = Watch(task, lambda batches: sampled(batches, lengths, steps))
+    watch = Watch(task, some)
     train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
     seconds, done = time.perf_counter() - begin, np.concatenate(watch.done)
     return {
@@ -235,16 +246,10 @@ def sentences(args: argparse.Namespace) -> list[tuple[str, str]]:
     return [(row.source, row.text) for row in read_rows(args.translations, Translation)]
 
 
-def widest(batches: Sequence[list[int]], pairs: Sequence[tuple[str, str]]) -> list[int]:
-    """The batch with the longest translation, in characters."""
-    return max(batches, key=lambda rows: max(len(pairs[row][1]) for row in rows))
-
-
 def clseave_as_published(folder: Path, epochs: int) -> Measured:
     """The thesis author's way."""
     import as_published
     import torch
-    from sampling import shuffled
 
     from clseave.stages import clseave as stage
     from clseave.student import Student, load_mbert
@@ -258,11 +263,10 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     bert = load_mbert(args.mbert, settings.dropout)
     student = Student(bert, load_tokenizer(args.mbert), teacher.width, "sep").to(device).train()
     begin = time.perf_counter()
-    pairs = sentences(args)
-    method = as_published.Clseave(teacher, student, pairs)
+    method = as_published.Clseave(teacher, student, sentences(args))
     optimiser = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
-    batches = shuffled(len(method), settings.batch_size, epochs, steps_of(folder, "clseave"))
-    begin += warmed(lambda: list(as_published.train(method, [widest(batches, pairs)], optimiser)))
+    batches = random_steps(folder) * epochs
+    begin += warmed(lambda: list(as_published.train(method, batches[-1:], optimiser)))
     steps = len(list(as_published.train(method, batches, optimiser, settings.schedule, settings.warmup)))
     return {"seconds": time.perf_counter() - begin, "steps": steps}
 
@@ -271,7 +275,6 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     """sentence-transformers, from the folder that `bench.py` installed it into."""
     sys.path.append(str(folder.parent / "packages"))
     import with_sentence_transformers as library
-    from sampling import shuffled
 
     from clseave.records import hypothesis_id, read_vectors
     from clseave.stages import clseave as stage
@@ -281,7 +284,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     rows, vectors = read_vectors(args.targets)
     model = library.make_model(args.mbert, vectors.shape[1], values.clseave.dropout, device.type)
     pairs = sentences(args)
-    some = shuffled(len(pairs), values.clseave.batch_size, steps=steps_of(folder, "clseave"))
+    some = random_steps(folder)
     rate = values.lr * values.clseave.lr_scale
 
     def train(batches: Sequence[list[int]], epochs: int) -> int:
@@ -290,7 +293,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
         labels = [vectors[rows[hypothesis_id(english)]].tolist() for english, _ in used]
         return library.train(model, [text for _, text in used], labels, values.clseave, rate=rate, epochs=epochs)
 
-    warmed(lambda: train([widest(some, pairs)], 1))
+    warmed(lambda: train(some[-1:], 1))
     begin = time.perf_counter()
     steps = train(some, epochs)
     return {"seconds": time.perf_counter() - begin, "steps": steps}

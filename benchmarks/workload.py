@@ -190,7 +190,8 @@ def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
     """
     order = np.argsort(-(-lengths // LIKE), kind="stable")
     parts = np.array_split(order, len(order) // batch)
-    return [int(row) for part in evenly(parts, steps) for row in part[:batch]]
+    choices = evenly(parts, steps)
+    return [int(row) for part in choices[len(choices) // 2] for row in part[:batch]]
 
 
 def save_models(folder: Path, material: Material, size: str) -> None:
@@ -291,15 +292,21 @@ def write_data(folder: Path, material: Material, size: Size, device: str) -> dic
     write_json(folder / "to_translate.json", [english for english, _ in material.pairs][: size.translated])
     write_arrays(folder, used, list(distinct_hypotheses(sentences).values()))
     tokens = encode(load_tokenizer(folder / "models/mbert"), [other for _, other in material.pairs])
+    part = None if device == "cuda" else PART
+    write_json(folder / "random_steps.json", random_steps(tokens.lengths, *size.clseave))
     return {
         "of": material.about,
         "clip_ve": {"rows": len(rows), "batch": size.clip_ve[0], "steps": size.clip_ve[1], "photos": len(used)},
         "clseave": {"rows": len(material.pairs), "batch": size.clseave[0], "steps": size.clseave[1]},
         "align": {"pairs": min(size.aligned, len(material.pairs))},
         "translate": {"sentences": min(size.translated, len(material.pairs))},
-        "tokens": tokens_of(tokens.lengths, *size.clseave, None if device == "cuda" else PART)
-        | {"different": len(np.unique(tokens.values))},
+        "tokens": tokens_of(tokens.lengths, *size.clseave, part) | {"different": len(np.unique(tokens.values))},
     }
+
+
+def random_steps(lengths: np.ndarray, batch: int, steps: int) -> list[list[int]]:
+    """Row numbers of the steps that contenders with random batches do, the widest step last."""
+    return [list(rows) for rows in sampled(shuffled(len(lengths), batch), lengths, steps)]
 
 
 def tokens_of(lengths: np.ndarray, batch: int, steps: int, part: int | None) -> dict[str, Any]:
@@ -308,11 +315,14 @@ def tokens_of(lengths: np.ndarray, batch: int, steps: int, part: int | None) -> 
     Ours run in parts of at least `part` rows, if it is given.
     """
     even, random = draw_batches(lengths, batch, "bucket", [0, 1]), shuffled(len(lengths), batch)
+    widths = {
+        "bucket": [padded(some, lengths, part) for some in (sampled(even, lengths, steps, part), even)],
+        "random": [padded(some, lengths) for some in (random_steps(lengths, batch, steps), random)],
+    }
     return {
         "mean": round(float(lengths.mean()), 2),
         "longest": int(lengths.max()),
-        "bucket": [padded(sampled(even, lengths, steps), lengths, part), padded(even, lengths, part)],
-        "random": [padded(random[:steps], lengths), padded(random, lengths)],
+        **{name: [round(width, 1) for width in both] for name, both in widths.items()},
     }
 
 

@@ -91,10 +91,12 @@ def test_rows_are_batches_at_even_distances_of_the_sorted_lengths():
 def test_steps_of_an_epoch_at_even_distances_and_their_widths():
     lengths = np.array([4, 40, 8, 36, 12, 32, 16, 28, 20, 24])
     batches = [np.array(rows) for rows in ([1, 3], [0, 2], [4, 6], [5, 7], [8, 9])]  # longest: 40, 8, 16, 32, 24
+    assert sampling.evenly("abcde", 2) == [["a", "c"], ["b", "d"]]
     assert [list(rows) for rows in sampling.sampled(batches, lengths, 2)] == [[4, 6], [5, 7]]
     assert [list(rows) for rows in sampling.sampled(batches, lengths, 5)] == [[0, 2], [4, 6], [8, 9], [5, 7], [1, 3]]
     with pytest.raises(UserError, match="5 batches at hand, 6 wanted"):
         sampling.sampled(batches, lengths, 6)
+    assert sampling.sampled([[row] for row in range(6)], np.array([1, 2, 3, 4, 5, 21]), 1) == [[4]]  # the mean is 6
     assert sampling.padded(batches, lengths) == 24.0
     assert sampling.padded([np.array([0]), np.array([3, 4, 8])], lengths) == 28.0  # 4 once, 36 three times
     assert sampling.padded(batches, lengths, part=1) == sum(lengths) / 10
@@ -221,7 +223,6 @@ def test_contenders_do_as_many_steps_on_the_same_rows(tiny):
     assert [len(batch) for batch in batches] == [4, 4, 2] * 2
     assert all(sorted(np.concatenate(epoch)) == list(range(10)) for epoch in (batches[:3], batches[3:]))
     assert batches[:3] != batches[3:]
-    assert sampling.shuffled(10, 4, 2, steps=2) == batches[:2] + batches[3:5]
 
 
 def test_word_aligners_agree(tiny):
