@@ -71,6 +71,7 @@ REMOVED = [  # as published, here, the test in tests/unit that holds them equal
         "large ones in parts of like length, on a CPU",
         "test_acceleration.py",
     ),
+    ("mBERT's last layer computed for every token", "after its attention for the pooled one", "test_student.py"),
     ("a loader at every step", "vectors in memory, or on the GPU, or mapped", "test_vectors.py"),
     ("every row of the word embeddings trained", "those that occur", "test_word_rows.py"),
     ("single precision", "`precision: bfloat16` on a GPU, but for head and loss", "test_acceleration.py"),

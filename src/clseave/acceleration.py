@@ -16,7 +16,7 @@ from clseave.teacher import TextTower
 
 # Lengths that compiled batches are padded to: each is compiled, and recorded as a CUDA graph, once.
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-PART = 64  # rows of a part on the CPU, at least: below, starting each operation twice costs as much as the padding
+PART = 32  # rows of a part on the CPU, at least: below, starting each operation twice costs as much as the padding
 
 TextEncoder = TextTower | Student
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
+from transformers.masking_utils import create_bidirectional_mask
 
 from clseave.checkpoints import load_layers, load_model, make
-from clseave.pooling import Pooling, pool
+from clseave.pooling import Pooling, pool_at, pool_mean, position
 from clseave.storage import atomic, write_json
 from clseave.text import checked_end, load_tokenizer
 
@@ -37,8 +38,10 @@ class Student(nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
-        states = self.norm(self.bert(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
-        return self.projection(pool(states, ids, mask, self.end, self.pooling))  # (B, W) -> (B, D)
+        if (at := position(ids, self.end, self.pooling)) is None:
+            states = self.norm(self.bert(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
+            return self.projection(pool_mean(states, mask))  # (B, W) -> (B, D)
+        return self.projection(self.norm(last_state(self.bert, ids, mask, at)))
 
     def save(self, folder: Path | str) -> None:
         """Write mBERT in Hugging Face layout, the two added layers and their settings beside it."""
@@ -63,6 +66,20 @@ class Student(nn.Module):
         student = make(partial(cls, load_mbert(folder), load_tokenizer(folder)), folder / "student.json")
         load_layers(student, folder / "projection.safetensors", beside="bert")
         return student.eval()
+
+
+def last_state(bert: BertModel, ids: torch.Tensor, mask: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """The last state of one token of each row, (B, T), (B, T), (B,) -> (B, W), as `bert` gives it among all.
+
+    After its attention, where tokens meet, the last layer is computed for that token only.
+    """
+    *lower, last = bert.encoder.layer
+    states = bert.embeddings(input_ids=ids)  # (B, T, W)
+    seen = create_bidirectional_mask(config=bert.config, inputs_embeds=states, attention_mask=mask)
+    for layer in lower:
+        states = layer(states, seen)
+    context, _ = last.attention.self(states, seen)  # (B, T, W)
+    return last.feed_forward_chunk(last.attention.output(pool_at(context, at), pool_at(states, at)))
 
 
 def load_mbert(folder: Path | str, dropout: float | None = None) -> BertModel:

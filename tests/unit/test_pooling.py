@@ -3,13 +3,18 @@
 import pytest
 import torch
 
-from clseave.pooling import pool, pool_at_end
+from clseave.pooling import pool_at, pool_at_end, pool_mean, position
 
 END = 3
 # Row 0: start, word 9 (the highest id), end, padding; row 1: start, end, a second end, padding.
 IDS = torch.tensor([[2, 9, END, 0], [2, END, END, 0]])
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0]])
 STATES = torch.tensor([[[1.0, 2], [3, 4], [5, 6], [100, 100]], [[7, 8], [9, 10], [11, 12], [-100, 50]]])
+
+
+def pool(states, ids, mask, how):
+    at = position(ids, END, how)
+    return pool_mean(states, mask) if at is None else pool_at(states, at)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +26,7 @@ STATES = torch.tensor([[[1.0, 2], [3, 4], [5, 6], [100, 100]], [[7, 8], [9, 10],
     ],
 )
 def test_pooling_by_hand(how, wanted):
-    assert pool(STATES, IDS, MASK, END, how).tolist() == wanted
+    assert pool(STATES, IDS, MASK, how).tolist() == wanted
 
 
 def test_the_end_is_found_by_its_id_not_as_the_highest_id():
@@ -38,9 +43,7 @@ def test_padding_does_not_matter(how):
     def wider(value, filling):
         return torch.cat([value, torch.full((2, 4, *value.shape[2:]), filling, dtype=value.dtype)], dim=1)
 
-    assert torch.equal(
-        pool(wider(STATES, 1e6), wider(IDS, 0), wider(MASK, 0), END, how), pool(STATES, IDS, MASK, END, how)
-    )
+    assert torch.equal(pool(wider(STATES, 1e6), wider(IDS, 0), wider(MASK, 0), how), pool(STATES, IDS, MASK, how))
 
 
 def test_a_pad_token_equal_to_the_end_token_is_not_pooled():

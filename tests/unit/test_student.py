@@ -7,7 +7,8 @@ from tiny_models import PROJECTED, SENTENCES, WIDE, bert, bert_text, save_masked
 from torch.nn import functional
 
 from clseave.errors import UserError
-from clseave.student import LAYER_NORM_EPS, Student, load_mbert
+from clseave.pooling import position
+from clseave.student import LAYER_NORM_EPS, Student, last_state, load_mbert
 from clseave.text import encode, pad
 
 IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text())
@@ -36,6 +37,17 @@ def test_a_vector_by_hand(pooling):
     assert torch.allclose(made(IDS, MASK), torch.stack(pooled) @ made.projection.weight.T, atol=1e-5)
     assert made(IDS, MASK).shape == (4, made.width) == (4, PROJECTED)
     assert (made.norm.eps, made.projection.bias) == (1e-12, None)  # mBERT's own value
+
+
+@pytest.mark.parametrize("pooling", ["sep", "cls"])
+def test_the_state_of_one_token_and_its_gradients_are_those_of_all_tokens(pooling):
+    made = student(pooling).double()
+    every = torch.arange(len(IDS)), position(IDS, made.end, pooling)
+    states = [last_state(made.bert, IDS, MASK, every[1]), made.bert(IDS, MASK).last_hidden_state[every]]
+    weights = list(made.bert.parameters())
+    ours, theirs = (torch.autograd.grad(state.sin().sum(), weights) for state in states)
+    assert torch.allclose(*states, rtol=1e-12, atol=1e-12)
+    assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("pooling", ["sep", "cls", "mean"])
