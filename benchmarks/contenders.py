@@ -61,12 +61,12 @@ def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
     return values, numerics.start_torch(0, values.device, getattr(values, "kernels", "deterministic"))
 
 
-def warmed(step: Callable[[], object]) -> float:
-    """Seconds of a step that is not counted, on the widest batch: later ones use its memory and compiled passes."""
+def warmed(steps: Callable[[], object]) -> float:
+    """Seconds of steps that are not counted: those that follow use their memory and compiled passes."""
     import torch
 
     begin = time.perf_counter()
-    step()
+    steps()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - begin
@@ -226,8 +226,7 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     def some(batches: Sequence[np.ndarray]) -> Any:
         return sampled(batches, lengths, steps_of(folder, "clseave"), part)
 
-    *_, batch = some(task.batches(1))
-    begin += warmed(lambda: one_step(task, optimiser, batch))
+    begin += warmed(lambda: [one_step(task, optimiser, batch) for batch in some(task.batches(1))])
     watch = Watch(task, some)
     train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
     seconds, done = time.perf_counter() - begin, np.concatenate(watch.done)
@@ -265,9 +264,9 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     begin = time.perf_counter()
     method = as_published.Clseave(teacher, student, sentences(args))
     optimiser = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
-    batches = random_steps(folder) * epochs
-    begin += warmed(lambda: list(as_published.train(method, batches[-1:], optimiser)))
-    steps = len(list(as_published.train(method, batches, optimiser, settings.schedule, settings.warmup)))
+    batches = random_steps(folder)
+    begin += warmed(lambda: list(as_published.train(method, batches, optimiser)))
+    steps = len(list(as_published.train(method, batches * epochs, optimiser, settings.schedule, settings.warmup)))
     return {"seconds": time.perf_counter() - begin, "steps": steps}
 
 
@@ -293,7 +292,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
         labels = [vectors[rows[hypothesis_id(english)]].tolist() for english, _ in used]
         return library.train(model, [text for _, text in used], labels, values.clseave, rate=rate, epochs=epochs)
 
-    warmed(lambda: train(some[-1:], 1))
+    warmed(lambda: train(some, 1))
     begin = time.perf_counter()
     steps = train(some, epochs)
     return {"seconds": time.perf_counter() - begin, "steps": steps}

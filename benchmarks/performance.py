@@ -54,10 +54,10 @@ rows, models, batch size and number of steps, and with the same numeric pins; *i
 pins, as a user would run the tool. Of CLSEAVE's epoch each does some steps: batches at even distances when all are
 sorted by width, so chosen that they are as wide as the epoch's on average. Counted is everything from the rows in
 their files to the end of the last step: reading, tokenising, decoding photos where a contender does. Not counted:
-starting Python, loading models, and in a training one step ahead of the others, on the widest batch, which asks the
-system for the memory that all later steps use again. A ratio is the contender's median over ours: 2.0 x means that
-ours takes half the time. That the method is the same is tested, not timed: `tests/unit/test_as_published.py` compares
-the losses of fifty steps.
+starting Python, loading models, and steps ahead of the others in a training (CLSEAVE: the same ones; CLIP-VE: one on
+the widest batch), which ask the system for the memory that all later steps use again. A ratio is the contender's
+median over ours: 2.0 x means that ours takes half the time. That the method is the same is tested, not timed:
+`tests/unit/test_as_published.py` compares the losses of fifty steps.
 """
 
 REMOVED = [  # as published, here, the test in tests/unit that holds them equal
