@@ -121,7 +121,7 @@ push: setup ## share the results of the active profile by its remote (mini's sto
 example: setup ## run an experiment in a copy and write docs/EXPERIMENT.md: what `dvc metrics diff` then shows
 	@python src/example.py
 
-bench: setup ## measure our stages beside the ways people do the same today; writes docs/PERFORMANCE.md (50 minutes)
+bench: setup ## measure our stages beside the ways people do the same today; writes docs/PERFORMANCE.md (an hour)
 	@python benchmarks/bench.py $(BENCH_FLAGS)
 
 verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what mends it
