@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from clseave import records
+from settings import SETTINGS, committed
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
@@ -66,6 +67,12 @@ def read_yaml(name: str) -> Any:
 
 
 @cache
+def read_settings(name: str) -> Any:
+    """As committed: the documents describe what is shipped."""
+    return YAML(typ="safe", pure=True).load(committed(name))
+
+
+@cache
 def stages() -> dict[str, Any]:
     return read_yaml("dvc.yaml")["stages"]
 
@@ -81,11 +88,11 @@ def matrix(stage: dict[str, Any]) -> Iterator[dict[str, Any]]:
     chosen = {}
     for key, values in stage["matrix"].items():
         if key == "profile":
-            chosen[key] = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+            chosen[key] = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
         elif key in ("language", "seed"):
             chosen[key] = ["*"]
         else:
-            chosen[key] = read_yaml("params.yaml")[values[2:-1]] if isinstance(values, str) else values
+            chosen[key] = read_settings("params.yaml")[values[2:-1]] if isinstance(values, str) else values
     return (dict(zip(chosen, row, strict=True)) for row in product(*chosen.values()))
 
 
@@ -188,7 +195,7 @@ MISSING = object()
 def parameter(dotted: str, profiles: tuple[str, ...] = ("mini", "thesis")) -> Any:
     """The value of a key of params.yaml or of a profile; MISSING when there is none."""
     for name in ("params.yaml", *(f"profiles/{profile}.yaml" for profile in profiles)):
-        value = read_yaml(name)
+        value = read_settings(name)
         for key in dotted.split("."):
             value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
         if value is not MISSING:

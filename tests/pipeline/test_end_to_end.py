@@ -22,6 +22,8 @@ import pytest
 from real_world import place, profile_values, save_models
 from ruamel.yaml import YAML
 
+from settings import SETTINGS
+
 pytestmark = pytest.mark.slow
 
 LANGUAGES = ("de", "ja")
@@ -142,13 +144,17 @@ def assert_clean(root: Path) -> None:
 
 
 def copy_sources(source: Path, root: Path) -> None:
-    """A new repository with one commit: what git tracks or would track here, profile `tiny`, fewer languages."""
+    """A new repository with one commit: what git tracks or would track here, but the tests' settings.
+
+    Profile `tiny`, fewer languages.
+    """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in names:
         if name and not name.startswith(MADE) and (source / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, root / name)
+    shutil.copytree(SETTINGS, root, dirs_exist_ok=True)
     edit(root / "params.yaml", r"^profile: \w+$", "profile: tiny")
     lines = "".join(rf"\2- {code}\n" for code in LANGUAGES)
     edit(root / "params.yaml", r"^(languages:.*\n)( *)- \w+\n(?: *- \w+\n)*", rf"\1{lines}")

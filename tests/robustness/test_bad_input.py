@@ -69,6 +69,7 @@ from clseave.student import Student
 from clseave.teacher import TextTower, load_head, save_head
 from clseave.text import encode, load_tokenizer
 from clseave.translation import read_given
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_MB = 40  # that a reader may take for a file of 100 MB that is none of its kind
@@ -268,7 +269,7 @@ def placed(path):
 
 
 def checked(path):
-    return params.check(path, ROOT / "profiles")
+    return params.check(path, SETTINGS / "profiles")
 
 
 READERS = {
@@ -336,10 +337,10 @@ def tensors(**named):
 
 
 def params_with(old, new):
-    """The repository's params.yaml with one text replaced."""
+    """The tests' params.yaml with one text replaced."""
 
     def write(path):
-        content = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        content = (SETTINGS / "params.yaml").read_text(encoding="utf-8")
         assert old in content
         path.write_text(content.replace(old, new, 1), encoding="utf-8")
 

@@ -25,6 +25,7 @@ from clseave import params
 from clseave.errors import UserError
 from clseave.images import processor
 from clseave.records import Translation, read_rows, read_splits, read_vectors
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = {"train": ["1", "2"], "dev": ["3"], "test": ["4"]}
@@ -48,7 +49,7 @@ class World:
 
     def __init__(self, folder):
         self.folder, self.source = folder, folder / "data/real/source"
-        self.profile = params.read_yaml(ROOT / "profiles/thesis.yaml")
+        self.profile = params.read_yaml(SETTINGS / "profiles/thesis.yaml")
         self.profile["device"] = "cpu"
         self.profile["source"] |= {
             "rows": {"format": "snli_ve", "files": {split: f"{split}.jsonl" for split in SPLITS}},
@@ -67,7 +68,7 @@ class World:
 
     def write(self):
         """Place what was changed."""
-        values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real"}
+        values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "real"}
         (self.folder / "profiles").mkdir(exist_ok=True)
         (self.folder / "params.yaml").write_text(json.dumps(values))
         (self.folder / "profiles/real.yaml").write_text(json.dumps(self.profile))

@@ -43,6 +43,7 @@ from clseave.schema import SPLITS
 from clseave.snli_ve import Pair, parse
 from clseave.storage import read_json, read_jsonl, write_json, write_jsonl
 from clseave.text import encode, end_id
+from settings import SETTINGS
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 drawn = settings(
@@ -138,7 +139,7 @@ GOOD = {
     "a user's translations, JSON Lines": b'{"source":"A dog","text":"Ein Hund"}\n',
     "a user's translations, tabs": b"A dog\tEin Hund\n",
     "corrections": b"de\tA dog\tEin Hund\n",
-    "params.yaml": (ROOT / "params.yaml").read_bytes(),
+    "params.yaml": (SETTINGS / "params.yaml").read_bytes(),
     "tables of the thesis": (ROOT / "reports" / "published" / "table_2_1.csv").read_bytes(),
     "a training curve": b"epoch,train_loss,learning_rate\n1,0.5,0.001\n2,0.25,1e-05\n",
     "losses of the backbones": b"step,loss,learning_rate\n100,2.5,0.001\n",

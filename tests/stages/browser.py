@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
 import requests
 import websocket
 
@@ -19,6 +20,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 def chromium() -> str | None:
     """The browser's program, if one is installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+needs_chromium = pytest.mark.needs_package("chromium", chromium() or "chromium")
 
 
 class Page:

@@ -8,6 +8,7 @@ from clseave import metrics
 from clseave.labels import LABELS
 from clseave.params import read_yaml
 from clseave.storage import write_csv, write_json, write_jsonl
+from settings import SETTINGS
 
 IMAGES, ROWS = 12, 6  # rows an image
 # How many of ten rows each evaluation judges rightly; None: it always answers neutral.
@@ -27,8 +28,8 @@ TEXTS = (
 
 
 def write_params(path: Path, seeds: tuple[int, ...]) -> None:
-    """The committed `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
-    values = read_yaml(REPO / "params.yaml")
+    """The tests' `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
+    values = read_yaml(SETTINGS / "params.yaml")
     evaluations = [entry for entry in values["evaluations"] if entry["name"] in RIGHT]
     baselines = [entry for entry in values["baselines"] if entry["name"] in RIGHT]
     changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations, "baselines": baselines}
@@ -159,7 +160,7 @@ def compare_arguments(root: Path, *, profile: str = "mini", name: str = "mini") 
     reports, data = root / "reports" / name, root / "data" / name
     paths = {
         "params": root / "params.yaml",
-        "profile": REPO / f"profiles/{profile}.yaml",
+        "profile": SETTINGS / f"profiles/{profile}.yaml",
         "metrics": reports / "metrics",
         "predictions": reports / "predictions",
         "training": reports / "training",

@@ -29,6 +29,7 @@ from transformers import (
 
 from clseave import params
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PARALLEL = {
@@ -124,7 +125,7 @@ def xvnli(data: Path, language: str) -> list[dict[str, Any]]:
 
 def profile_values(splits: Iterable[str], changes: dict[str, Any]) -> dict[str, Any]:
     """Profile thesis with the user's own files for everything that would be fetched."""
-    profile = params.read_yaml(ROOT / "profiles" / "thesis.yaml")
+    profile = params.read_yaml(SETTINGS / "profiles" / "thesis.yaml")
     profile |= {
         "device": "cpu",
         "source": {
@@ -175,7 +176,7 @@ def place(source: Path, data: Path, languages: Sequence[str], rows: dict[str, in
 
 def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, int], changes: dict[str, Any]) -> None:
     """Parameters, the user's files and the repository's, but for the models' folders `clip` and `mbert`."""
-    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "real", "languages": list(languages)}
+    values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "real", "languages": list(languages)}
     (folder / "profiles").mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "profiles" / "real.yaml").write_text(json.dumps(profile_values(rows, changes)))

@@ -35,6 +35,7 @@ from clseave.teacher import TextTower
 from clseave.text import encode, load_tokenizer, pad
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 from hub_server import REVISION, serve
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "import json, sys; from run import main; sys.exit(max(map(main, json.load(sys.stdin))))"
@@ -99,14 +100,14 @@ def published(tmp_path_factory):
 
 def arguments(folder, name, models, **changes):
     """The stage's arguments, with a profile that is the thesis's but for these two models."""
-    profile = YAML(typ="safe").load(ROOT / "profiles/thesis.yaml")
+    profile = YAML(typ="safe").load(SETTINGS / "profiles/thesis.yaml")
     for key, weights in (("clip", "convert"), ("mbert", "safetensors")):
         revision = None if str(models[key]).startswith("/") else REVISION
         profile["backbones"][key] = {"id": str(models[key]), "revision": revision, "weights": weights}
     profile["backbones"][name] |= changes
     (folder / "text").mkdir(parents=True, exist_ok=True)
     YAML().dump(profile, folder / "profile.yaml")
-    values = {"params": ROOT / "params.yaml", "profile": folder / "profile.yaml", "text": folder / "text"}
+    values = {"params": SETTINGS / "params.yaml", "profile": folder / "profile.yaml", "text": folder / "text"}
     values |= {"backbone": name, "out": folder / "models" / name, "curve": folder / f"{name}.csv"}
     values |= {"checkpoints": folder / "checkpoints"}
     return [part for key, value in values.items() for part in (f"--{key}", str(value))]

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
 from clseave.errors import UserError
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -202,10 +203,12 @@ def test_the_document_is_that_of_the_results():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The workload of size tiny."""
+    """The workload of size tiny, with the tests' settings."""
     folder = tmp_path_factory.mktemp("work") / "tiny-cpu"
-    facts = workload.prepare(folder, "tiny", "cpu", None)
-    assert workload.prepare(folder, "tiny", "cpu", None) == facts, "made again, or read otherwise than written"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workload, "ROOT", SETTINGS)
+        facts = workload.prepare(folder, "tiny", "cpu", None)
+        assert workload.prepare(folder, "tiny", "cpu", None) == facts, "made again, or read otherwise than written"
     return folder
 
 

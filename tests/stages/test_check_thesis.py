@@ -21,6 +21,7 @@ from clseave.answers import Answer, Answers
 from clseave.commands import check_thesis
 from clseave.findings import WIDTH, Check, Finding, aligned, run_checks
 from clseave.readiness import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
+from settings import SETTINGS
 
 ARGUMENTS = {
     "params": "params.yaml",
@@ -94,8 +95,8 @@ def closed_port():
 @pytest.fixture
 def clone(tmp_path, repo_root):
     """The files of a fresh clone that the command reads."""
-    shutil.copy(repo_root / "params.yaml", tmp_path)
-    shutil.copytree(repo_root / "profiles", tmp_path / "profiles")
+    shutil.copy(SETTINGS / "params.yaml", tmp_path)
+    shutil.copytree(SETTINGS / "profiles", tmp_path / "profiles")
     (tmp_path / ".dvc").mkdir()
     shutil.copy(repo_root / ".dvc/config", tmp_path / ".dvc")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)

@@ -22,6 +22,7 @@ from clseave.images import processor, write_archive
 from clseave.photos import describe, open_collection, write_photos
 from clseave.records import Example, examples_with_images, read_vectors, write_rows
 from clseave.stages import encode_images
+from settings import SETTINGS
 
 BATCH, WIDTH = 4, 12
 
@@ -81,7 +82,7 @@ class World:
         self.list()
 
     def profile(self, **changes):
-        content = YAML(typ="safe", pure=True).load((self.root / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
+        content = YAML(typ="safe", pure=True).load((SETTINGS / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
         with open(self.folder / "photos.yaml", "w", encoding="utf-8") as stream:
             YAML().dump(content | {"encode_batch": BATCH, **changes}, stream)
 
@@ -94,7 +95,7 @@ class World:
     def arguments(self, **changes):
         names = ("examples", "independent", "images", "source", "checkpoints", "clip", "out")
         paths = {name: self.folder / name for name in names}
-        paths |= {"params": self.root / "params.yaml", "profile": self.folder / "photos.yaml"} | changes
+        paths |= {"params": SETTINGS / "params.yaml", "profile": self.folder / "photos.yaml"} | changes
         return [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
 
     def run(self, **changes):

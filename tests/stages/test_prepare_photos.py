@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from clseave.errors import UserError
 from clseave.records import Example, Translation, hypothesis_id, read_rows, read_splits
 from clseave.stages import prepare
+from settings import SETTINGS
 
 FILES = {"train": "train.jsonl", "dev": "dev.jsonl", "test": "test.jsonl"}
 READY = {
@@ -54,7 +55,7 @@ class World:
     def __init__(self, folder, root, source=READY):
         self.folder, self.root, self.source = folder, root, folder / "source"
         yaml = YAML(typ="safe", pure=True)
-        profile = yaml.load((root / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
+        profile = yaml.load((SETTINGS / "profiles" / "tiny.yaml").read_text(encoding="utf-8"))
         with open(folder / "photos.yaml", "w", encoding="utf-8") as stream:
             YAML().dump(profile | {"source": source}, stream)
         names = ("examples", "independent", "images", "text", "source", "downloads", "problems")
@@ -64,7 +65,7 @@ class World:
             "counts": folder / "counts.json",
             "profile": folder / "photos.yaml",
         }
-        paths["params"] = root / "params.yaml"
+        paths["params"] = SETTINGS / "params.yaml"
         self.arguments = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
 
     def run(self):

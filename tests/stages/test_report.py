@@ -12,12 +12,13 @@ from io import BytesIO
 import nbformat
 import papermill
 import pytest
-from browser import Page, chromium
-from made_reports import REPO, compare_arguments, make, report_arguments
+from browser import Page, needs_chromium
+from made_reports import compare_arguments, make, report_arguments
 from PIL import Image, ImageChops
 
 from clseave import gallery, notebook, statistics_tables
 from clseave.stages import compare, report
+from settings import SETTINGS
 
 # Not through src/run.py, which would pin the hash seed.
 CALL = "from clseave.stages.report import main; main()"
@@ -26,7 +27,7 @@ CALL = "from clseave.stages.report import main; main()"
 def place(root, profile="mini"):
     """The profile where the command line names it."""
     (root / "profiles").mkdir(exist_ok=True)
-    shutil.copy(REPO / f"profiles/{profile}.yaml", root / "profiles")
+    shutil.copy(SETTINGS / f"profiles/{profile}.yaml", root / "profiles")
 
 
 def run(root, source, seed):
@@ -184,7 +185,7 @@ def test_the_parameters_of_the_run_stand_on_the_page(two):
     assert "lr_scale: 10.0" in text and "ve_models" in text
 
 
-@pytest.mark.skipif(not chromium(), reason="no Chromium is installed")
+@needs_chromium
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_in_a_browser(two, width):
     with Page(two[0] / "reports/mini/report.html", width) as page:
@@ -201,7 +202,7 @@ def test_the_page_in_a_browser(two, width):
         assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
 
 
-@pytest.mark.skipif(not chromium(), reason="no Chromium is installed")
+@needs_chromium
 def test_the_browser_sees_what_is_wrong_with_a_page(tmp_path):
     """Port 9 of this machine is closed: the request is made and fails."""
     path = tmp_path / "page.html"

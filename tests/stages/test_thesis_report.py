@@ -6,12 +6,13 @@ import re
 import shutil
 
 import pytest
-from browser import Page, chromium
+from browser import Page, needs_chromium
 from made_reports import REPO, compare_arguments, report_arguments
 
 from clseave import metrics
 from clseave.records import Example, Prediction, read_rows
 from clseave.stages import compare, report
+from settings import SETTINGS
 
 FIXTURE = REPO / "tests/fixtures/thesis"
 
@@ -22,7 +23,7 @@ def rendered(tmp_path_factory):
     root = tmp_path_factory.mktemp("thesis") / "root"
     shutil.copytree(FIXTURE, root)
     (root / "profiles").mkdir()
-    shutil.copy(REPO / "profiles/thesis.yaml", root / "profiles")
+    shutil.copy(SETTINGS / "profiles/thesis.yaml", root / "profiles")
     compare.main(compare_arguments(root, profile="thesis", name="thesis"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -101,7 +102,7 @@ def test_figures_of_the_thesis_are_drawn(rendered):
     assert names >= {"figure_2_1", "figure_3_2", "figure_4_1a", "figure_4_1b", "figure_4_1c", "figure_4_1d"}
 
 
-@pytest.mark.skipif(not chromium(), reason="no Chromium is installed")
+@needs_chromium
 def test_the_page_fits_a_telephone(rendered):
     with Page(rendered / "reports/thesis/report.html", 360) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

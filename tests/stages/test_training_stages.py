@@ -52,6 +52,7 @@ from clseave.stages import (
 )
 from clseave.student import Student
 from clseave.teacher import TextTower
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"layers": 1, "width": 16, "heads": 2}
@@ -328,10 +329,10 @@ class World:
 def backbone_world(tmp_path_factory):
     """Corpus and backbones, once."""
     folder = tmp_path_factory.mktemp("world")
-    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "small", "languages": list(LANGUAGES)}
+    values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "small", "languages": list(LANGUAGES)}
     (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "profiles").mkdir()
-    profile = merged(params.read_yaml(ROOT / "profiles" / "tiny.yaml"), CHANGES)
+    profile = merged(params.read_yaml(SETTINGS / "profiles" / "tiny.yaml"), CHANGES)
     (folder / "profiles" / "small.yaml").write_text(json.dumps(profile))
     world = World(folder)
     check.main(arguments(params=folder / "params.yaml", profiles=folder / "profiles", out=folder / "data/checked.txt"))

@@ -13,6 +13,7 @@ from clseave.facts import all_facts
 from clseave.grammar import align, express
 from clseave.labels import LABELS
 from clseave.records import Alignment, Example, Translation, hypothesis_id, write_rows, write_vectors
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = {"train": 203, "dev": 20, "test": 3}
@@ -56,9 +57,9 @@ def make(folder: Path, *, dropout: float, **changes: dict) -> Path:
     torch.manual_seed(3)
     (folder / "autoencoder").mkdir()
     Autoencoder(WIDE, NARROW).save(folder / "autoencoder")
-    values = params.read_yaml(ROOT / "params.yaml") | {"profile": "small"}
+    values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "small"}
     (folder / "params.yaml").write_text(json.dumps(values))
-    profile = params.read_yaml(ROOT / "profiles/tiny.yaml")
+    profile = params.read_yaml(SETTINGS / "profiles/tiny.yaml")
     profile["clseave"] |= {"dropout": dropout, "batch_size": 20, "epochs": 5, "patience": None}
     profile["clteave"] |= {"batch_size": 20, "epochs": 5}
     for group, change in changes.items():

@@ -24,6 +24,7 @@ from clseave.teacher import ClipVE, TextTower
 from clseave.text import load_tokenizer
 from clseave.training import train
 from clseave.vectors import VectorTable
+from settings import SETTINGS
 
 EPOCHS, STEPS = 7, 8
 CPU = torch.device("cpu")
@@ -39,7 +40,9 @@ def folder(tmp_path_factory):
     material = replace(material, examples=some + again)
     size = workload.Size("thesis", (32, STEPS), (16, STEPS), 4, 4)
     workload.save_models(folder / "models", material, "tiny")
-    workload.write_values(folder, size, "cpu", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workload, "ROOT", SETTINGS)
+        workload.write_values(folder, size, "cpu", 2)
     few = replace(material, pairs=material.pairs[:128])
     found = {"language": "de"} | workload.write_data(folder, few, size, "cpu")
     workload.write_json(folder / "facts.json", {"facts": found})

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from clseave import cards, params, provenance
 from clseave.errors import UserError
+from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "clseave.stages.clseave"
@@ -23,7 +24,7 @@ TRAINERS = ("autoencoder", "backbones", "clseave", "clteave", "finetune_baseline
 
 
 def values(profile="mini", keys=KEYS):
-    return params.load(ROOT / "params.yaml", ROOT / "profiles" / f"{profile}.yaml", keys)
+    return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", keys)
 
 
 def backbone(folder, name, profile="mini", **changes):
@@ -107,7 +108,7 @@ def test_a_card_names_data_code_values_figures_and_seed(tmp_path):
 
 def test_every_model_of_the_pipeline_has_its_words(tmp_path):
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
-    named = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    named = YAML(typ="safe", pure=True).load(SETTINGS / "params.yaml")
     names = set()
     for stage, content in stages.items():
         for out in content.get("outs", []):

@@ -10,6 +10,7 @@ import torch
 
 from clseave import numerics
 from clseave.errors import UserError
+from settings import SETTINGS
 
 HOSTILE = {"OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX512", "ATEN_CPU_CAPABILITY": "default", "PYTHONHASHSEED": "5"}
 
@@ -146,7 +147,14 @@ def test_no_stage_at_all_exits_with_2(repo_root):
 def test_a_users_mistake_is_one_line_and_exits_with_2(repo_root, tmp_path):
     (tmp_path / "params.yaml").write_text("profile: mini\nlr: fast\n")
     done = run(
-        repo_root, "check", "--params", tmp_path / "params.yaml", "--profiles", "profiles", "--out", tmp_path / "out"
+        repo_root,
+        "check",
+        "--params",
+        tmp_path / "params.yaml",
+        "--profiles",
+        SETTINGS / "profiles",
+        "--out",
+        tmp_path / "out",
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
@@ -166,9 +174,9 @@ def test_a_stage_runs_from_any_folder(repo_root, tmp_path):
             repo_root / "src" / "run.py",
             "check",
             "--params",
-            repo_root / "params.yaml",
+            SETTINGS / "params.yaml",
             "--profiles",
-            repo_root / "profiles",
+            SETTINGS / "profiles",
             "--out",
             "stamp",
         ],

@@ -2,20 +2,22 @@
 
 import copy
 import json
+import re
 
 import pytest
 
 from clseave import params
 from clseave.errors import UserError
+from settings import SETTINGS, committed
 
 DELETE = object()
 
 
 @pytest.fixture
-def files(tmp_path, repo_root):
-    """Copies of the committed files as JSON, which is YAML, with changes at dotted keys."""
-    values = params.read_yaml(repo_root / "params.yaml")
-    profile = params.read_yaml(repo_root / "profiles" / "mini.yaml")
+def files(tmp_path):
+    """Copies of the tests' files as JSON, which is YAML, with changes at dotted keys."""
+    values = params.read_yaml(SETTINGS / "params.yaml")
+    profile = params.read_yaml(SETTINGS / "profiles" / "mini.yaml")
 
     def write(changes=None):
         both = {"params": copy.deepcopy(values), "profile": copy.deepcopy(profile)}
@@ -46,18 +48,18 @@ def complaint(files, changes):
     return message
 
 
-def test_the_committed_values_pass(files):
+def test_the_values_pass(files):
     values, profile = params.check(*files())
     assert (values.profile, values.lr, profile.source.kinds_per_image) == ("mini", 1e-4, 3)
 
 
 @pytest.fixture
-def thesis(tmp_path, repo_root):
+def thesis(tmp_path):
     """`check` on profile `thesis` with one value changed."""
 
     def run(path=(), value=None):
-        values = params.read_yaml(repo_root / "params.yaml") | {"profile": "thesis"}
-        profile = params.read_yaml(repo_root / "profiles" / "thesis.yaml")
+        values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "thesis"}
+        profile = params.read_yaml(SETTINGS / "profiles" / "thesis.yaml")
         here = profile
         for key in path[:-1]:
             here = here[key]
@@ -109,13 +111,14 @@ def test_a_local_folder_needs_no_revision(thesis):
     assert thesis(("backbones", "clip"), folder)[1].backbones.clip.id == "./clip"
 
 
-def test_every_shipped_profile_validates(repo_root, tmp_path):
-    names = params.profile_names(repo_root / "profiles")
-    assert {"mini", "tiny"} <= set(names)
-    values = params.read_yaml(repo_root / "params.yaml")
-    for name in names:
-        (tmp_path / "params.yaml").write_text(json.dumps(values | {"profile": name}))
-        params.check(tmp_path / "params.yaml", repo_root / "profiles")
+@pytest.mark.parametrize("shipped", [True, False], ids=["shipped", "of the tests"])
+@pytest.mark.parametrize("profile", ["mini", "tiny", "thesis"])
+def test_every_profile_validates(tmp_path, profile, shipped):
+    (tmp_path / "profiles").mkdir()
+    for name in ("params.yaml", f"profiles/{profile}.yaml"):
+        text = committed(name) if shipped else (SETTINGS / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"(?m)^profile: \w+$", f"profile: {profile}", text))
+    assert params.check(tmp_path / "params.yaml", tmp_path / "profiles")[0].profile == profile
 
 
 @pytest.mark.parametrize(
@@ -325,14 +328,14 @@ def test_shapes_that_cannot_be_built_are_refused_before_any_work(files, key, val
     assert ".".join(key.split("/")[1:]) in complaint(files, {key: value})
 
 
-def test_the_rate_that_dvc_writes_is_a_number(tmp_path, repo_root):
+def test_the_rate_that_dvc_writes_is_a_number(tmp_path):
     # `dvc exp run -S lr=4e-5` writes 4e-05, which YAML 1.1 reads as text.
-    text = (repo_root / "params.yaml").read_text().replace("lr: 1.0e-4", "lr: 4e-05")
+    text = (SETTINGS / "params.yaml").read_text().replace("lr: 1.0e-4", "lr: 4e-05")
     assert "lr: 4e-05\n" in text
     (tmp_path / "params.yaml").write_text(text)
-    values, _ = params.check(tmp_path / "params.yaml", repo_root / "profiles")
+    values, _ = params.check(tmp_path / "params.yaml", SETTINGS / "profiles")
     assert values.lr == 4e-05
-    assert params.load(tmp_path / "params.yaml", repo_root / "profiles" / "mini.yaml", ("lr",)).lr == 4e-05
+    assert params.load(tmp_path / "params.yaml", SETTINGS / "profiles" / "mini.yaml", ("lr",)).lr == 4e-05
 
 
 def test_a_whole_number_is_a_number(files):
@@ -349,10 +352,10 @@ def test_a_whole_number_is_a_number(files):
         ("a: \xff", "params.yaml"),
     ],
 )
-def test_what_is_no_mapping_is_named_in_one_line(tmp_path, repo_root, text, message):
+def test_what_is_no_mapping_is_named_in_one_line(tmp_path, text, message):
     (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=message) as caught:
-        params.check(tmp_path / "params.yaml", repo_root / "profiles")
+        params.check(tmp_path / "params.yaml", SETTINGS / "profiles")
     assert "\n" not in str(caught.value) and "params.yaml" in str(caught.value)
 
 
