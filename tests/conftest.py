@@ -1,7 +1,9 @@
 """What every test shares. The first lines pin the numerics: numpy and torch read their environment when they load."""
 
 import os
+import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,3 +35,20 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.fail(f"CLSEAVE_TEST_DATA: {folder} is not a folder")
     return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose program or file is missing, with the name of the Debian package that has it."""
+    for mark in item.iter_markers("needs_package"):
+        package, *needed = mark.args
+        for name in needed:
+            if not (shutil.which(name) or Path(name).is_file()):
+                pytest.skip(f"needs {name} (Debian: {package})")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each reason for which tests were skipped."""
+    reports = terminalreporter.getreports("skipped")
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import prove_exact
-from prove_exact import Failed, Machine, Stage, check_processes, choose, first_difference, hashes, release
+from prove_exact import EMULATOR, Failed, Machine, Stage, check_processes, choose, first_difference, hashes, release
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = ROOT / "src" / "exact"
@@ -77,8 +77,10 @@ def prove(source: Path, work: Path, *flags: str, cpus: tuple[str, ...] = ("Haswe
 
 # How stages are run: each by an interpreter of its own, or as forks of one for each machine (src/exact/preloaded.py).
 each_way = pytest.mark.parametrize("way", [(), ("--preload",)], ids=["fresh", "preload"])
+needs_emulator = pytest.mark.needs_package("qemu-user-static", EMULATOR)
 
 
+@needs_emulator
 @pytest.mark.slow
 @each_way
 def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
@@ -93,6 +95,8 @@ def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path, way: tu
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
+@needs_emulator
 @each_way
 def test_the_first_output_that_differs_is_named(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     code, output = prove(toy(OWN), tmp_path / "work", *way)
@@ -103,6 +107,8 @@ def test_the_first_output_that_differs_is_named(toy, tmp_path: Path, way: tuple[
     assert (tmp_path / "work/Haswell/tree/out/tiny/first/b.txt").read_text() == release("Haswell")
 
 
+@pytest.mark.slow
+@needs_emulator
 @each_way
 def test_a_child_that_runs_natively_is_found(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     native = f"subprocess.run([{sys.executable!r}, '-c', 'pass'], check=True)\n"
@@ -111,6 +117,7 @@ def test_a_child_that_runs_natively_is_found(toy, tmp_path: Path, way: tuple[str
     assert f"error: not emulated: kernel {os.uname().release}, expected the emulator's 6.1.0-haswell" in output
 
 
+@needs_emulator
 @pytest.mark.slow
 @each_way
 def test_a_crash_of_the_emulator_is_no_difference(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
@@ -127,6 +134,7 @@ if os.uname().release == {release("Haswell")!r} and "first" in sys.argv[1] and n
     assert "first@tiny: 1 files equal" in output, "what the crashed try left is gone"
 
 
+@needs_emulator
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("end", "words"),
@@ -143,6 +151,7 @@ def test_a_fork_that_fails_is_told_as_any_stage(toy, tmp_path: Path, end: str, w
     assert code == 1 and re.search(f"NOT EXACT: first@tiny on Haswell: {words}", output, re.DOTALL), output
 
 
+@needs_emulator
 @pytest.mark.slow
 def test_servers_end_with_the_program_that_started_them(toy, tmp_path: Path) -> None:
     """Also when it is killed: nothing else would ever end them."""
@@ -176,16 +185,19 @@ def test_preloading_runs_plain_commands_only(tmp_path: Path) -> None:
         prove_exact.start(machine, "sh step.sh", tmp_path / "log")
 
 
+@needs_emulator
 def test_a_failing_stage_shows_the_end_of_its_log(toy, tmp_path: Path) -> None:
     code, output = prove(toy('sys.exit("out of luck")\n'), tmp_path / "work")
     assert code == 1 and "NOT EXACT: first@tiny on native: exit code 1" in output and "out of luck" in output
 
 
+@needs_emulator
 def test_a_stage_that_writes_nothing_proves_nothing(toy, tmp_path: Path) -> None:
     code, output = prove(toy("import shutil; shutil.rmtree(out)\n"), tmp_path / "work")
     assert code == 1 and "it wrote none of out/tiny/first" in output
 
 
+@needs_emulator
 def test_an_unknown_stage_is_named(toy, tmp_path: Path) -> None:
     code, output = prove(toy(EQUAL), tmp_path / "work", "--stages", "nonsense")
     assert code == 1 and "--stages: found nonsense, known: first, language" in output

@@ -292,12 +292,22 @@ def test_publish_refuses_more_than_git_should_hold(
         module.collect(["5d41402abc4b2a76b9719d911017c592"], tmp_path)
 
 
-def test_the_store_is_in_line_with_the_lock(repo_root: Path) -> None:
-    if not (repo_root / "dvc.lock").exists():
-        pytest.skip("nothing is reproduced yet")
-    if not (repo_root / "params.yaml").read_text().count("profile: mini"):
-        pytest.skip("the active profile is not the one that is published")
-    publish(repo_root, repo_root, "--check")
+def test_the_committed_store_is_in_line_with_the_committed_lock(repo_root: Path, tmp_path: Path) -> None:
+    """In a clone: what was set and run since the last commit is not published yet."""
+    if not (repo_root / ".git").exists():
+        pytest.skip("a source archive: there is no commit")
+    run(tmp_path, "git", "clone", "--quiet", "--shared", str(repo_root), "clone")
+    publish(tmp_path / "clone", repo_root, "--check")
+
+
+def test_no_test_reads_the_settings_of_the_working_tree(repo_root: Path) -> None:
+    """Otherwise a person's own parameters make tests fail. `tests/settings.py` holds those of the tests."""
+    reads = re.compile(r"""\b(?:ROOT|REPO|repo_root)\b[\s/),.(f]*(?:joinpath\()?["'](?:params\.yaml|profiles\b)""")
+    assert reads.search('read_yaml(ROOT / f"profiles/{name}.yaml")') and reads.search('repo_root / "params.yaml"')
+    assert not reads.search('root / "params.yaml"') and not reads.search('SETTINGS / "params.yaml"')
+    files = [path for path in (repo_root / "tests").rglob("*.py") if path != Path(__file__).resolve()]
+    assert len(files) > 100
+    assert [path.name for path in files if reads.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_make_without_a_target_lists_all_of_them(repo_root: Path) -> None:
@@ -339,3 +349,63 @@ def test_a_skip_for_want_of_data_counts_where_there_is_data(
     )
     (tmp_path / "list.txt").write_text("tests/unit/test_x.py\n")
     run(tmp_path, sys.executable, str(repo_root / ".ci" / "must_run.py"), "list.txt", "junit.xml", code=code)
+
+
+def test_a_skip_for_want_of_a_system_package_fails_ci_unless_another_run_has_the_test(
+    tmp_path: Path, repo_root: Path
+) -> None:
+    case = '<testsuite><testcase classname="tests.unit.test_x" name="test_y">{}</testcase></testsuite>'
+    skipped = case.format('<skipped message="needs chromium (Debian: chromium)"/>')
+    for name, text in (("bare.xml", skipped), ("full.xml", case.format("")), ("list.txt", "")):
+        (tmp_path / name).write_text(text)
+    must_run = (sys.executable, str(repo_root / ".ci" / "must_run.py"), "list.txt")
+    output = run(tmp_path, *must_run, "bare.xml", code=1)
+    assert "must run, but is skipped for want of a package: tests/unit/test_x.py::test_y" in output
+    run(tmp_path, *must_run, "bare.xml", "full.xml")
+    run(tmp_path, *must_run, "full.xml", "bare.xml")
+
+
+@pytest.mark.needs_package("dpkg", "dpkg-query")
+def test_the_bare_path_of_ci_holds_git_and_make_and_nothing_that_is_installed_beside_them(
+    tmp_path: Path, repo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    for name in ("chromium", "qemu-x86_64-static", "git"):
+        (more / name).write_text("#!/bin/sh\n")
+        (more / name).chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(more)]))
+    run(tmp_path, "bash", str(repo_root / ".ci" / "bare_path"), "bare")
+    monkeypatch.setenv("PATH", str(tmp_path / "bare"))
+    found = {name: shutil.which(name) for name in ("sh", "sed", "git", "make")}
+    assert None not in found.values(), found
+    others = ("chromium", "qemu-x86_64-static", "localedef", "python3", "curl", "gcc")
+    assert [name for name in others if shutil.which(name)] == []
+
+
+def test_ci_runs_the_fast_tests_on_the_bare_path_and_the_others_with_all_packages(repo_root: Path) -> None:
+    script = (repo_root / ".ci" / "run").read_text()
+    fast, others = re.findall(r"(?:^env .* \\\n +)?make test .*$", script, re.MULTILINE)
+    assert 'PATH="$temporary/bare"' in fast and "LOCPATH=" in fast and "-m " not in fast
+    assert "-m 'slow or needs_package'" in others and "env " not in others
+    assert "must_run.py .ci/must-run.txt .work/junit-fast.xml .work/junit-slow.xml" in script
+
+
+def test_a_missing_package_is_named_and_each_reason_is_one_line(tmp_path: Path, repo_root: Path) -> None:
+    (tmp_path / "test_x.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.needs_package('nice-things', 'no-such-program')\n"
+        "@pytest.mark.parametrize('number', range(3))\n"
+        "def test_program(number): raise SystemExit\n"
+        "@pytest.mark.needs_package('etc', 'sh', '/no/such/file')\n"
+        "def test_file(): raise SystemExit\n"
+        "@pytest.mark.needs_package('dash', 'sh', '/proc/self/status')\n"
+        "def test_here(): pass\n"
+    )
+    (tmp_path / "conftest.py").write_text((repo_root / "tests" / "conftest.py").read_text())
+    (tmp_path / "clseave.py").write_text("from types import SimpleNamespace\nnumerics = SimpleNamespace(pin=int)\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs_package\npythonpath = .\n")
+    output = run(tmp_path, sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider")
+    assert "\nskipped 3: needs no-such-program (Debian: nice-things)\n" in output
+    assert "\nskipped 1: needs /no/such/file (Debian: etc)\n" in output
+    assert "1 passed, 4 skipped" in output and output.count("skipped") == 3
