@@ -82,11 +82,12 @@ shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis S
 prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
 	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
 
+# worksteal: each process keeps to its own files, whose fixtures are dear, until it has nothing left to do.
 test: setup ## run the fast tests
-	@python -m pytest -q -n $(JOBS) $(PYTEST_FLAGS)
+	@python -m pytest -q -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 test-all: setup ## run all tests, slow ones too
-	@python -m pytest -q -n $(JOBS) -m '' $(PYTEST_FLAGS)
+	@python -m pytest -q -n $(JOBS) --dist worksteal -m '' $(PYTEST_FLAGS)
 
 lint: setup ## check style, format and spelling
 	@ruff check --quiet src tests benchmarks .ci

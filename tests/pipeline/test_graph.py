@@ -359,6 +359,7 @@ def test_each_stage_depends_on_the_check(profile: str) -> None:
     (stamp,) = next(stage for stage in stages if stage.base == "check").outs
     producers = {out: stage for stage in stages for out in stage.outs}
 
+    @cache
     def checked(stage: Stage) -> bool:
         above = {producers[out] for dep in stage.deps for out in producers if touches(dep, out)}
         return stamp in stage.deps or any(checked(other) for other in above)

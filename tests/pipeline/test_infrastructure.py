@@ -69,19 +69,40 @@ CONFIG = """
 """
 
 
+def make_toy(root: Path, profile: str = "mini", config: str = CONFIG) -> Path:
+    """A repository with five small stages and nothing done yet."""
+    for name, text in {
+        "dvc.yaml": DVC_YAML,
+        "step.py": STEP,
+        "params.yaml": f"profile: {profile}\nseed: 1\n",
+        "pause.txt": "0",
+        ".dvc/config": config,
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",  # as `dvc init` writes it
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    run(root, "git", "init", "--quiet")
+    return root
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    """A repository with five small stages and nothing done yet."""
-    root = tmp_path / "toy"
-    root.mkdir()
-    (root / "dvc.yaml").write_text(DVC_YAML)
-    (root / "step.py").write_text(STEP)
-    (root / "params.yaml").write_text("profile: mini\nseed: 1\n")
-    (root / "pause.txt").write_text("0")
-    run(root, "git", "init", "--quiet")
-    run(root, sys.executable, "-m", "dvc", "init", "--quiet")
-    (root / ".dvc" / "config").write_text(CONFIG)
+    return make_toy(tmp_path / "toy")
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
+    """The same after `make reproduce`. Read only."""
+    root = make_toy(tmp_path_factory.mktemp("reproduced") / "toy")
+    reproduce(root, repo_root)
+    assert set(outcomes(root).values()) == {"ran"}
     return root
+
+
+@pytest.fixture
+def done(reproduced: Path, tmp_path: Path) -> Path:
+    """A copy of what is reproduced."""
+    return shutil.copytree(reproduced, tmp_path / "toy", symlinks=True)
 
 
 def run(root: Path, *command: str, code: int = 0) -> str:
@@ -139,24 +160,23 @@ def test_reproduce_keeps_the_order_and_runs_two_at_a_time(toy: Path, repo_root: 
     assert run(toy, sys.executable, "-m", "dvc", "status").strip() == "Data and pipelines are up to date."
 
 
-def test_reproduce_with_nothing_to_do_starts_no_stage(toy: Path, repo_root: Path) -> None:
-    reproduce(toy, repo_root)
-    before = (toy / "times.txt").read_text()
-    output = reproduce(toy, repo_root)
+def test_reproduce_with_nothing_to_do_starts_no_stage(done: Path, repo_root: Path) -> None:
+    before = (done / "times.txt").read_text()
+    output = reproduce(done, repo_root)
     assert "0 of 5 stages" in output
     assert "| compare |" in output
-    assert (toy / "times.txt").read_text() == before
-    assert set(outcomes(toy).values()) == {"skipped"}
+    assert (done / "times.txt").read_text() == before
+    assert set(outcomes(done).values()) == {"skipped"}
 
 
-def test_reproduce_uses_the_run_cache_unless_told_otherwise(toy: Path, repo_root: Path) -> None:
-    reproduce(toy, repo_root)
-    shutil.rmtree(toy / "out")
-    (toy / "dvc.lock").unlink()
-    reproduce(toy, repo_root)
-    assert outcomes(toy)["first@mini"] == "restored"
-    reproduce(toy, repo_root, "--force", "--no-run-cache")
-    assert set(outcomes(toy).values()) == {"ran"}
+@pytest.mark.slow
+def test_reproduce_uses_the_run_cache_unless_told_otherwise(done: Path, repo_root: Path) -> None:
+    shutil.rmtree(done / "out")
+    (done / "dvc.lock").unlink()
+    reproduce(done, repo_root)
+    assert outcomes(done)["first@mini"] == "restored"
+    reproduce(done, repo_root, "--force", "--no-run-cache")
+    assert set(outcomes(done).values()) == {"ran"}
 
 
 def test_reproduce_stops_at_the_first_failure_and_names_it(toy: Path, repo_root: Path) -> None:
@@ -219,31 +239,30 @@ def store_files(toy: Path) -> list[Path]:
     return sorted(path for path in (toy / "store").rglob("*") if path.is_file())
 
 
-def test_publish_holds_what_the_lock_names_and_removes_the_rest(toy: Path, repo_root: Path) -> None:
-    reproduce(toy, repo_root)
-    stale = toy / "store" / "files" / "md5" / "00" / "stale"
+def test_publish_holds_what_the_lock_names_and_removes_the_rest(done: Path, repo_root: Path) -> None:
+    stale = done / "store" / "files" / "md5" / "00" / "stale"
     stale.parent.mkdir(parents=True)
     stale.write_text("old")
-    assert "1 removed" in publish(toy, repo_root)
-    files = store_files(toy)
+    assert "1 removed" in publish(done, repo_root)
+    files = store_files(done)
     assert len(files) == 6  # a folder, its two files, three single files
     assert not stale.parent.exists()
-    assert "0 new, 0 removed" in publish(toy, repo_root)
-    publish(toy, repo_root, "--check")
-    shutil.rmtree(toy / ".dvc" / "cache")
-    shutil.rmtree(toy / "out")
-    run(toy, sys.executable, "-m", "dvc", "pull")
-    assert (toy / "out" / "mini" / "first" / "a.txt").read_text() == "mini"
+    assert "0 new, 0 removed" in publish(done, repo_root)
+    publish(done, repo_root, "--check")
+    shutil.rmtree(done / ".dvc" / "cache")
+    shutil.rmtree(done / "out")
+    run(done, sys.executable, "-m", "dvc", "pull")
+    assert (done / "out" / "mini" / "first" / "a.txt").read_text() == "mini"
 
 
-def test_publish_check_finds_a_stale_and_a_missing_object(toy: Path, repo_root: Path) -> None:
-    reproduce(toy, repo_root)
-    assert "missing" in publish(toy, repo_root, "--check", code=1)
-    publish(toy, repo_root)
-    (toy / "store" / "more").write_text("")
-    assert "not referenced" in publish(toy, repo_root, "--check", code=1)
+def test_publish_check_finds_a_stale_and_a_missing_object(done: Path, repo_root: Path) -> None:
+    assert "missing" in publish(done, repo_root, "--check", code=1)
+    publish(done, repo_root)
+    (done / "store" / "more").write_text("")
+    assert "not referenced" in publish(done, repo_root, "--check", code=1)
 
 
+@pytest.mark.slow
 def test_publish_refuses_another_profile(toy: Path, repo_root: Path) -> None:
     (toy / "params.yaml").write_text("profile: thesis\nseed: 1\n")
     reproduce(toy, repo_root)
@@ -251,6 +270,7 @@ def test_publish_refuses_another_profile(toy: Path, repo_root: Path) -> None:
     assert not store_files(toy)
 
 
+@pytest.mark.slow
 def test_a_push_of_another_profile_does_not_reach_the_store(toy: Path, repo_root: Path) -> None:
     (toy / "params.yaml").write_text("profile: thesis\nseed: 1\n")
     reproduce(toy, repo_root)
@@ -265,18 +285,17 @@ def test_publish_refuses_what_is_not_reproduced(toy: Path, repo_root: Path) -> N
 
 
 @pytest.mark.parametrize(("damage", "word"), [("remove", "missing"), ("change", "corrupt")])
-def test_publish_refuses_a_damaged_cache(toy: Path, repo_root: Path, damage: str, word: str) -> None:
-    reproduce(toy, repo_root)
+def test_publish_refuses_a_damaged_cache(done: Path, repo_root: Path, damage: str, word: str) -> None:
     victim = next(
-        path for path in (toy / ".dvc/cache/files/md5").rglob("*") if path.is_file() and path.suffix != ".dir"
+        path for path in (done / ".dvc/cache/files/md5").rglob("*") if path.is_file() and path.suffix != ".dir"
     )
     if damage == "remove":
         victim.unlink()
     else:
         victim.chmod(0o644)
         victim.write_text("changed")
-    assert word in publish(toy, repo_root, code=2)
-    assert not store_files(toy)
+    assert word in publish(done, repo_root, code=2)
+    assert not store_files(done)
 
 
 def test_publish_refuses_more_than_git_should_hold(

@@ -1,29 +1,17 @@
 """A finished pipeline of five small stages, made once, of which each test takes a copy."""
 
 import shutil
-import sys
 from pathlib import Path
 
-from test_infrastructure import CONFIG, DVC_YAML, STEP, reproduce, run
+from test_infrastructure import CONFIG, make_toy, reproduce, run
 
 
 def make(folder: Path, repo_root: Path, profile: str) -> Path:
     """The pipeline of the tools' own tests on a profile, run and committed."""
-    root = folder / "made"
-    root.mkdir(parents=True)
-    for name, text in {
-        "dvc.yaml": DVC_YAML,
-        "step.py": STEP,
-        "params.yaml": f"profile: {profile}\nseed: 1\n",
-        "pause.txt": "0",
-        ".gitignore": "/out\n/.work\n/times.txt\n",
-    }.items():
-        (root / name).write_text(text)
-    run(root, "git", "init", "--quiet")
+    root = make_toy(folder / "made", profile, CONFIG + "    verify = true\n")
+    (root / ".gitignore").write_text("/out\n/.work\n/times.txt\n")
     run(root, "git", "config", "user.name", "A test")
     run(root, "git", "config", "user.email", "test@example.org")
-    run(root, sys.executable, "-m", "dvc", "init", "--quiet")
-    (root / ".dvc/config").write_text(CONFIG + "    verify = true\n")
     reproduce(root, repo_root)
     (root / "times.txt").unlink()
     commit(root)

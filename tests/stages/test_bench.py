@@ -235,6 +235,7 @@ def test_word_aligners_agree(tiny):
     assert all(ours)
 
 
+@pytest.mark.slow
 def test_the_command_on_tiny_models(tmp_path):
     said = start(tmp_path, "--sizes", "tiny", "--only", "translate", "--repeats", "2")
     assert "one_by_one 2/2" in said
@@ -324,6 +325,7 @@ def test_wrong_arguments():
         bench.parse(["--only", "nothing"])
 
 
+@pytest.mark.slow
 def test_rates_as_on_a_gpu(tiny):
     """On tiny models and the CPU; bfloat16 and the GPU's size of a matrix only change numbers."""
     rates = contenders.CASES["rates"]["clseave"](tiny, 3)

@@ -10,7 +10,7 @@ from real_world import build, pairs, run, run_all, save_models, xvnli
 from clseave.labels import LABELS
 from clseave.records import Alignment, Example, Prediction, Translation, hypothesis_id, read_rows, read_vectors
 
-pytestmark = pytest.mark.needs_data
+pytestmark = [pytest.mark.needs_data, pytest.mark.slow]
 
 LANGUAGES = ("de", "ja")
 SMALL = {
@@ -123,7 +123,6 @@ def test_the_stages_need_no_photo_once_vectors_are_made(world, tmp_path):
         (world / "data/real/source/elsewhere").rename(photos)
 
 
-@pytest.mark.slow
 def test_the_languages_of_xvnli_are_judged_on_translations_by_people(tmp_path, test_data):
     """All stages, with `languages: [fr, es, ru, ar]` in params.yaml."""
     build(tmp_path, test_data, ("fr", "es", "ru", "ar"), ROWS, SMALL)
@@ -149,7 +148,6 @@ def test_the_languages_of_xvnli_are_judged_on_translations_by_people(tmp_path, t
     assert [one.text for one in texts] == [people[key] for key in rows]
 
 
-@pytest.mark.slow
 def test_full_size_models_go_through_all_stages(tmp_path, test_data):
     # CLIP ViT-B/16 and mBERT with random weights; a handful of photos, sentences and steps.
     rows = {"train": 12, "dev": 4, "test": 6}

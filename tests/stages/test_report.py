@@ -30,29 +30,21 @@ def place(root, profile="mini"):
     shutil.copy(SETTINGS / f"profiles/{profile}.yaml", root / "profiles")
 
 
-def run(root, source, seed):
+def render(root, source, seed):
+    """A report on made data."""
+    make(root)
+    place(root)
+    compare.main(compare_arguments(root))
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(source / "src")}
-    return subprocess.Popen(
-        [sys.executable, "-c", CALL, *report_arguments(source)],
-        cwd=root,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-c", CALL, *report_arguments(source)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return root
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory, repo_root):
-    """Two reports on the same data, in other folders and with other hash seeds."""
-    roots = [tmp_path_factory.mktemp(f"run{number}") for number in (1, 2)]
-    for root in roots:
-        make(root)
-        place(root)
-        compare.main(compare_arguments(root))
-    for process in [run(root, repo_root, seed) for root, seed in zip(roots, ("1", "2"), strict=True)]:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-    return roots
+def rendered(tmp_path_factory, repo_root):
+    return render(tmp_path_factory.mktemp("run1"), repo_root, "1")
 
 
 def contents(root):
@@ -61,30 +53,31 @@ def contents(root):
     return {path.relative_to(reports).as_posix(): path.read_bytes() for path in paths}
 
 
-def test_same_bytes(two):
-    one, other = (contents(root) for root in two)
+@pytest.mark.slow
+def test_same_bytes(rendered, tmp_path, repo_root):
+    """In another folder and with another hash seed."""
+    one, other = (contents(root) for root in (rendered, render(tmp_path / "run2", repo_root, "2")))
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
 
 
-def test_every_figure_is_saved_twice(two):
-    names = {name.removeprefix("figures/") for name in contents(two[0]) if name.startswith("figures/")}
+def test_every_figure_is_saved_twice(rendered):
+    names = {name.removeprefix("figures/") for name in contents(rendered) if name.startswith("figures/")}
     stems = gallery.FIGURES.keys() - {"backbones", "fits"}  # nothing of the made reports for these
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")}
 
 
-def test_no_time_path_or_address_is_left(two):
-    for root in two:
-        for name, content in contents(root).items():
-            if not name.endswith(".png"):
-                text = content.decode()
-                assert not re.search(r"/tmp/|/home/|0x[0-9a-f]{6}|20\d\d-\d\d-\d\d", text), name
-                assert str(root) not in text
-                assert sys.prefix not in text
+def test_no_time_path_or_address_is_left(rendered):
+    for name, content in contents(rendered).items():
+        if not name.endswith(".png"):
+            text = content.decode()
+            assert not re.search(r"/tmp/|/home/|0x[0-9a-f]{6}|20\d\d-\d\d-\d\d", text), name
+            assert str(rendered) not in text
+            assert sys.prefix not in text
 
 
-def test_the_page_loads_nothing_and_reads_well(two):
-    body = contents(two[0])["report.html"].decode()
+def test_the_page_loads_nothing_and_reads_well(rendered):
+    body = contents(rendered)["report.html"].decode()
     assert notebook.external(body) == []
     assert not re.search(r"https?://", body)
     assert body.count('<div class="scroll"') == body.count("<table")
@@ -97,12 +90,13 @@ def test_the_page_loads_nothing_and_reads_well(two):
     assert "Traceback" not in body
 
 
-def test_the_notebook_is_valid_and_ran(two):
-    executed = nbformat.read(two[0] / "reports/mini/report.ipynb", as_version=4)
+def test_the_notebook_is_valid_and_ran(rendered):
+    executed = nbformat.read(rendered / "reports/mini/report.ipynb", as_version=4)
     nbformat.validate(executed)
     assert not any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
 
 
+@pytest.mark.slow
 def test_a_corpus_without_kinds_or_seen_flags(tmp_path, repo_root, monkeypatch):
     make(tmp_path, known=False)
     compare.main(compare_arguments(tmp_path))
@@ -158,9 +152,9 @@ def test_every_figure_and_table_is_shown_once_under_its_own_name(repo_root):
             assert not tag.startswith("figure-") or cell.metadata["alt"]
 
 
-def test_every_figure_links_to_the_numbers_that_it_draws(two):
+def test_every_figure_links_to_the_numbers_that_it_draws(rendered):
     """The links hold the files themselves, so that they work where only the page is."""
-    reports = two[0] / "reports/mini"
+    reports = rendered / "reports/mini"
     figures = re.findall(r'<figure class="plot.*?</figure>', (reports / "report.html").read_text("utf-8"), re.DOTALL)
     assert len(figures) == len(gallery.FIGURES) - 2
     for figure in figures:
@@ -170,8 +164,8 @@ def test_every_figure_links_to_the_numbers_that_it_draws(two):
             assert b64decode(content) == (reports / "tables" / name).read_bytes()
 
 
-def test_contents_name_the_tables_and_figures_of_the_thesis(two):
-    body = (two[0] / "reports/mini/report.html").read_text(encoding="utf-8")
+def test_contents_name_the_tables_and_figures_of_the_thesis(rendered):
+    body = (rendered / "reports/mini/report.html").read_text(encoding="utf-8")
     found = re.search(r"<p>Of the thesis: (.*?)</p>", body)[1]
     assert re.sub(r"<[^>]+>", "", found) == (
         "Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1 (a), 4.1 (b), 4.1 (c), 4.1 (d)."
@@ -179,16 +173,16 @@ def test_contents_name_the_tables_and_figures_of_the_thesis(two):
     assert all(f'id="{place}"' in body for place in re.findall(r'href="#([^"]+)"', found))
 
 
-def test_the_parameters_of_the_run_stand_on_the_page(two):
-    body = (two[0] / "reports/mini/report.html").read_text(encoding="utf-8")
+def test_the_parameters_of_the_run_stand_on_the_page(rendered):
+    body = (rendered / "reports/mini/report.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", body)
     assert "lr_scale: 10.0" in text and "ve_models" in text
 
 
 @needs_chromium
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_in_a_browser(two, width):
-    with Page(two[0] / "reports/mini/report.html", width) as page:
+def test_the_page_in_a_browser(rendered, width):
+    with Page(rendered / "reports/mini/report.html", width) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "horizontal scrolling"
         images = page.evaluate(
             "[...document.images].map(i => [i.complete && i.naturalWidth, i.getAttribute('width'),"

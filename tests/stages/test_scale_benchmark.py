@@ -35,6 +35,7 @@ def results(folder, *arguments):
     return json.loads(path.read_text()), out
 
 
+@pytest.mark.slow
 def test_the_first_steps(tmp_path):
     folder = tmp_path / "work"
     found, out = results(folder, "--steps", "prepare", "translate", "--languages", "de", "zh")

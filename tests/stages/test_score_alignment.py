@@ -180,6 +180,7 @@ def test_a_layer_that_the_model_does_not_have_is_named(files, mbert):
         score_alignment.main(options(files, "--mbert", str(mbert), text="text", gold="gold"))
 
 
+@pytest.mark.slow
 def test_it_is_a_command_of_run_py(files, repo_root):
     def run(*arguments):
         command = [sys.executable, "src/run.py", *arguments]

@@ -387,8 +387,9 @@ stages:
     )
     (tmp_path / "params.yaml").write_text("profile: tiny\n")
     (tmp_path / "below").mkdir()
-    for words in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
-        subprocess.run(words, cwd=tmp_path, check=True)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     return tmp_path
 
 

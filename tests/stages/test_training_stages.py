@@ -546,6 +546,7 @@ def test_training_a_student_leaves_its_inputs_unchanged(world):
     assert [contents(folder) for folder in folders] == before
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world):
     for train, name in (
         (world.clseave, "clseave"),
@@ -596,7 +597,10 @@ def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, n
     assert (metrics["set"], metrics["language"], metrics["kernels"]) == ("test", language, "deterministic")
 
 
-@pytest.mark.parametrize("name", ["de", "decoder", "clip_score", "translate_train"])
+@pytest.mark.parametrize(
+    "name",
+    ["de", *(pytest.param(name, marks=pytest.mark.slow) for name in ("decoder", "clip_score", "translate_train"))],
+)
 def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
     world.evaluate(tmp_path / "here", **EVALUATIONS[name])
     command = [

@@ -1,10 +1,12 @@
 """Model cards: what the hub's own parser reads in them, that nothing of the machine is in them, and the same bytes."""
 
+import copy
 import os
 import re
 import subprocess
 import sys
 from argparse import Namespace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,8 +25,13 @@ KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "max_resident_gb")
 TRAINERS = ("autoencoder", "backbones", "clseave", "clteave", "finetune_baseline", "finetune_clip_ve")
 
 
-def values(profile="mini", keys=KEYS):
+@cache
+def read_values(profile, keys):
     return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", keys)
+
+
+def values(profile="mini", keys=KEYS):
+    return copy.deepcopy(read_values(profile, keys))
 
 
 def backbone(folder, name, profile="mini", **changes):
@@ -162,7 +169,7 @@ def test_another_process_another_hash_seed_and_another_folder_give_the_same_byte
     for seed, zone in (("1", "Asia/Tokyo"), ("2", "America/Lima")):
         folder = tmp_path / f"run {seed}"
         folder.mkdir()
-        paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests" / "unit")])
+        paths = os.pathsep.join([str(ROOT / name) for name in ("src", "tests", "tests/unit")])
         environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C", "PYTHONPATH": paths}
         subprocess.run([sys.executable, "-c", PROCESS, folder], cwd=folder, env=environment, check=True)
         made.append([text(folder / "student"), text(folder / "mini-mbert")])

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from functools import cache
 
 import pytest
 
@@ -11,13 +12,14 @@ from clseave.errors import UserError
 from settings import SETTINGS, committed
 
 DELETE = object()
+read_yaml = cache(params.read_yaml)
 
 
 @pytest.fixture
 def files(tmp_path):
     """Copies of the tests' files as JSON, which is YAML, with changes at dotted keys."""
-    values = params.read_yaml(SETTINGS / "params.yaml")
-    profile = params.read_yaml(SETTINGS / "profiles" / "mini.yaml")
+    values = read_yaml(SETTINGS / "params.yaml")
+    profile = read_yaml(SETTINGS / "profiles" / "mini.yaml")
 
     def write(changes=None):
         both = {"params": copy.deepcopy(values), "profile": copy.deepcopy(profile)}
@@ -58,8 +60,8 @@ def thesis(tmp_path):
     """`check` on profile `thesis` with one value changed."""
 
     def run(path=(), value=None):
-        values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "thesis"}
-        profile = params.read_yaml(SETTINGS / "profiles" / "thesis.yaml")
+        values = read_yaml(SETTINGS / "params.yaml") | {"profile": "thesis"}
+        profile = copy.deepcopy(read_yaml(SETTINGS / "profiles" / "thesis.yaml"))
         here = profile
         for key in path[:-1]:
             here = here[key]
