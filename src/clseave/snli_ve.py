@@ -20,7 +20,7 @@ from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.records import Example, hypothesis_id
 from clseave.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
-from clseave.storage import bounded_lines, cannot_read, parse_json, read_text
+from clseave.storage import bounded_lines, cannot_read, parse_json, read_text, unpacked
 
 
 class Expected(Section):
@@ -162,12 +162,12 @@ def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator
 
 
 def read_file(path: Any) -> Iterator[Raw]:
-    """Rows of JSON Lines, or of SNLI's tab-separated form (.txt), also in a zip. UserError names file and line."""
+    """Rows of JSON Lines, or of SNLI's tab-separated form (.txt), also .gz or in a zip. UserError names the line."""
     number, header = 0, None
     try:
         with path.open("rb") as stream:
-            for number, line in bounded_lines(stream, path):
-                if path.suffix == ".txt":
+            for number, line in bounded_lines(unpacked(stream, path), path):
+                if path.name.endswith((".txt", ".txt.gz")):
                     cells = line.decode().rstrip("\r\n").split("\t")
                     if header is None:
                         header = _header(cells)
@@ -232,7 +232,7 @@ def _snli_file(snli: Path, split: str) -> Any:
         root: Any = snli if snli.is_dir() else zipfile.Path(snli)
     except BROKEN as error:
         raise UserError(f"{snli} is no whole zip ({error}): delete it and run again") from error
-    for suffix in (".jsonl", ".txt"):
+    for suffix in (".jsonl", ".txt", ".jsonl.gz", ".txt.gz"):
         for folder in (root, root / "snli_1.0"):
             if (path := folder / f"snli_1.0_{split}{suffix}").is_file():
                 return path

@@ -2,11 +2,14 @@
 
 import csv
 import errno
+import gzip
 import io
 import json
 import logging
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -59,7 +62,7 @@ def parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = parse_json(line.decode("utf-8"))
     except ValueError as error:  # neither UTF-8 nor JSON
-        raise UserError(f"{path}:{number}: not a JSON object: {error}{_hint(line)}") from error
+        raise UserError(f"{path}:{number}: not a JSON object: {error}{hint(line)}") from error
     if not isinstance(row, dict):
         raise UserError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
     return row
@@ -140,16 +143,30 @@ def read_text(path: Path | str, largest: int = LARGEST_TEXT, remedy: str = RERUN
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error}: save it as UTF-8{_hint(content)}") from error
+        raise UserError(f"{path} is not UTF-8 text: {error}: save it as UTF-8{hint(content)}") from error
 
 
 def read_lines(path: Path | str, remedy: str = RERUN) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and bytes of each line, its end included. UserError when the file cannot be read."""
+    with opened(path, remedy) as stream:
+        yield from bounded_lines(stream, path)
+
+
+@contextmanager
+def opened(path: Path | str, remedy: str = RERUN) -> Iterator[io.BufferedReader]:
+    """A file's bytes, those of a .gz unpacked while they are read. UserError when it cannot be read to its end."""
     try:
         with open(path, "rb") as stream:
-            yield from bounded_lines(stream, path)
+            yield unpacked(stream, path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is no whole gzip file ({error}): copy or fetch it again") from error
     except OSError as error:
         raise cannot_read(path, error, remedy) from error
+
+
+def unpacked(stream: Any, name: object) -> Any:
+    """An open file of bytes, decompressed where its name ends with .gz."""
+    return gzip.GzipFile(fileobj=stream) if str(name).lower().endswith(".gz") else stream
 
 
 def bounded_lines(stream: IO[bytes], name: object) -> Iterator[tuple[int, bytes]]:
@@ -204,10 +221,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_distinct)
 
 
-def _hint(content: bytes) -> str:
+def hint(content: bytes) -> str:
     """More words, when the content shows what happened."""
     if content.startswith(POINTER):
         return f" ({FETCH})"
+    if content.startswith(b"\x1f\x8b"):
+        return " (it looks like gzip: let its name end with .gz)"
     return " (it looks like UTF-16)" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
 
 

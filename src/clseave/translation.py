@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from clseave import gold, schema, shards
+from clseave import given, gold, schema, shards
 from clseave.answers import NO_ANSWER, SOURCE, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
 from clseave.errors import UserError
 from clseave.given import Given, file_hash, read_given
@@ -51,27 +51,27 @@ class GoldTranslator:
 
 
 class FileTranslator:
-    """Translations that someone already has, in LANGUAGE.jsonl or LANGUAGE.tsv; those back, in LANGUAGE-en.*."""
+    """Translations that someone already has, in LANGUAGE and one of `given.SUFFIXES`; those back, in LANGUAGE-en."""
 
     name = "files"
 
     def __init__(self, folder: Path, language: str, origin: str = SOURCE):
-        """UserError when the folder holds neither file, or both."""
+        """UserError when the folder holds no such file, or several."""
         name = language if origin == SOURCE else f"{origin}-{language}"
-        paths = [folder / f"{name}{suffix}" for suffix in (".jsonl", ".tsv")]
-        found = [path for path in paths if path.is_file()]
+        found = given.find(folder, name)
         if len(found) != 1:
-            names = " and ".join(path.name for path in found) or f"neither {paths[0].name} nor {paths[1].name}"
+            names = " and ".join(path.name for path in found)
+            names = names or f"none of {', '.join(f'{name}{suffix}' for suffix in given.SUFFIXES)}"
             hint = "" if origin == SOURCE else f" into {language}; or set translate.back: false"
             raise UserError(f"{folder}: found {names}, expected one of them, translating all hypotheses{hint}")
-        self._path, self._language = found[0], language
+        self._path, self._language, self._origin = found[0], language, origin
         self.version = file_hash(self._path)
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
         """What the file says, in the order of `texts`. Its blank, echoed or letterless lines are failures."""
-        given = read_given(self._path, self._language, texts, shared=False)
+        lines = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
         for text in texts:
-            if (line := given.get(hypothesis_id(text))) is None:
+            if (line := lines.get(hypothesis_id(text))) is None:
                 yield Answer(text, None, MISSING)
             else:
                 reason = fault(text, line.text)
@@ -154,11 +154,11 @@ def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
     """A user's corrections. UserError names one that is blank, or still the reason of a list of failures."""
-    given = read_given(path, language, hypotheses.values(), shared=True)
-    for line in given.values():
+    lines = read_given(path, language, hypotheses.values(), shared=True)
+    for line in lines.values():
         if not line.text or line.text.startswith(UNFINISHED.strip()):
             raise UserError(f"{path}:{line.number}: found {line.text!r}, expected a translation")
-    return given
+    return lines
 
 
 def _ask(translator: Translator, texts: Sequence[str], answers: Answers, total: int) -> None:

@@ -1,8 +1,8 @@
 """Test rows with translations that are not the pipeline's: XVNLI's, made by people (ar, es, fr, ru; Bugliarello 2022).
 
 A folder with a file of the same rows for each language and for English, told apart by their pair ids: LANGUAGE.jsonl,
-or LANGUAGE/test.jsonl as published. Its pairs are SNLI's: of its first 600 rows, 558 are on photos of SNLI-VE's train
-and dev splits, and 42 on those of its test split.
+or LANGUAGE/test.jsonl as published, also .gz. Its pairs are SNLI's: of its first 600 rows, 558 are on photos of
+SNLI-VE's train and dev splits, and 42 on those of its test split.
 """
 
 import logging
@@ -63,8 +63,9 @@ def photos(folder: Path) -> frozenset[str]:
 def find(folder: Path) -> dict[str, Path]:
     """The file of each language. UserError: none in English, or two of one language."""
     files: dict[str, Path] = {}
-    for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*/test.jsonl")]):
-        code = path.stem if path.parent == folder else path.parent.name
+    names = ("*.jsonl", "*.jsonl.gz", "*/test.jsonl", "*/test.jsonl.gz")
+    for path in sorted(path for name in names for path in folder.glob(name)):
+        code = path.name.partition(".")[0] if path.parent == folder else path.parent.name
         if re.fullmatch("[a-z]{2,3}", code) and files.setdefault(code, path) != path:
             raise UserError(
                 f"{folder}: {files[code].relative_to(folder)} and {path.relative_to(folder)}: keep one of them"

@@ -17,7 +17,7 @@ from typing import Any
 
 from deep_translator.constants import BASE_URLS
 
-from clseave import cli, params, photos, readiness, segmentation, xvnli
+from clseave import cli, given, params, photos, readiness, segmentation, xvnli
 from clseave.downloads import sha256_of
 from clseave.errors import UserError
 from clseave.findings import Check, Finding, aligned, missing, run_checks
@@ -168,9 +168,8 @@ def check_translation(args: Namespace) -> Finding:
     if settings.backend == "files":
         folder = args.source / settings.folder
         wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
-        gone = [name for name in wanted if not any((folder / f"{name}{end}").is_file() for end in (".jsonl", ".tsv"))]
-        if gone:
-            mend = f"place {gone[0]}.jsonl or {gone[0]}.tsv there{back_hint(gone[0])}"
+        if gone := [name for name in wanted if not given.find(folder, name)]:
+            mend = f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in given.SUFFIXES)} there{back_hint(gone[0])}"
             return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
         return Finding("ok", f"{folder}: {', '.join(languages)}")
     said = f"{settings.backend}; stored so far: {stored(args, settings.backend, languages)}"
