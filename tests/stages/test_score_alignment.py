@@ -1,5 +1,7 @@
 """The command `score_alignment`: counted by hand, against published alignments, with a model, and its messages."""
 
+import csv
+import gzip
 import json
 import re
 import subprocess
@@ -147,7 +149,89 @@ def test_a_sentence_that_the_model_cannot_hold_is_said(files, mbert, capsys):
 def test_a_line_that_does_not_fit_is_named(files, name, content, message):
     (files / name).write_text(content)
     with pytest.raises(UserError, match=message):
+        score_alignment.main(options(files, "--strict", found="found", gold="gold", text="text"))
+
+
+@pytest.mark.parametrize(
+    ("gold", "said"),
+    [  # a source word, a target word, a possible pair, several
+        ("1-1 2-2 4-4 3p3 5-1\n1-1 1p3\n", r"gold:1: found '5-1', but the sentences have 4 and 4 words; 1 of 7 pairs"),
+        ("1-1 2-2 4-4 3p3\n1-4 1-1 1p3\n", r"gold:2: found '1-4', but the sentences have 1 and 3 words; 1 of 7 pairs"),
+        ("1-1 2-2 4-4 3p3\n1-1 2p1 1p3\n", r"gold:2: found '2p1', but the sentences have 1 and 3 words; 1 of 7 pairs"),
+        ("9-9 1-1 2-2 4-4 3p3\n1-1 1p3 9-1 1p9\n", r"gold:1: found '9-9', but .*; 3 of 9 pairs lie beyond their"),
+    ],
+)
+def test_gold_pairs_beyond_the_sentences_are_left_out_and_counted(files, capsys, caplog, gold, said):
+    (files / "gold").write_text(gold)
+    more = {"found": "found", "gold": "gold", "text": "text"}
+    score_alignment.main(options(files, "--format", "json", **more))
+    assert json.loads(capsys.readouterr().out) == SCORES | SIZES
+    (record,) = caplog.records
+    assert re.search(said, record.getMessage()) and record.levelname == "WARNING"
+    with pytest.raises(UserError, match=said.partition("; ")[0]):
+        score_alignment.main(options(files, "--strict", **more))
+
+
+def test_a_found_pair_beyond_the_sentences_stops_without_strict_too(files):
+    (files / "found").write_text("0-0\n0-3\n")
+    with pytest.raises(UserError, match="found:2: found '0-3', but the sentences have 1 and 3 words"):
         score_alignment.main(options(files, found="found", gold="gold", text="text"))
+
+
+def test_a_gold_of_other_sentences_alone_is_refused(files):
+    (files / "gold").write_text("9-9\n9-9\n")
+    with pytest.raises(UserError, match="no sure pair"):
+        score_alignment.main(options(files, found="found", gold="gold", text="text"))
+
+
+SIDES = [[side.strip() for side in line.split("|||")] for line in TEXT.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "order"),
+    [
+        ("text.tsv", ["de", "en"], (0, 1)),
+        ("text.tsv", ["target", "source"], (1, 0)),
+        ("text.tsv", None, (0, 1)),
+        ("text.csv", None, (0, 1)),
+        ("text.csv", ["id", "de", "en"], (None, 0, 1)),
+    ],
+)
+def test_the_text_may_be_a_table(files, capsys, name, head, order):
+    rows = [["7" if side is None else sides[side] for side in order] for sides in SIDES]
+    with open(files / name, "w", newline="") as stream:
+        csv.writer(stream, "excel-tab" if name.endswith(".tsv") else "excel").writerows([head] * bool(head) + rows)
+    assert score_alignment.read_text(files / name) == score_alignment.read_text(files / "text")
+    score_alignment.main(options(files, "--format", "json", found="found", gold="gold", text=name))
+    assert json.loads(capsys.readouterr().out) == SCORES | SIZES
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("das\tthis\nein\n", r"text.tsv:2: expected a source and a target sentence, found \['ein'\] \(tab-separated"),
+        ("1\tdas\tthis\n", r"text.tsv:1: expected a source and a target sentence, found \['1', 'das', 'this'\]"),
+        ("de\ten\n", r"text.tsv: no sentence in it, expected one a row"),
+    ],
+)
+def test_a_table_without_two_sides_is_named(files, content, message):
+    (files / "text.tsv").write_text(content)
+    with pytest.raises(UserError, match=message):
+        score_alignment.read_text(files / "text.tsv")
+
+
+def test_blank_lines_at_the_end_are_no_sentences(files, capsys):
+    for name in ("text", "gold", "found"):
+        (files / name).write_text((files / name).read_text() + "\n \n")
+    score_alignment.main(options(files, "--format", "json", found="found", gold="gold", text="text"))
+    assert json.loads(capsys.readouterr().out) == SCORES | SIZES
+
+
+def test_compressed_files_are_read(files, capsys):
+    for name in ("text", "gold", "found"):
+        (files / f"{name}.gz").write_bytes(gzip.compress((files / name).read_bytes()))
+    score_alignment.main(options(files, "--format", "json", found="found.gz", gold="gold.gz", text="text.gz"))
+    assert json.loads(capsys.readouterr().out) == SCORES | SIZES
 
 
 def test_files_of_unequal_length_are_named_without_a_text_too(files):
@@ -192,3 +276,10 @@ def test_it_is_a_command_of_run_py(files, repo_root):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {files}/nothing does not exist: name a file that is there\n"
     assert re.search(r"commands: .*\bscore_alignment\b", run("--help").stdout)
+    (files / "gold").write_text(GOLD.replace("1p3", "1p3 2-1"))
+    done = run("score_alignment", *options(files, "--format", "json", found="found", gold="gold", text="text"))
+    assert (done.returncode, json.loads(done.stdout)) == (0, SCORES | SIZES)
+    said = "gold:2: found '2-1', but the sentences have 1 and 3 words; 1 of 7 pairs lie beyond their sentences and are"
+    assert done.stderr == f"{files}/{said} left out\n"
+    done = run("score_alignment", *options(files, "--strict", found="found", gold="gold", text="text"))
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith(f"error: {files}/gold:2: found '2-1'")

@@ -9,23 +9,30 @@ or the pairs are there already, as awesome-align prints them (a line a sentence,
 
   python src/run.py score_alignment --found zhen.awesome-align.out --gold zhen.gold
 
-Text: a line a sentence, `source words ||| target words`, words parted by spaces. Gold: `i-j` for a sure pair, `ipj` for
-a possible one, counted from 1. AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), where S are the sure pairs, P the sure
+Text: a line a sentence, `source words ||| target words`, words parted by spaces; or a table (.tsv, .csv) with a column
+for each language, the source first. Gold: `i-j` for a sure pair, `ipj` for a possible one, counted from 1. Where a text
+is given, pairs of the gold beyond its sentences, as some published files have, are left out and counted; --strict stops
+there. AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), where S are the sure pairs, P the sure
 and possible ones, A those found.
 """
 
 import argparse
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clseave import hub, numerics, storage
+from clseave import delimited, hub, numerics, storage
 from clseave.alignment import Pairs, WordAligner, alignment_scores
 from clseave.errors import UserError
 from clseave.schema import Pretrained
 
+log = logging.getLogger(__name__)
+
+SOURCES, TARGETS = ("en", "english", "source", "src"), ("target", "tgt", "trg")  # names of columns
+NUMBERS = ("", "id", "index", "unnamed: 0")  # of columns without sentences
 Texts = tuple[list[list[str]], list[list[str]]]  # words of the source and of the target sentences
 FOUND, GOLD = re.compile(r"([0-9]{1,9})(-)([0-9]{1,9})"), re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
@@ -45,8 +52,13 @@ def read_lines(path: Path) -> list[str]:
 
 def read_text(path: Path) -> Texts:
     """Words of both sides. UserError names the line that has no two sides."""
+    if delimited.form(path) in delimited.DELIMITERS:
+        return read_table(path)
     sources, targets = [], []
-    for number, line in enumerate(read_lines(path), start=1):
+    lines = read_lines(path)
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         sides = [side.split() for side in line.split("|||")]
         if len(sides) != 2 or not all(sides):
             raise UserError(f"{path}:{number}: expected `source words ||| target words`, found {line[:80]!r}")
@@ -55,9 +67,40 @@ def read_text(path: Path) -> Texts:
     return sources, targets
 
 
-def read_pairs(path: Path, form: re.Pattern[str], first: int, text: Texts | None) -> Iterator[tuple[Pairs, Pairs]]:
-    """Sure and possible pairs of each line, from 0 on; `first` is the file's lowest index. UserError names the line."""
-    lines = read_lines(path)
+def read_table(path: Path) -> Texts:
+    """Words of two columns, which a first row may name. UserError names the row that has no two sides."""
+    dialect, rows = delimited.read(path)
+    sources, targets = [], []
+    places: list[int] = []
+    for row in rows:
+        if not places:
+            names = [cell.strip().casefold() for cell in row.cells]
+            places = [place for place, name in enumerate(names) if name not in NUMBERS]
+            if set(SOURCES) & set(names):
+                places.sort(key=lambda place: names[place] in TARGETS)
+                continue
+        sides = [row.cells[place].split() for place in places if place < len(row.cells)]
+        if len(sides) != 2 or not all(sides):
+            raise UserError(
+                f"{path}:{row.number}: expected a source and a target sentence, found {row.cells} ({dialect})"
+            )
+        sources.append(sides[0])
+        targets.append(sides[1])
+    if not sources:
+        raise UserError(f"{path}: no sentence in it, expected one a row ({dialect})")
+    return sources, targets
+
+
+def read_pairs(
+    path: Path, form: re.Pattern[str], first: int, text: Texts | None, *, beyond: bool = False
+) -> Iterator[tuple[Pairs, Pairs]]:
+    """Sure and possible pairs of each line, from 0 on; `first` is the file's lowest index. UserError names the line.
+
+    Pairs beyond the sentences are such an error too, or with `beyond` are left out, with a warning.
+    """
+    lines, left_out = read_lines(path), []
+    while text and len(lines) > len(text[0]) and not lines[-1].strip():
+        lines.pop()
     if text and len(lines) != len(text[0]):
         raise UserError(f"{path}: {len(lines)} lines for {len(text[0])} sentences: expected as many")
     for number, line in enumerate(lines):
@@ -72,9 +115,15 @@ def read_pairs(path: Path, form: re.Pattern[str], first: int, text: Texts | None
                 raise UserError(f"{path}:{number + 1}: found {word!r}, expected indexes from {first} on")
             if text and not (pair[0] < len(text[0][number]) and pair[1] < len(text[1][number])):
                 sizes = f"{len(text[0][number])} and {len(text[1][number])} words"
-                raise UserError(f"{path}:{number + 1}: found {word!r}, but the sentences have {sizes}")
+                left_out.append(f"{path}:{number + 1}: found {word!r}, but the sentences have {sizes}")
+                if not beyond:
+                    raise UserError(left_out[0])
+                continue
             kinds[match[2]].append(pair)
         yield kinds["-"], kinds["p"]
+    if left_out:
+        total = sum(len(line.split()) for line in lines)
+        log.warning("%s; %d of %d pairs lie beyond their sentences and are left out", left_out[0], len(left_out), total)
 
 
 def find(mbert: str, text: Texts, options: argparse.Namespace) -> list[Pairs]:
@@ -111,6 +160,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--weights", choices=["safetensors", "convert"], default="safetensors", help="convert: read pytorch_model.bin"
     )
+    made.add_argument("--strict", action="store_true", help="stop at a pair of the gold beyond its sentences")
     made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     return made
 
@@ -130,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.layer < 1 or options.batch_size < 1 or not 0 < options.threshold < 1:
         raise UserError("--layer and --batch-size are at least 1, --threshold lies between 0 and 1")
     text = read_text(options.text) if options.text else None
-    gold = list(read_pairs(options.gold, GOLD, 1, text))
+    gold = list(read_pairs(options.gold, GOLD, 1, text, beyond=not options.strict))
     sure, possible = [one for one, _ in gold], [other for _, other in gold]
     if not any(sure):
         raise UserError(f"{options.gold}: no sure pair (`i-j`) in it: an alignment error rate needs some")
