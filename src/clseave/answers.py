@@ -24,11 +24,11 @@ from filelock import FileLock, Timeout
 from clseave.errors import UserError
 from clseave.shards import Shard
 from clseave.storage import drop_torn_line, parse_line, read_lines, write_text
+from clseave.translation_checks import NO_ANSWER, REPEATED
 
 log = logging.getLogger(__name__)
 
 SOURCE = "en"
-NO_ANSWER, EMPTY, ECHO, NO_LETTERS = "no answer", "empty", "echo of the source", "no letters"
 UNFINISHED = "?? "  # before a reason in a list of failures, so that it cannot pass for a translation
 CHECKED_LINES, LEAST_CORRELATION = 32, 0.55  # see `scrambled`
 
@@ -49,21 +49,6 @@ def tidy(text: str) -> str:
     """NFC, without space around it, on one line: the later stages write a sentence a line."""
     lines = unicodedata.normalize("NFC", text).splitlines()
     return " ".join(line.strip() for line in lines if line.strip())
-
-
-def fault(source: str, text: str | None) -> str | None:
-    """Why an answer is no translation: none at all, blank, the source again (but for case and signs), no letter."""
-    if text is None:
-        return NO_ANSWER
-    if not text.strip():
-        return EMPTY
-    if _letters_and_digits(text) == _letters_and_digits(source):
-        return ECHO
-    return None if any(sign.isalpha() for sign in text) else NO_LETTERS
-
-
-def _letters_and_digits(text: str) -> str:
-    return "".join(sign for sign in unicodedata.normalize("NFC", text).casefold() if sign.isalnum()) or text.strip()
 
 
 def scrambled(sources: Sequence[str], lines: Sequence[str | None]) -> bool:
@@ -107,6 +92,7 @@ class Answers:
         direction = target if origin == SOURCE else f"{origin}-{target}"
         self.texts: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
+        self._repeated: set[tuple[str, str | None]] = set()
         self._stem = f"{backend}-{_slug(version)}.{direction}"
         self.path = folder / f"{self._stem}{f'.{shard.name}' if shard else ''}.jsonl"
         self.kept, self._shared = kept, shard is not None
@@ -149,11 +135,20 @@ class Answers:
             self._write({name: value for name, value in answer._asdict().items() if name != "reason" or value})
 
     def _remember(self, answer: Answer) -> None:
-        if answer.reason is None and answer.text is not None:
+        """A failure with the text of an answer withdraws it; as REPEATED for good, in whatever order files are read."""
+        if answer.reason == REPEATED:
+            self._repeated.add((answer.source, answer.text))
+        repeated = (answer.source, answer.text) in self._repeated
+        if answer.reason is None and answer.text is not None and not repeated:
             self.texts[answer.source] = answer.text
             self.reasons.pop(answer.source, None)
-        elif answer.source not in self.texts:
-            self.reasons[answer.source] = answer.reason or NO_ANSWER
+        elif self.texts.get(answer.source, answer.text) == answer.text:
+            self.texts.pop(answer.source, None)
+            self.reasons[answer.source] = answer.reason or (REPEATED if repeated else NO_ANSWER)
+
+    def withdraw(self, source: str, reason: str) -> None:
+        """Drop an answer that is no translation: a line more in the file says so."""
+        self.add(Answer(source, self.texts[source], reason))
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[IO[str]]:

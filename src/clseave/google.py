@@ -25,6 +25,7 @@ from deep_translator.exceptions import RequestError, TooManyRequests, Translatio
 
 from clseave.answers import CHECKED_LINES, SOURCE, Answer, ServiceError, scrambled, tidy
 from clseave.errors import UserError
+from clseave.pace import Pace
 from clseave.schema import GoogleTranslation
 
 log = logging.getLogger(__name__)
@@ -40,35 +41,6 @@ SCRAMBLED = 3  # batches in a row, after which the service is not trusted with l
 
 class _Refused(Exception):
     """The service answers, but not to this text: another try is no use, another text may be."""
-
-
-class Pace:
-    """The rate of all threads together, and pauses that all of them keep."""
-
-    def __init__(self, per_second: float):
-        """At most `per_second` calls of `wait` return in a second."""
-        self.stopped = threading.Event()
-        self._interval = 1 / per_second
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return when the next request may go out. Raises when the run is stopped."""
-        while True:
-            if self.stopped.is_set():
-                raise ServiceError("stopped")
-            with self._lock:
-                now = time.monotonic()
-                delay = self._next - now
-                if delay <= 0:
-                    self._next = now + self._interval
-                    return
-            self.stopped.wait(delay)
-
-    def pause(self, seconds: float) -> None:
-        """No request from now on for so long."""
-        with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
 
 
 class _Client:
@@ -152,6 +124,14 @@ class GoogleBackend:
                 raise
             finally:
                 self._pace.stopped.set()
+
+    def probe(self) -> str:
+        """What the service says to a sentence that is certainly translated."""
+        try:
+            said = repr(self._try(PROBE))
+        except (_Refused, ServiceError) as error:
+            said = str(error)
+        return f"{PROBE!r} brings {said}"
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
         """Runs of texts whose lines, as they stand in the address, fill `characters`; a longer text alone."""

@@ -2,37 +2,20 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Protocol
-
-from tqdm import tqdm
 
 from clseave import given, gold, schema, shards
-from clseave.answers import NO_ANSWER, SOURCE, UNFINISHED, Answer, Answers, ServiceError, fault, tidy
+from clseave.answers import SOURCE, UNFINISHED, Answer, Answers
+from clseave.asking import Translator, ask, check_kept, tell_failures
 from clseave.errors import UserError
 from clseave.given import Given, file_hash, read_given
 from clseave.records import Translation, hypothesis_id
+from clseave.translation_checks import NO_ANSWER, damage
 
 log = logging.getLogger(__name__)
 
-NAMED = 3  # failures that a message quotes
 MISSING = "missing"
 Settings = schema.GoldTranslation | schema.GoogleTranslation | schema.NmtTranslation | schema.FileTranslation
-
-
-class Translator(Protocol):
-    """Translates English texts into one target language.
-
-    A translator whose answers depend on which texts it is given together has `share` too, as `nmt.NmtBackend.share`.
-    """
-
-    name: str
-    version: str  # what decides its answers; never a path or a date
-
-    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """An answer for each text, as it comes, in any order. ServiceError when the rest cannot be had for now."""
-        ...
 
 
 class GoldTranslator:
@@ -65,17 +48,19 @@ class FileTranslator:
             hint = "" if origin == SOURCE else f" into {language}; or set translate.back: false"
             raise UserError(f"{folder}: found {names}, expected one of them, translating all hypotheses{hint}")
         self._path, self._language, self._origin = found[0], language, origin
+        self._given: dict[str, Given] = {}
         self.version = file_hash(self._path)
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """What the file says, in the order of `texts`. Its blank, echoed or letterless lines are failures."""
-        lines = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
+        """What the file says, in the order of `texts`."""
+        self._given = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
         for text in texts:
-            if (line := lines.get(hypothesis_id(text))) is None:
-                yield Answer(text, None, MISSING)
-            else:
-                reason = fault(text, line.text)
-                yield Answer(text, line.text, f"{self._path.name}:{line.number}: {reason}" if reason else None)
+            line = self._given.get(hypothesis_id(text))
+            yield Answer(text, None, MISSING) if line is None else Answer(text, line.text)
+
+    def place(self, text: str) -> str:
+        """File and line of a text that it has translated, to stand before a reason."""
+        return f"{self._path.name}:{self._given[hypothesis_id(text)].number}: "
 
 
 def make_translator(settings: Settings, language: str, source: Path, device: str, origin: str = SOURCE) -> Translator:
@@ -107,13 +92,15 @@ def translate_hypotheses(
     What `answers` holds is not asked for again, but for its failures. Corrections come before all else. UserError when
     some have no translation, and when the backend gave up or the user stopped it; what was answered is kept. With
     `keep_english` a hypothesis without a translation stays as it is, in a row whose backend is "untranslated".
+    UserError in any case when one answer came for too many different texts (`Repetitions`).
     """
     language = answers.key["target"]
     corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
     open_texts = _open_texts(hypotheses, corrected)
-    _ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
+    check_kept(answers)
+    ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
     failures = {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts}
-    _tell_failures(failures, answers, len(hypotheses), keep_english)
+    tell_failures(failures, answers, len(hypotheses), keep_english)
     by_hand = "" if corrections is None else file_hash(corrections)
 
     def row(key: str, text: str) -> Translation:
@@ -142,7 +129,8 @@ def translate_share(
         return
     corrected = {} if corrections is None else _corrections(corrections, answers.key["target"], hypotheses)
     own = getattr(translator, "share", shards.share)(_open_texts(hypotheses, corrected), shard)
-    _ask(translator, [text for text in own if text not in answers.texts], answers, len(own))
+    check_kept(answers)
+    ask(translator, [text for text in own if text not in answers.texts], answers, len(own))
     if failed := sum(text not in answers.texts for text in own):
         log.warning("shard %s: %d of %d hypotheses have no translation yet", shard, failed, len(own))
 
@@ -153,43 +141,15 @@ def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -
 
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
-    """A user's corrections. UserError names one that is blank, or still the reason of a list of failures."""
+    """A user's corrections. UserError names one that is blank or damaged, or still the reason of a list of failures.
+
+    Script, length and repetition are not checked: what a person insists on is right.
+    """
     lines = read_given(path, language, hypotheses.values(), shared=True)
-    for line in lines.values():
+    sources = {hypothesis_id(text): text for text in hypotheses.values()}
+    for key, line in lines.items():
         if not line.text or line.text.startswith(UNFINISHED.strip()):
             raise UserError(f"{path}:{line.number}: found {line.text!r}, expected a translation")
+        if reason := damage(sources[key], line.text):
+            raise UserError(f"{path}:{line.number}: found {line.text[:80]!r}: {reason}")
     return lines
-
-
-def _ask(translator: Translator, texts: Sequence[str], answers: Answers, total: int) -> None:
-    """Ask for what is not known, and keep each answer as it comes."""
-    target, start = answers.key["target"], total - len(texts)
-    if answers.kept:
-        log.info("%s: %d of %d translations are there, asking %s for the rest", target, start, total, translator.name)
-    try:
-        with tqdm(total=total, initial=start, desc=target, unit=" hypotheses", disable=None) as bar:
-            for answer in translator.translate(texts):
-                text = None if answer.text is None else tidy(answer.text)
-                answers.add(Answer(answer.source, text, answer.reason or fault(answer.source, text)))
-                bar.update()
-    except (ServiceError, KeyboardInterrupt) as error:
-        what = f"{translator.name} gave up: {error}" if isinstance(error, ServiceError) else "stopped"
-        done = total - sum(text not in answers.texts for text in texts)
-        raise UserError(
-            f"{what}. {done} of {total} translations into {target} are kept in {answers.path}: run again to go on"
-        ) from error
-
-
-def _tell_failures(failures: Mapping[str, str], answers: Answers, total: int, keep_english: bool) -> None:
-    """UserError, or with `keep_english` a warning, counts those without a translation and says where all stand."""
-    path = answers.list_failures(failures)
-    if failures and keep_english:
-        log.warning("%d of %d hypotheses have no translation and stay as they are: %s", len(failures), total, path)
-    elif failures:
-        named = ", ".join(f"{text!r} ({reason})" for text, reason in islice(failures.items(), NAMED))
-        raise UserError(
-            f"{len(failures)} of {total} hypotheses have no translation into {answers.key['target']}: {named}"
-            f"{' ...' if len(failures) > NAMED else ''}. All stand in {path}: write a translation in place of each "
-            "reason (also where the English is right, as in a name), let translate.corrections name the file, in the "
-            "source folder, and run again; or set translate.untranslated: keep_english"
-        )

@@ -5,6 +5,7 @@ real ones, but of other photos: they show that real text goes through, not what 
 """
 
 import contextlib
+import html
 import importlib
 import json
 import re
@@ -114,7 +115,7 @@ def sentences(data: Path, language: str) -> list[str]:
     if language in XVNLI:
         return [row["sentence2"] for row in xvnli(data, language)]
     lines = (data / "parallel" / PARALLEL[language]).read_text(encoding="utf-8").splitlines()[1:]
-    return [line.split("\t")[2] for line in lines]
+    return [html.unescape(line.split("\t")[2]) for line in lines]  # some have entities, as they were published
 
 
 def xvnli(data: Path, language: str) -> list[dict[str, Any]]:

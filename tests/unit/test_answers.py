@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clseave.answers import UNFINISHED, Answer, Answers, fault, scrambled, tidy
+from clseave.answers import UNFINISHED, Answer, Answers, scrambled, tidy
 from clseave.errors import UserError
+from clseave.translation_checks import fault
 
 HEAD = '{"backend":"google","version":"1.11.4","source":"en","target":"de"}\n'
 ONE = '{"source":"One","text":"Eins"}\n'
@@ -180,7 +181,7 @@ def test_failures_are_listed_for_correction_and_the_list_goes_when_there_are_non
     ],
 )
 def test_what_is_no_translation(source, text, reason):
-    assert fault(source, text) == reason
+    assert fault(source, text, "zh" if text == "二" else "de") == reason
 
 
 def test_tidy_text_is_one_line_in_normal_form():

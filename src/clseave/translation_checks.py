@@ -1,0 +1,226 @@
+"""What is evidently no translation: checks of one answer against its source, and of all answers against each other.
+
+None of them judges how good a translation is.
+"""
+
+import html
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from functools import cache
+
+import regex
+from ftfy.badness import is_bad
+
+NO_ANSWER, EMPTY, ECHO, NO_LETTERS = "no answer", "empty", "echo of the source", "no letters"
+REPEATS, REPEATED = "has the whole source in it", "the same answer as for other sources"
+
+# What programs write in place of a missing value, in any case; and what means that in this case only.
+MARKERS = frozenset(
+    "#n/a #na #name? #value? #value #ref #div/0 #num #null #error #spill #calc nan -nan none null nil n/a undefined "
+    "missing untranslated error".split()
+)
+EXACT_MARKERS = frozenset({"NA", "NaT", "TBD", "TODO", "FIXME", "N.A"})
+# Sources that such a word does translate: "Zero." is "Null." in German.
+MEANT = frozenset("zero nothing none null nil error mistake missing undefined keine keiner keines geen niemand".split())
+# What services answer, with HTTP status 200, in place of a translation.
+SERVICE_WORDS = regex.compile(
+    r"""<!doctype|<html|error\W{0,2}\d{3}\b
+    |\b[45]\d\d\W{1,3}(?:error|internal|service|bad|too|forbidden|not\ found|gateway)
+    |(?:server|internal|http|connection)\ error|(?:that['’]?s|there\ was)\ an\ error|error\ occur|try\ again\ later
+    |bad\ gateway|your\ computer\ or\ network|automated\ (?:queries|requests)|unusual\ traffic|captcha
+    |before\ you\ continue\ to|too\ many\ requests|(?:service|temporarily|currently)\ (?:is\ )?unavailable
+    |gateway\ time-?out|request\ timed\ out|quota\ (?:\w+\ ){0,3}exceeded|exceeded\ (?:\w+\ ){0,3}quota
+    |(?:rate|request|usage|character|daily|api)\ limit|mymemory\ warning|used\ all\ available|api\ key
+    |enable\ javascript|no\ support\ for\ the|no\ translation\ (?:was\ )?found|translation\ (?:failed|error)
+    |maximum\ \d+\ char|traceback\ \(most|exception:""",
+    regex.IGNORECASE | regex.VERBOSE,
+)
+ENTITY = regex.compile(r"&\s?#?\s?\w+\s?;|&(?:quot|amp|apos|nbsp|lt|gt)\b", regex.IGNORECASE)
+TAG = regex.compile(r"</?[A-Za-z][^<>]*>")
+ESCAPE = regex.compile(
+    r"""\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nrt"'])|%[c-f][0-9a-f]%[89ab][0-9a-f]|=[c-f][0-9a-f]=[89ab][0-9a-f]"""
+    r"""|\p{L}%20\p{L}|^b(?:'.*'|".*")$|^[\[{]\s*["'].*["'\]}]\s*[\]}]$""",
+    regex.IGNORECASE,
+)
+# Letters that a wrong encoding lost (M?nner) or made signs (l„uft, f¸r), in the midst of a word.
+LOST = regex.compile(r"\uFFFD|[\u0080-\u0084\u0086-\u009F]|\p{L}\?+\p{Ll}|\p{Ll}[„‚ƒ†‡ˆ‰¤¦§¬±¶¸¹¼½¾√├┬╠▒]\p{Ll}")
+
+# ISO 639 codes by the script that a language is written in; one with several scripts stands under each.
+LANGUAGES = {
+    "Latin": "af ak ay az bm br bs ca ceb co cs cy da de ee en eo es et eu fi fil fo fr fy ga gd gl gn ha haw hmn hr "
+    "ht hu id ig ilo is it jv jw kri ku la lb lg ln lt lus lv mg mi ms mt nb nl nn no nso ny oc om pl pt qu rm ro rw "
+    "sk sl sm sn so sq sr st su sv sw tk tl tn tr ts tw uz vi wo xh yo zu",
+    "Cyrillic": "be bg kk ky mk mn ru sr tg tt uk uz", "Arabic": "ar ckb fa ku ps sd ug ur",
+    "Devanagari": "bho doi gom hi mai mr ne sa sd", "Bengali": "as bn mni", "Gurmukhi": "pa", "Gujarati": "gu",
+    "Oriya": "or", "Tamil": "ta", "Telugu": "te", "Kannada": "kn", "Malayalam": "ml", "Sinhala": "si", "Thai": "th",
+    "Lao": "lo", "Myanmar": "my", "Khmer": "km", "Tibetan": "bo dz", "Georgian": "ka", "Armenian": "hy",
+    "Hebrew": "he iw yi", "Greek": "el", "Ethiopic": "am ti", "Thaana": "dv", "Han": "ja yue zh", "Hiragana": "ja",
+    "Katakana": "ja", "Hangul": "ko",
+}  # fmt: skip
+UNRELATED, DIFFERENT, SHARE = 4, 3, 0.01  # see `Repetitions`
+IDS = regex.compile(r"\d+(?:[:.]\d+)+|\w*\d{5,}\w*")
+# Words that unrelated English sentences have in common.
+COMMON = frozenset(
+    "a an the is are was were be being been has have his her their its in on at of with and to for from by there this "
+    "that it some".split()
+)
+KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+WITHOUT_KANA = 12  # Chinese characters at most, of a Japanese text without kana
+LATIN, MOST_LATIN = regex.compile(r"\p{Latin}"), 6  # times the letters of another script: names stay as they are
+# In a language of Latin letters, letters of another alphabet in the midst of a word (lдuft).
+MIXED = regex.compile(r"\p{Latin}[\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Thai}]+\p{Latin}")
+SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
+
+
+def fault(source: str, text: str | None, language: str) -> str | None:
+    """Why an answer is evidently no translation of a source into a language (ISO 639); None for a plausible one.
+
+    None at all, blank, the source again (but for case and signs), damaged, without a letter, or of another script or
+    length than a translation has.
+    """
+    if text is None:
+        return NO_ANSWER
+    if not text.strip():
+        return EMPTY
+    said, asked = _letters_and_digits(text), _letters_and_digits(source)
+    if said == asked:
+        return ECHO
+    return (
+        damage(source, text)
+        or (None if any(sign.isalpha() for sign in text) else NO_LETTERS)
+        or (REPEATS if asked in said and len(source.split()) > 2 else None)
+        or _foreign(text, language)
+        or _length(source, text)
+    )
+
+
+def damage(source: str, text: str) -> str | None:
+    """Why nobody wrote a text as it stands: a marker, a service's message, markup, a wrong encoding."""
+    bare = text.strip(" .,!\"'<>[](){}")
+    if (bare.casefold() in MARKERS or bare in EXACT_MARKERS) and _letters_and_digits(source) not in MEANT:
+        return "marker of a missing value"
+    if SERVICE_WORDS.search(text) and not SERVICE_WORDS.search(source):
+        return "message of a service"
+    for name, pattern in (("an HTML entity", ENTITY), ("an HTML tag", TAG), ("an escape sequence", ESCAPE)):
+        for found in pattern.findall(text):
+            close = found.replace(" ", "")
+            if found not in source and (pattern is not ENTITY or html.unescape(close) != close):
+                return f"{name} ({found[:20]}), expected plain text"
+    if any(wrong(text) and not wrong(source) for wrong in (is_bad, LOST.search)):
+        return "characters of a wrong encoding, expected UTF-8"
+    return None
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", text).casefold())) or text.strip()
+
+
+@cache
+def _letters_of(language: str) -> tuple[regex.Pattern[str], regex.Pattern[str]] | None:
+    """What finds the letters of a language's scripts, and those that are neither of them nor Latin."""
+    scripts = [script for script, codes in LANGUAGES.items() if language in codes.split()]
+    own = "".join(rf"\p{{{script}}}" for script in scripts)
+    neutral = own + r"\p{Latin}\p{Common}\p{Inherited}" + (r"\p{Han}" if language == "ko" else "")
+    return (regex.compile(f"[{own}]"), regex.compile(rf"[\p{{L}}--[{neutral}]]", regex.V1)) if scripts else None
+
+
+def _foreign(text: str, language: str) -> str | None:
+    """Why the letters are not those of a language; None for a language that is not in the table."""
+    if (patterns := _letters_of(language)) is None:
+        return None
+    own, others = (len(pattern.findall(text)) for pattern in patterns)
+    if own == 0 or 3 * others > own or len(LATIN.findall(text)) > MOST_LATIN * own:
+        return f"not in the script of {language!r}"
+    if patterns[0].search("a") and MIXED.search(text):
+        return "letters of two scripts in one word"
+    if language == "ja" and not KANA.search(text) and _is_chinese(text):
+        return "Chinese in place of Japanese"
+    return None
+
+
+def _is_chinese(text: str) -> bool:
+    """Of a text without kana: whether it has characters that Japanese lacks, or too many for a name or a date."""
+    found = regex.findall(r"\p{Han}+", text)
+    return max(map(len, found)) > WITHOUT_KANA or not can_encode("".join(found), "cp932")
+
+
+def can_encode(text: str, encoding: str) -> bool:
+    """Whether an encoding has all characters of a text."""
+    return text.encode(encoding, "ignore").decode(encoding) == text
+
+
+def _length(source: str, text: str) -> str | None:
+    """Why a text is too long or too short for a translation.
+
+    In 11,560 real pairs a translation has at least a third, and at most three times, of its source's length.
+    """
+    before, after = _width(source), _width(text)
+    if after > 10 * before + 100:
+        return f"too long: {after} letters for {before}"
+    if before > 5 * after + 20:
+        return f"too short: {after} letters for {before}"
+    return None
+
+
+def _width(text: str) -> int:
+    """Length, where a Chinese character, a kana or a Korean syllable counts for three letters."""
+    return len(text) + 2 * len(SPACELESS.findall(text))
+
+
+class Repetitions:
+    """The sources to which one and the same answer was given, as answers come.
+
+    Paraphrases do share a translation ("A man is outside.", "A guy is outdoors."). Too many different sources do not:
+    `UNRELATED` of which no two have a word in common, or at least `DIFFERENT`, and a share of `SHARE` of all, of which
+    no two have half of their words in common. Of 1,024 real hypotheses in four languages at most two share one.
+    """
+
+    def __init__(self, total: int):
+        """`total`: how many sources there are."""
+        self._most = max(DIFFERENT, SHARE * total)
+        self._sources: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def add(self, source: str, text: str) -> bool:
+        """Note an answer; whether it was given to too many different sources by now."""
+        sources = self._sources[_without_ids(source, text)]
+        sources[source] = text
+        return _too_many(sources, self._most)
+
+    def found(self) -> list[dict[str, str]]:
+        """The answers, by source, that were given to too many different sources, one group after the other."""
+        return [sources for sources in self._sources.values() if _too_many(sources, self._most)]
+
+
+def _without_ids(source: str, text: str) -> str:
+    """An answer without the numbers and times in it that its source does not have: a service's messages hold some."""
+    return IDS.sub(lambda found: found[0] if found[0] in source else "#", text).casefold().strip(" .!?")
+
+
+def _too_many(sources: Collection[str], most: float) -> bool:
+    return len(sources) >= DIFFERENT and (
+        _apart(sources, 0.0, UNRELATED) >= UNRELATED or _apart(sources, 0.49, most) >= most
+    )
+
+
+def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
+    """How many sources there are of which no two share more of their words than `overlap`; counted up to `enough`."""
+    kept: list[frozenset[str]] = []
+    for source in sources:
+        words = _words(source)
+        if words and all(_unlike(words, others, overlap) for others in kept):
+            kept.append(words)
+            if len(kept) >= enough:
+                break
+    return len(kept)
+
+
+def _unlike(words: frozenset[str], others: frozenset[str], overlap: float) -> bool:
+    """Whether two sets of words have few in common, or not the same numbers."""
+    return len(words & others) <= overlap * len(words | others) or any(word.isdigit() for word in words ^ others)
+
+
+def _words(text: str) -> frozenset[str]:
+    """What a sentence is about: numbers, characters, and the first letters of words, so that "runs" is "running"."""
+    words = regex.findall(r"\p{N}+|[\p{Han}\p{Katakana}]|\p{L}+", text.casefold())
+    return frozenset(word[:4] for word in words if word not in COMMON)
