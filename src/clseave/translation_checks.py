@@ -44,7 +44,9 @@ ESCAPE = regex.compile(
     regex.IGNORECASE,
 )
 # Letters that a wrong encoding lost (M?nner) or made signs (l„uft, f¸r), in the midst of a word.
-LOST = regex.compile(r"\uFFFD|[\u0080-\u0084\u0086-\u009F]|\p{L}\?+\p{Ll}|\p{Ll}[„‚ƒ†‡ˆ‰¤¦§¬±¶¸¹¼½¾√├┬╠▒]\p{Ll}")
+LOST = regex.compile(
+    r"\uFFFD|[\u0080-\u0084\u0086-\u009F]|\p{L}\?+\p{Ll}|\p{Ll}[„‚ƒ†‡ˆ‰¤¦§¬±¶¸¹¼½¾]\p{Ll}|\p{L}[√├┬╠▒]"
+)
 
 # ISO 639 codes by the script that a language is written in; one with several scripts stands under each.
 LANGUAGES = {
@@ -216,11 +218,12 @@ def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
 
 
 def _unlike(words: frozenset[str], others: frozenset[str], overlap: float) -> bool:
-    """Whether two sets of words have few in common, or not the same numbers."""
-    return len(words & others) <= overlap * len(words | others) or any(word.isdigit() for word in words ^ others)
+    """Whether two sets of words have few in common or, where some may be, not the same numbers."""
+    numbers = overlap > 0 and any(word.isdigit() for word in words ^ others)
+    return numbers or len(words & others) <= overlap * len(words | others)
 
 
 def _words(text: str) -> frozenset[str]:
     """What a sentence is about: numbers, characters, and the first letters of words, so that "runs" is "running"."""
     words = regex.findall(r"\p{N}+|[\p{Han}\p{Katakana}]|\p{L}+", text.casefold())
-    return frozenset(word[:4] for word in words if word not in COMMON)
+    return frozenset(word if word.isdigit() else word[:3] for word in words if word not in COMMON)
