@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 import performance  # noqa: E402
 import scale  # noqa: E402
 
+import interrupts  # noqa: E402
 from clseave.storage import read_json, write_json, write_text  # noqa: E402
 
 ENTRANTS = {
@@ -224,4 +225,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     main()

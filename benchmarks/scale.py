@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
+import interrupts  # noqa: E402
 from clseave import numerics  # noqa: E402
 
 FULL, LANGUAGES = 565_286, ["de", "nl", "ja", "ko", "zh"]
@@ -356,4 +357,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     main()

@@ -10,6 +10,8 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import interrupts
+
 OUT = Path("docs/EXPERIMENT.md")
 EXPERIMENT = "dvc exp run -S lr=4e-5"
 PARAMS = "dvc params diff --md"
@@ -101,4 +103,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

@@ -18,6 +18,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import interrupts
 from clseave.storage import write_text
 
 # Allowed anywhere: permissive, or copyleft that ends at the package's own files.
@@ -173,4 +174,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main(sys.argv[1:]))

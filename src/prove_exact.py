@@ -29,6 +29,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import interrupts
+
 ROOT = Path(__file__).resolve().parents[1]
 EMULATOR = "qemu-x86_64-static"
 INSTALL = "install it with `apt-get install qemu-user-static` (Debian and Ubuntu)"
@@ -425,4 +427,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

@@ -15,6 +15,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import interrupts
+import without_git
+
 PROFILE = "mini"
 STORE = Path("store")
 LIMIT = 60_000_000  # bytes; git keeps every version for ever
@@ -147,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, fail when the store is out of line")
     args = parser.parse_args(argv)
+    without_git.tell_dvc()
     try:
         names = referenced()
         if args.check:
@@ -165,4 +169,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

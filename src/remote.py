@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import interrupts
+import without_git
+
 PATIENCE = 10.0  # seconds for a server to answer a call
 PORTS = {"http": 80, "https": 443}
 # What the libraries below DVC say, and what it means.
@@ -155,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=["pull", "push"])
     args, flags = parser.parse_known_args(argv)
     try:
+        without_git.tell_dvc()
         remote = read_remote()
     except (DvcException, OSError, KeyError) as error:
         print(f"{args.action}: no remote can be read: {' '.join(str(error).split())}", file=sys.stderr)
@@ -174,4 +178,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

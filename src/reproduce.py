@@ -23,6 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import interrupts
+import without_git
+
 LOGS = Path(".work/logs")
 LOCK = Path(".work/reproduce.lock")
 DVC_LOCK, BUSY_PATHS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
@@ -369,6 +372,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     lock = take_lock()
     try:
+        without_git.tell_dvc()
         mend()
         plan = make_plan(force=bool({"-f", "--force"} & set(flags)))
         profile = read_profile()
@@ -398,4 +402,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

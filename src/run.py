@@ -16,6 +16,10 @@ from types import ModuleType
 SOURCE = Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE))
 
+import interrupts  # noqa: E402
+
+interrupts.end_in_one_line()  # also while the rest is loaded
+
 from clseave import disk, guard, numerics, ranks  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+import interrupts
+
 SHA256 = "bc43eddce15175ee1561c8a0566f56e42019d5987ea6c2890770a1b5d1f48fa4"  # lang2vec-1.1.2-py3-none-any.whl
 FOLDER = Path("data/typology")
 LANGUAGES = ("en", "de", "nl", "ja", "zh", "ko", "ar", "es", "fr", "ru")
@@ -84,4 +86,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

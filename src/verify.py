@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import interrupts
+import without_git
+
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 EMBEDDED = "mini"  # the profile whose remote is committed in git
@@ -283,6 +286,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", action="store_true", help="also read a remote on the network, object by object")
     args = parser.parse_args(argv)
+    without_git.tell_dvc()
     try:
         faults, counts = verify(args.network)
     except UnreadableError as error:
@@ -298,4 +302,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

@@ -1,0 +1,33 @@
+"""DVC in a source archive: it refuses to work outside a git repository unless a setting allows it."""
+
+import sys
+from pathlib import Path
+
+SETTING = "no_scm"  # of DVC's section `core`
+
+
+def tell_dvc(start: Path | None = None) -> None:
+    """Set `core.no_scm` in `.dvc/config.local` where there is no git repository, and remove it where there is one.
+
+    With the setting DVC has no experiments and no diffs between commits, so it must not outlive a later `git init`.
+    Does nothing where DVC's folder is not found: DVC then says so itself.
+    """
+    folder = (start or Path.cwd()).resolve()
+    above = [folder, *folder.parents]
+    root = next((one for one in above if (one / ".dvc").is_dir()), None)
+    if root is None:
+        return
+    git = any((one / ".git").exists() for one in above)
+    local = root / ".dvc" / "config.local"
+    is_set = local.is_file() and SETTING in local.read_text(encoding="utf-8")
+    if git != is_set:
+        return
+    from dvc.config import Config  # a second, which only the first run in an archive has to spend
+
+    with Config(str(root / ".dvc")).edit("local") as settings:
+        if git:
+            settings["core"].pop(SETTING, None)
+        else:
+            settings["core"][SETTING] = True
+    done = "a git repository is here now: removed" if git else "no git repository is here: set"
+    sys.stderr.write(f"{done} core.{SETTING} in {local.relative_to(root)}\n")
