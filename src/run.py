@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,7 @@ import interrupts  # noqa: E402
 interrupts.end_in_one_line()  # also while the rest is loaded
 
 from clseave import disk, guard, numerics, ranks  # noqa: E402
-from clseave.errors import UserError  # noqa: E402
+from clseave.errors import UserError, did_you_mean  # noqa: E402
 
 
 def names(package: str) -> list[str]:
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
     name = argv[0].replace("-", "_")
     package = next((package for package, found in known.items() if name in found), None)
     if package is None:
-        sys.stderr.write(f"error: no stage {argv[0]!r}; {listed}\n")
+        sys.stderr.write(f"error: no stage {argv[0]!r}{did_you_mean(name, chain(*known.values()))}; {listed}\n")
         return 2
     numerics.pin()
     try:

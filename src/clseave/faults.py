@@ -1,13 +1,14 @@
 """What is wrong in a file of values, as one line a user can act on."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from clseave.errors import UserError
+from clseave.errors import UserError, did_you_mean, nearest
 from clseave.schema import Section
 
 MOST = 10_000  # values in one file
@@ -24,25 +25,49 @@ FORMS = {
 
 
 def one_line(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """The first fault as "file: key: found ..., allowed: ...", and how many more there are."""
-    first = error.errors()[0]
-    keys, siblings, tags = _walk(model, prefix + tuple(first["loc"]))
-    key = ".".join(keys).replace(".[key]", "")
-    if first["type"] == "extra_forbidden":
-        fault = f"unknown key; allowed keys: {', '.join(siblings)}"
-    elif first["type"] == "missing":
-        fault = f"missing; expected keys: {', '.join(siblings)}"
-    elif first["type"].startswith("union_tag"):
-        tag = first["ctx"]["discriminator"].strip("'")
-        key, found = f"{key}.{tag}", first["input"].get(tag)
-        fault = f"found {_quoted(found)}, allowed: {', '.join(tags)}"
-    elif first["type"] == "string_pattern_mismatch" and (form := FORMS.get(first["ctx"]["pattern"])):
-        fault = f"found {_quoted(first['input'])}, allowed: {form}"
-    else:
-        message = first["msg"][0].lower() + first["msg"][1:]
-        fault = f"found {_quoted(first['input'])}, allowed: {message.removeprefix('input should be ')}"
-    more = error.error_count() - 1
-    return f"{path}: {key}: {fault}" + (f" (and {more} more)" if more else "")
+    """The first fault as "file: key: found ..., allowed: ...", and how many more there are.
+
+    Unknown keys come first: one may be the misspelt name of a key that is then missing, which is one fault, not two.
+    """
+    faults = [(fault, *_walk(model, prefix + tuple(fault["loc"]))) for fault in error.errors()]
+    unknown = [one for one in faults if one[0]["type"] == "extra_forbidden"]
+    explained = {(*keys[:-1], nearest(keys[-1], siblings)) for _, keys, siblings, _ in unknown}
+    others = [one for one in faults if one not in unknown]
+    others = [one for one in others if one[0]["type"] != "missing" or tuple(one[1]) not in explained]
+    first, *more = [*unknown, *others]
+    count = f" (and {len(more)} more fault{'s' if len(more) > 1 else ''})" if more else ""
+    return f"{path}: {_describe(*first)}{count}"
+
+
+def _describe(fault: Any, keys: list[str], siblings: list[str], tags: list[str]) -> str:
+    """Key, what was found there, what is allowed, and what may have been meant."""
+    key, kind, found = ".".join(keys).replace(".[key]", ""), fault["type"], fault["input"]
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    text = f"found {_quoted(found)}, allowed: {message.removeprefix('input should be ')}"
+    if kind == "extra_forbidden":
+        text = unknown_key(keys[-1], siblings)
+    elif kind == "missing":
+        text = f"missing; expected keys: {', '.join(siblings)}"
+    elif kind.startswith("union_tag"):
+        tag = fault["ctx"]["discriminator"].strip("'")
+        misspelt = next((name for name in found if tag not in found and nearest(name, [tag])), None)
+        key = f"{key}.{misspelt or tag}"
+        text = unknown_key(misspelt, [tag]) if misspelt else not_one_of(found.get(tag), tags)
+    elif kind == "literal_error":
+        text += did_you_mean(found, re.findall("'([^']*)'", fault["ctx"]["expected"]))
+    elif kind == "string_pattern_mismatch" and (form := FORMS.get(fault["ctx"]["pattern"])):
+        text = f"found {_quoted(found)}, allowed: {form}"
+    return f"{key}: {text}"
+
+
+def unknown_key(found: Any, allowed: Sequence[str]) -> str:
+    """What to say of a key that nothing reads."""
+    return f"unknown key{did_you_mean(found, allowed)}; allowed keys: {', '.join(allowed)}"
+
+
+def not_one_of(found: Any, allowed: Sequence[str]) -> str:
+    """What to say of a value that is none of those allowed."""
+    return f"found {_quoted(found)}, allowed: {', '.join(allowed)}{did_you_mean(found, allowed)}"
 
 
 def types_of(row: Any) -> Callable[[Any], Any]:

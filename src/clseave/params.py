@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from clseave import references
-from clseave.errors import UserError
-from clseave.faults import one_line, require_few
+from clseave.errors import UserError, did_you_mean, nearest
+from clseave.faults import not_one_of, one_line, require_few, unknown_key
 from clseave.schema import (
     GOLD_LANGUAGES,
     SPLITS,
@@ -39,7 +39,9 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML 1.2 mapping. UserError when the file is missing, does not parse, is no mapping or is a trap."""
     if not Path(path).exists():
         folder = Path(path).parent
-        hint = f"; profiles are {', '.join(profile_names(folder))}" if folder.name == "profiles" else ""
+        names = profile_names(folder)
+        like = did_you_mean(Path(path).stem, names)
+        hint = f"; profiles are {', '.join(names)}{like}" if folder.name == "profiles" else ""
         raise UserError(f"{path}: no such file{hint}")
     text = read_text(path, LARGEST)
     try:
@@ -84,7 +86,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
         raise UserError(one_line(params, Params, error)) from error
     allowed = profile_names(Path(profiles))
     if values.profile not in allowed:
-        raise UserError(f"{params}: profile: found {values.profile!r}, allowed: {', '.join(allowed)}")
+        raise UserError(f"{params}: profile: {not_one_of(values.profile, allowed)}")
     path = Path(profiles) / f"{values.profile}.yaml"
     try:
         profile = Profile.model_validate(read_yaml(path))
@@ -195,6 +197,8 @@ def _check_shapes(path: Path, backbones: Backbones, layer: int) -> None:
 def _validate(path: Path | str, model: type[Section], key: str, content: dict[str, Any]) -> Any:
     """One key of one file."""
     if key not in content:
+        if misspelt := nearest(key, [str(name) for name in content if name not in model.model_fields]):
+            raise UserError(f"{path}: {misspelt}: {unknown_key(misspelt, list(model.model_fields))}")
         raise UserError(f"{path}: {key}: missing; allowed keys: {', '.join(model.model_fields)}")
     field = model.model_fields[key]
     try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from clseave.errors import UserError
+from clseave.faults import not_one_of
 from clseave.schema import INDEPENDENT, Baseline, Evaluation, Params
 
 FOLDERS = ("clip", "mbert", "autoencoder", "clteave", "clseave")  # of models, beside those named in params.yaml
@@ -29,7 +30,7 @@ def check(path: Path | str, values: Params) -> None:
         _check_examples(where, entry)
         for key, allowed in made.items():
             if getattr(entry, key) not in allowed:
-                raise UserError(f"{where}.{key}: found {getattr(entry, key)!r}, allowed: {', '.join(sorted(allowed))}")
+                raise UserError(f"{where}.{key}: {not_one_of(getattr(entry, key), sorted(allowed))}")
     wanted = ("en", "clip_ve", "clip_ve", "english", "test")
     if not any(
         (entry.name, entry.text_encoder, entry.head, entry.hypotheses, entry.examples) == wanted

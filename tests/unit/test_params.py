@@ -302,7 +302,7 @@ def test_the_languages_change_by_that_line_alone(files, languages):
 
 
 def test_further_faults_are_counted(files):
-    assert complaint(files, {"params/lr": "fast", "params/seeds": []}).endswith("(and 1 more)")
+    assert complaint(files, {"params/lr": "fast", "params/seeds": []}).endswith("(and 1 more fault)")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -426,3 +426,74 @@ def test_a_missing_params_file_does_not_speak_of_profiles(tmp_path):
     with pytest.raises(UserError) as error:
         params.read_yaml(tmp_path / "params.yaml")
     assert str(error.value) == f"{tmp_path / 'params.yaml'}: no such file"
+
+
+@pytest.mark.parametrize(
+    ("where", "wrong", "right"),
+    [
+        ("params/lr", "lrr", "lr"),
+        ("params/lr", "LR", "lr"),
+        ("params/evaluations/3/head", "hed", "head"),
+        ("params/baselines/0/kind", "kinds", "kind"),
+        ("profile/clip_ve", "clipve", "clip_ve"),
+        ("profile/clip_ve/epochs", "epocs", "epochs"),
+        ("profile/clip_ve/batch_size", "batchsize", "batch_size"),
+        ("profile/source/kinds_per_image", "kind_per_image", "kinds_per_image"),
+        ("profile/source/kind", "kindd", "kind"),
+        ("profile/translate/backend", "backends", "backend"),
+        ("profile/backbones/clip/text/width", "widht", "width"),
+    ],
+)
+def test_a_misspelt_key_is_one_fault_and_names_the_nearest(files, where, wrong, right):
+    path, profiles = files()
+    path = path if where.startswith("params") else profiles / "mini.yaml"
+    content = json.loads(path.read_text())
+    here = content
+    *groups, last = where.split("/")[1:]
+    for group in groups:
+        here = here[int(group) if group.isdigit() else group]
+    here[wrong] = here.pop(last)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError) as caught:
+        params.check(profiles.parent / "params.yaml", profiles)
+    key = ".".join([*groups, wrong])
+    assert str(caught.value).startswith(f"{path}: {key}: unknown key; did you mean {right}?; allowed keys: ")
+    assert "more fault" not in str(caught.value)
+
+
+def test_an_unknown_key_comes_before_other_faults_and_each_fault_counts_once(files):
+    changes = {"params/seeds": [-1, -2], "params/lr": DELETE, "params/lrr": 1, "params/nonsense": 1}
+    message = complaint(files, changes)
+    assert "params.yaml: lrr: unknown key; did you mean lr?" in message
+    assert message.endswith("(and 3 more faults)"), "nonsense and two seeds; the missing lr is the unknown lrr"
+
+
+def test_an_unknown_key_like_no_other_has_no_suggestion(files):
+    assert "zzz: unknown key; allowed keys: profile, lr," in complaint(files, {"params/zzz": 1})
+    assert "7: unknown key; allowed keys: profile, lr," in complaint(files, {"params/7": 1})
+
+
+def test_a_stage_names_the_misspelt_key_too(files):
+    path, profiles = files({"params/lr": DELETE, "params/lrr": 1})
+    with pytest.raises(UserError, match=r"params.yaml: lrr: unknown key; did you mean lr\?; allowed keys: profile, lr"):
+        params.load(path, profiles / "mini.yaml", ("lr",))
+    path, profiles = files({"params/lr": DELETE, "params/nonsense": 1})
+    with pytest.raises(UserError, match=r"params.yaml: lr: missing; allowed keys: profile, lr"):
+        params.load(path, profiles / "mini.yaml", ("lr",))
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "meant"),
+    [
+        ("params/profile", "mni", "mini"),
+        ("params/evaluations/0/head", "clip_v", "clip_ve"),
+        ("params/evaluations/0/hypotheses", "englsh", "english"),
+        ("params/ve_models/0", "clip-ve", "clip_ve"),
+        ("profile/translate/backend", "Google", "google"),
+        ("profile/source/kind", "photo", "photos"),
+        ("profile/clip_ve/keep", "bst", "best"),
+    ],
+)
+def test_a_misspelt_word_names_the_nearest_that_is_allowed(files, where, value, meant):
+    message = complaint(files, {where: value})
+    assert f"found {value!r}, allowed: " in message and message.endswith(f"; did you mean {meant}?"), message
