@@ -105,12 +105,9 @@ def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignmen
 
 
 def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
-    """Yield rows of one type. UserError names file, line and field when a row does not fit the type.
-
-    Also for an id (a row's first field) that stands there twice.
-    """
+    """Yield rows of one type. UserError names file, line and field of a row that does not fit, or of a duplicate id."""
     names = [field.name for field in fields(kind)]
-    check, known = types_of(kind), set[str]()
+    check, known = types_of(kind), dict[str, int]()
     for number, raw in enumerate(iter_jsonl(path), start=1):
         if raw.keys() != set(names):
             odd = ", ".join(sorted(raw.keys() ^ set(names)))
@@ -122,9 +119,8 @@ def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
             raise UserError(f"{path}:{number}: {one_fault(error)}") from error
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
-        if raw[names[0]] in known:
-            raise UserError(f"{path}:{number}: {names[0]} {raw[names[0]]} stands there twice: each row counts once")
-        known.add(raw[names[0]])
+        if (first := known.setdefault(raw[names[0]], number)) != number:
+            raise UserError(f"duplicate {names[0]} {raw[names[0]]}: {path}:{first} and {path}:{number}: keep one")
         yield row
 
 
@@ -139,17 +135,19 @@ def distinct_hypotheses(examples: Iterable[Example]) -> dict[str, str]:
 
 
 def read_splits(folder: Path | str, splits: Iterable[str] = SPLITS) -> list[Example]:
-    """Examples of several splits, in their order. UserError: an empty split, a row of another, a pair id twice."""
+    """Examples of several splits, in their order. UserError: an empty split, a row of another, a duplicate pair id."""
     rows: list[Example] = []
-    known: set[str] = set()
+    known: dict[str, int] = {}  # number of the row in its split
     for split in splits:
         path = Path(folder) / f"{split}.jsonl"
-        for row in iter_rows(path, Example):
+        for number, row in enumerate(iter_rows(path, Example), start=1):
             if row.split != split:
                 raise UserError(f"{path}: pair_id {row.pair_id} is of the {row.split} split: {RERUN}")
-            if row.pair_id in known:
-                raise UserError(f"{folder}: pair_id {row.pair_id} stands there twice: each example counts once")
-            known.add(row.pair_id)
+            if first := known.get(row.pair_id):
+                other = next(one.split for one in rows if one.pair_id == row.pair_id)
+                where = f"{path.with_name(f'{other}.jsonl')}:{first} and {path}:{number}"
+                raise UserError(f"duplicate pair_id {row.pair_id}: {where}: keep one")
+            known[row.pair_id] = number
             rows.append(row)
         if not rows or rows[-1].split != split:
             raise UserError(f"{path}: no row in it: {RERUN}")

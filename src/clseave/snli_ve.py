@@ -55,6 +55,13 @@ class Pair(NamedTuple):
     image_id: str
     hypothesis: str
     label: str
+    file: str = ""
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where the pair was read."""
+        return f"{self.file}:{self.line}"
 
 
 def read_corpus(
@@ -84,9 +91,11 @@ def _to_examples(
     examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for split in SPLITS:
         for pair in pairs[split]:
-            if known.setdefault(pair.pair_id, (split, pair)) != (split, pair):
-                raise UserError(f"pair {pair.pair_id} stands in the corpus twice, in two splits or with two contents")
-            if known[pair.pair_id][1] is not pair:
+            place, first = known.setdefault(pair.pair_id, (split, pair))
+            if (place, first[:4]) != (split, pair[:4]):
+                how = "in two splits" if place != split else "with two contents"
+                raise UserError(f"duplicate pair id {pair.pair_id}: {first.place} and {pair.place}, {how}: keep one")
+            if first is not pair:
                 skipped["repeated_pair"] += 1
                 continue
             if split != "test" and pair.image_id in held_out:
@@ -150,6 +159,7 @@ def read_pairs(path: Path, skipped: Counter[str]) -> Iterator[Pair]:
 
 def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator[Pair]:
     """Parse rows, counting those that are left out. UserError names the row that makes no sense."""
+    name = str(name)
     for number, raw in rows:
         try:
             pair = parse(raw)
@@ -158,7 +168,7 @@ def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator
         if isinstance(pair, str):
             skipped[pair] += 1
         else:
-            yield pair
+            yield pair._replace(file=name, line=number)
 
 
 def read_file(path: Any) -> Iterator[Raw]:
@@ -184,7 +194,7 @@ def read_file(path: Any) -> Iterator[Raw]:
 
 
 def _header(cells: list[str]) -> list[str]:
-    """Names of the columns. ValueError for one that stands there twice."""
+    """Names of the columns. ValueError for two of one name."""
     if twice := [name for name, count in Counter(cells).items() if count > 1 and name]:
         raise ValueError(f"two columns are named {twice[0]!r}")
     return cells
@@ -202,7 +212,8 @@ def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[s
     train_val = _read_list(locate(rows.train_val, source, downloads))
     test = _read_list(locate(rows.test, source, downloads))
     if both := set(test) & set(train_val):
-        raise UserError(f"photo {min(both)} is in {rows.train_val.file} and in {rows.test.file}: remove it from one")
+        places = [_places(locate(one, source, downloads), min(both))[0] for one in (rows.train_val, rows.test)]
+        raise UserError(f"duplicate photo {min(both)}: {' and '.join(places)}: remove it from one")
     listed = {"train": train_val[: -rows.dev_images], "dev": train_val[-rows.dev_images :], "test": test}
     by_photo: dict[str, list[Pair]] = {image_id: [] for image_id in train_val + test}
     snli = locate(rows, source, downloads)
@@ -217,13 +228,20 @@ def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[s
 
 
 def _read_list(path: Path) -> list[str]:
-    """Photo ids, one a line. UserError names one that stands there twice."""
+    """Photo ids, one a line. UserError names the lines of a duplicate."""
     ids = [line.removesuffix(".jpg") for line in read_text(path, remedy="place the list there").split()]
     if odd := [image_id for image_id in ids if not image_id.isprintable() or "/" in image_id]:
         raise UserError(f"{path}: found {odd[0][:80]!r}, expected the name of a photo on each line")
     if twice := [image_id for image_id, count in Counter(ids).items() if count > 1]:
-        raise UserError(f"{path}: photo {twice[0]} stands there twice")
+        places = _places(path, twice[0])
+        raise UserError(f"duplicate photo {twice[0]}: {places[0]} and {places[-1]}: keep one")
     return ids
+
+
+def _places(path: Path, image_id: str) -> list[str]:
+    """Where a list names a photo."""
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    return [f"{path}:{number}" for number, line in lines if {image_id, f"{image_id}.jpg"} & set(line.split())]
 
 
 def _snli_file(snli: Path, split: str) -> Any:

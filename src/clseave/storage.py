@@ -180,7 +180,7 @@ def bounded_lines(stream: IO[bytes], name: object) -> Iterator[tuple[int, bytes]
 
 
 def parse_json(text: str) -> Any:
-    """JSON as every program reads it. ValueError for what some accept: NaN, infinities, a key twice, half a character.
+    """JSON as every program reads it. ValueError for NaN, infinities, duplicate keys and lone surrogates.
 
     Also for nesting and numbers beyond what Python takes.
     """
@@ -214,7 +214,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
     return found
 
 

@@ -78,12 +78,12 @@ def find(folder: Path) -> dict[str, Path]:
 
 
 def _by_id(path: Path, skipped: Counter[str]) -> dict[str, Pair]:
-    """Pairs by their id. UserError names one that stands there twice."""
+    """Pairs by their id. UserError names the lines of a duplicate."""
     found: dict[str, Pair] = {}
     for pair in read_pairs(path, skipped):
-        if pair.pair_id in found:
-            raise UserError(f"{path}: pair {pair.pair_id} stands there twice: keep one of them")
-        found[pair.pair_id] = pair
+        first = found.setdefault(pair.pair_id, pair)
+        if first is not pair:
+            raise UserError(f"duplicate pair id {pair.pair_id}: {first.place} and {pair.place}: keep one of them")
     return found
 
 

@@ -156,10 +156,19 @@ def test_rows_of_ids():
         rows_of(["a", "c"], {"a": 0}, "teacher vector")
 
 
-def test_an_example_that_stands_twice_is_named(tmp_path):
-    write_rows(tmp_path / "dev.jsonl", [EXAMPLE, EXAMPLE])
-    with pytest.raises(UserError, match="pair_id dev-1 stands there twice"):
+def test_both_lines_of_a_duplicate_are_named(tmp_path):
+    write_rows(tmp_path / "dev.jsonl", [EXAMPLE, replace(EXAMPLE, pair_id="dev-2"), EXAMPLE])
+    with pytest.raises(UserError, match=r"duplicate pair_id dev-1: .*/dev\.jsonl:1 and .*/dev\.jsonl:3: keep one"):
         read_splits(tmp_path, ["dev"])
+
+
+def test_both_files_of_a_duplicate_are_named(tmp_path):
+    other = replace(EXAMPLE, pair_id="dev-2")
+    write_rows(tmp_path / "train.jsonl", [replace(EXAMPLE, pair_id="train-1", split="train")])
+    write_rows(tmp_path / "dev.jsonl", [EXAMPLE, other])
+    write_rows(tmp_path / "test.jsonl", [replace(other, split="test")])
+    with pytest.raises(UserError, match=r"duplicate pair_id dev-2: .*/dev\.jsonl:2 and .*/test\.jsonl:1: keep one"):
+        read_splits(tmp_path)
 
 
 def test_examples_of_skipped_images_are_left_out_and_counted(tmp_path, caplog):

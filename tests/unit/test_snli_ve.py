@@ -121,8 +121,11 @@ def test_quotes_in_the_tab_separated_form_are_text(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"train_val.lst": ["11", "12", "11"]}, r"train_val\.lst: photo 11 stands there twice"),
-        ({"test.lst": ["21", "12"]}, r"photo 12 is in train_val\.lst and in test\.lst"),
+        (
+            {"train_val.lst": ["11", "12", "11"]},
+            r"duplicate photo 11: .*train_val\.lst:1 and .*train_val\.lst:3: keep one",
+        ),
+        ({"test.lst": ["21", "12"]}, r"duplicate photo 12: .*train_val\.lst:2 and .*test\.lst:2: remove"),
         ({"test.lst": ["77"]}, "the test split has no labelled pair"),
         ({"train_val.lst": ["14"]}, "the train split has no labelled pair"),
     ],
@@ -210,10 +213,14 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
         read_corpus(FILES, tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize(("split", "changes"), [("test", {}), ("train", {"sentence2": "Another sentence"})])
-def test_a_pair_that_stands_there_twice_is_named(tmp_path, split, changes):
+@pytest.mark.parametrize(
+    ("split", "changes", "how"),
+    [("test", {}, "in two splits"), ("train", {"sentence2": "Another sentence"}, "with two contents")],
+)
+def test_both_places_of_a_duplicate_pair_are_named(tmp_path, split, changes, how):
     place_ready(tmp_path, **{split: [*READY[split], READY["train"][0] | changes]})
-    with pytest.raises(UserError, match=r"pair 11\.jpg#0r1n stands in the corpus twice"):
+    places = rf"duplicate pair id 11\.jpg#0r1n: .*/train\.jsonl:1 and .*/{split}\.jsonl:\d+, {how}: keep one"
+    with pytest.raises(UserError, match=places):
         read_corpus(FILES, tmp_path, tmp_path)
 
 
@@ -456,7 +463,9 @@ def test_ready_made_real_rows_in_their_three_schemas(test_data, tmp_path):
     ours = {wanted["pairID"] for wanted in lines(tmp_path / "train.jsonl")}
     shared = ours & {wanted["pairID"] for wanted in lines(tmp_path / "test.jsonl") + lines(tmp_path / "dev.jsonl")}
     assert shared  # the corpora overlap, and a pair must not be trained on and tested with
-    with pytest.raises(UserError, match="stands in the corpus twice"):
+    with pytest.raises(
+        UserError, match=r"duplicate pair id .*/train\.jsonl:\d+ and .*/(dev|test)\.jsonl:\d+, in two splits"
+    ):
         read_corpus(FILES, tmp_path, tmp_path)
     (tmp_path / "train.jsonl").unlink()
     write_jsonl(
