@@ -130,8 +130,15 @@ def _check_languages(params: Path | str, values: Params, path: Path, profile: Pr
         if profile.translate.backend == "gold" and code not in GOLD_LANGUAGES:
             known = ", ".join(GOLD_LANGUAGES)
             raise UserError(f"{params}: languages.{number}: found {code!r}, allowed with {path}: {known}")
-    if "default" not in profile.align_words.segmenters:
+    segmenters = profile.align_words.segmenters
+    if "default" not in segmenters:
         raise UserError(f"{path}: align_words.segmenters: no `default`, which languages without an entry take")
+    for code in values.languages:
+        if segmenters.get(code, segmenters["default"]) == "gold" and code not in GOLD_LANGUAGES:
+            raise UserError(
+                f"{path}: align_words.segmenters: found 'gold' for the language {code!r} of {params}, "
+                f"allowed with gold: {', '.join(GOLD_LANGUAGES)}; others: bert, whitespace, jieba, fugashi"
+            )
 
 
 def _check_shares(path: Path, source: Scenes) -> None:
@@ -144,9 +151,12 @@ def _check_shares(path: Path, source: Scenes) -> None:
 
 
 def _check_splits(path: Path, key: str, found: dict[str, Any]) -> None:
-    """A mapping names every split."""
+    """A mapping names every split; where it gives names of files or of a data set's splits, each another one."""
     if set(found) != set(SPLITS):
         raise UserError(f"{path}: {key}: found {', '.join(found)}, allowed: train, dev and test, each once")
+    names = [value for value in found.values() if isinstance(value, str)]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{path}: {key}: found {repeated[0]!r} for two splits, allowed: another one for each split")
 
 
 def _check_photos(path: Path, source: Photos) -> None:

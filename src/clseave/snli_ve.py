@@ -2,8 +2,10 @@
 
 By the rules of the official generator, pairs without a gold label and pairs of Visual Genome are left out, and the
 photo decides the split. Rows come in its order: by photo as in the lists, then as in SNLI's train, dev and test.
+Where ready-made rows or a data set have a photo in two splits, the earlier of train, dev and test keeps it.
 """
 
+import logging
 import re
 import unicodedata
 import zipfile
@@ -21,6 +23,8 @@ from clseave.labels import LABELS
 from clseave.records import Example, hypothesis_id
 from clseave.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
 from clseave.storage import bounded_lines, cannot_read, parse_json, read_text, unpacked
+
+log = logging.getLogger(__name__)
 
 
 class Expected(Section):
@@ -79,7 +83,9 @@ def read_corpus(
         pairs |= {split: read_pairs(source / name, skipped) for split, name in rows.files.items()}
     else:
         pairs |= {split: _from_hub(rows, split, source, downloads, skipped) for split in SPLITS}
-    return _to_examples(pairs, skipped, held_out), dict(skipped)
+    examples = _to_examples(pairs, skipped, held_out)
+    _separate_photos(examples, skipped)
+    return examples, dict(skipped)
 
 
 def _to_examples(
@@ -111,6 +117,43 @@ def _to_examples(
     return examples
 
 
+def _separate_photos(examples: dict[str, list[Example]], skipped: Counter[str]) -> None:
+    """Leave out rows of dev and test whose photo is in an earlier split, count them and name the first such photo.
+
+    A model is neither chosen nor judged on photos that it was trained on. UserError when a split has no other row.
+    """
+    owner: dict[str, str] = {}
+    for split in SPLITS:
+        shared = [row for row in examples[split] if owner.setdefault(row.image_id, split) != split]
+        if not shared:
+            continue
+        keepers = Counter(owner[row.image_id] for row in shared)
+        skipped.update({f"{split}_rows_on_photos_of_{keeper}": rows for keeper, rows in keepers.items()})
+        found = (
+            f"{len(shared):,} of {len(examples[split]):,} rows of {split} are on photos that {' and '.join(keepers)} "
+            f"also has, the first photo {shared[0].image_id}"
+        )
+        if len(shared) == len(examples[split]):
+            raise UserError(f"{found}: expected splits that share no photo: correct what source.rows names")
+        log.warning("%s: these rows are left out", found)
+        examples[split] = [row for row in examples[split] if owner[row.image_id] == split]
+
+
+def warn_of_copies(owner: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+    """Log how many photos have the same bytes as one in an earlier split: `owner` and `hashes` are by photo id."""
+    kept: dict[str, str] = {}
+    for split in SPLITS:
+        for image_id in (image_id for image_id, of in owner.items() if of == split):
+            kept.setdefault(hashes[image_id], image_id)
+    copies = [(image_id, kept[hashes[image_id]]) for image_id in owner]
+    if across := [(one, first) for one, first in copies if owner[one] != owner[first]]:
+        one, first = across[0]
+        log.warning(
+            "photos with the same bytes as one of an earlier split: %d, the first %s of %s (the same as %s of %s)",
+            *(len(across), one, owner[one], first, owner[first]),
+        )
+
+
 def parse(raw: Mapping[str, Any]) -> Pair | str:
     """One row, or the reason to leave it out. ValueError for anything unexpected in it."""
     pair_id, hypothesis, label = (_field(raw, name) for name in ("pair_id", "hypothesis", "label"))
@@ -132,7 +175,7 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
         raise ValueError(f"the pair id {pair_id!r} holds a character that cannot be seen")
     (pair_id + text).encode()  # halves of a character, which no file can hold, are a ValueError
     if any(name in raw for name in NAMES["image_id"]):
-        image_id = _field(raw, "image_id").removesuffix(".jpg")
+        image_id = re.sub(r"\.(jpe?g|png)$", "", _field(raw, "image_id"), flags=re.IGNORECASE)  # as `photos.by_id`
     else:  # SNLI: a pair id is its caption's, which starts with the photo's file name
         image_id, found, _ = pair_id.rpartition(".jpg")
         if not found:

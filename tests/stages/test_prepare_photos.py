@@ -206,6 +206,22 @@ def test_independent_rows_are_those_on_photos_of_test_or_of_no_split(world):
     assert not keys & {row.hypothesis_id for row in texts["en"]}, "no stage translates them or trains on them"
 
 
+def test_a_photo_of_two_splits_is_judged_on_no_row_of_test(world, caplog):
+    extra = [row | {"pairID": f"again {row['pairID']}"} for row in rows_of("test", [3])]
+    lines = [json.dumps(row) for row in (*extra, *rows_of("test", PHOTOS["test"]))]
+    (world.source / FILES["test"]).write_text("\n".join(lines) + "\n")
+    place_photos(world.source, content=CONTENT | {"2": CONTENT["7"]})
+    world.run()
+    rows = read_splits(world.folder / "examples", ["test"])
+    assert {row.image_id for row in rows} == {"100", "2"} and len(rows) == 6
+    counts = json.loads((world.folder / "counts.json").read_text())
+    assert counts["skipped"] == {"test_rows_on_photos_of_train": 3} and counts["test"]["rows"] == 6
+    said = [record.getMessage() for record in caplog.records]
+    assert "3 of 9 rows of test are on photos that train also has, the first photo 3: these rows are left out" in said
+    copies = "photos with the same bytes as one of an earlier split: 1, the first 2 of test (the same as 7 of dev)"
+    assert copies in said
+
+
 def test_photos_of_independent_rows_can_be_held_out_of_train_and_dev(tmp_path, repo_root):
     world = World(tmp_path, repo_root, READY | {"independent_held_out": True})
     place_rows(world.source)

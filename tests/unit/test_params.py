@@ -89,6 +89,11 @@ def thesis(tmp_path):
         (("align_words", "segmenters", "ja"), "gold", "align_words.segmenters: found 'gold', allowed with"),
         (("source", "rows"), {"format": "hub", "id": "a/b", "revision": None,
                                "splits": {"train": "t", "dev": "d", "test": "e"}}, "source.rows.revision: found none"),
+        (("source", "rows"), {"format": "hub", "id": "./a", "revision": None,
+                               "splits": {"train": "t", "dev": "t", "test": "e"}},
+         "source.rows.splits: found 't' for two splits, allowed: another one for each split"),
+        (("source", "rows"), {"format": "snli_ve", "files": {"train": "a", "dev": "b", "test": "a"}},
+         "source.rows.files: found 'a' for two splits"),
         (("clip_ve", "keep"), "first", "clip_ve.keep: found 'first'"),
         (("translate", "back"), "no", "translate.back: found 'no'"),
         (("source", "independent_held_out"), True, "source.expected_counts: found 'official', allowed with"),
@@ -106,6 +111,20 @@ def test_the_thesis_profile_takes_languages_that_the_grammar_does_not_know(thesi
     text = (tmp_path / "params.yaml").read_text().replace('"languages": ["de"', '"languages": ["fr", "de"')
     (tmp_path / "params.yaml").write_text(text)
     assert params.check(tmp_path / "params.yaml", tmp_path / "profiles")[0].languages[0] == "fr"
+
+
+def test_a_language_that_the_grammar_cannot_say_needs_another_segmenter(files):
+    changes = {
+        "params/languages": ["de", "fr"],
+        "profile/translate": {"backend": "files", "folder": "mt", "corrections": None},
+    }
+    message = complaint(files, changes)
+    assert "mini.yaml: align_words.segmenters: found 'gold' for the language 'fr' of" in message
+    assert "allowed with gold: de, nl, ja, ko, zh; others: bert, whitespace, jieba, fugashi" in message
+    assert params.check(*files(changes | {"profile/align_words/segmenters": {"default": "gold", "fr": "bert"}}))
+    assert "found 'gold' for the language 'fr'" in complaint(
+        files, changes | {"profile/align_words/segmenters": {"default": "bert", "fr": "gold"}}
+    )
 
 
 def test_a_local_folder_needs_no_revision(thesis):

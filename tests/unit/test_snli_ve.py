@@ -9,7 +9,15 @@ import pytest
 from clseave.errors import UserError
 from clseave.records import hypothesis_id
 from clseave.schema import Download, HubRows, SnliRows, SnliVeRows
-from clseave.snli_ve import OFFICIAL_COUNTS, _read_list, check_counts, expected_counts, parse, read_corpus
+from clseave.snli_ve import (
+    OFFICIAL_COUNTS,
+    _read_list,
+    check_counts,
+    expected_counts,
+    parse,
+    read_corpus,
+    warn_of_copies,
+)
 
 LISTS = {"train_val.lst": ["11", "12", "13", "14"], "test.lst": ["21", "22"]}  # dev: the last one, 14
 
@@ -234,6 +242,61 @@ def test_the_repetition_of_a_row_and_a_row_without_a_sentence_are_left_out_and_c
     assert left_out == skipped | {"repeated_pair": 1, "blank_hypothesis": 3}
 
 
+def placed(examples):
+    return {split: [(one.pair_id, one.image_id) for one in rows] for split, rows in examples.items()}
+
+
+def test_a_photo_in_two_splits_stays_in_the_earlier_one_and_rows_left_out_are_counted(tmp_path, caplog):
+    place_ready(
+        tmp_path,
+        train=[*READY["train"], row("13.jpg#0r1n", Flickr30K_ID="13")],
+        dev=[*READY["dev"], row("12.jpg#9r1n", Flikr30kID="12.JPG")],
+        test=[
+            *READY["test"],
+            *(row(f"{photo}.jpg#8r{n}n", Flikr30kID=photo) for n, photo in enumerate(["13", "11", "14", "11"])),
+        ],
+    )
+    examples, skipped = read_corpus(FILES, tmp_path, tmp_path)
+    assert placed(examples) == {
+        "train": [("11.jpg#0r1n", "11"), ("12.jpg#0r1e", "12"), ("13.jpg#0r1n", "13")],
+        "dev": [("14.jpg#0r1n", "14")],
+        "test": [("21.jpg#0r1n", "21")],
+    }
+    assert skipped == {
+        "no_gold_label": 1,
+        "dev_rows_on_photos_of_train": 1,
+        "test_rows_on_photos_of_train": 3,
+        "test_rows_on_photos_of_dev": 1,
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 2 rows of dev are on photos that train also has, the first photo 12: these rows are left out",
+        "4 of 5 rows of test are on photos that train and dev also has, the first photo 13: these rows are left out",
+    ]
+
+
+def test_a_photo_that_is_held_out_of_train_stays_in_test(tmp_path):
+    place_ready(tmp_path, test=[*READY["test"], row("12.jpg#8r1n", Flikr30kID="12")])
+    examples, skipped = read_corpus(FILES, tmp_path, tmp_path, held_out={"12"})
+    assert [image_id for _, image_id in placed(examples)["test"]] == ["21", "12"]
+    assert skipped == {"no_gold_label": 1, "photo_held_out": 1}
+
+
+def test_a_split_whose_photos_are_all_in_an_earlier_split_is_refused(tmp_path):
+    place_ready(tmp_path, test=[row("12.jpg#8r1n", Flikr30kID="12"), row("14.jpg#8r1n", Flikr30kID="14")])
+    message = "^2 of 2 rows of test are on photos that train and dev also has, the first photo 12: expected splits that"
+    with pytest.raises(UserError, match=message):
+        read_corpus(FILES, tmp_path, tmp_path)
+
+
+def test_copies_of_a_photo_in_two_splits_are_counted(caplog):
+    owner = {"11": "train", "12": "train", "14": "dev", "21": "test", "22": "test"}
+    warn_of_copies(owner, {"11": "a", "12": "a", "14": "b", "21": "c", "22": "d", "99": "b"})
+    assert not caplog.records
+    warn_of_copies(owner, {"11": "a", "12": "a", "14": "b", "21": "b", "22": "a"})
+    found = "photos with the same bytes as one of an earlier split: 2, the first 21 of test (the same as 14 of dev)"
+    assert [record.getMessage() for record in caplog.records] == [found]
+
+
 def test_half_a_character_is_refused():
     with pytest.raises(ValueError, match="surrogates not allowed"):
         parse(row("1.jpg#0r1n", text="a \udc80 dog", Flickr30K_ID="1"))
@@ -293,6 +356,10 @@ def test_a_data_set_with_class_labels_and_without_pair_ids(tmp_path, form):
         ("test-000001", "21", "neutral"),
     ]
     assert skipped == {"no_gold_label": 1}
+    rows = hub_rows("./ve")
+    rows = rows.model_copy(update={"splits": rows.splits | {"dev": "train"}})
+    with pytest.raises(UserError, match="2 of 2 rows of dev are on photos that train also has, the first photo 11"):
+        read_corpus(rows, tmp_path, tmp_path / "downloads")
 
 
 def test_a_data_set_with_the_names_of_snli_ve(tmp_path):

@@ -1,9 +1,9 @@
 """Make the examples and English hypotheses, and the images: drawn, with pre-training texts, or listed.
 
 Reads:  parameters; for a corpus of photos also what the user placed in the source folder, or downloads.
-Writes: examples/{train,dev,test}.jsonl, hypotheses/en.jsonl, counts.json, and in the images' folder archive.zip
-        (drawn) or photos.jsonl (name and hash of each photo); pretraining/LANGUAGE.txt, none for a corpus of photos;
-        independent/: test examples with translations by others than the pipeline, one file a language (may be none).
+Writes: examples/{train,dev,test}.jsonl, hypotheses/en.jsonl, counts.json, images/archive.zip (drawn) or
+        images/photos.jsonl (name and hash of each photo); pretraining/LANGUAGE.txt, none for a corpus of photos;
+        independent/: test examples with translations by others, one file a language (may be none).
 Thesis: 2.1 and 3.1 (SNLI-VE over Flickr30k), or the generated corpus that stands in for it.
 Cost:   about 20 seconds and 1 GiB on the miniature; a minute or two and 1 GiB for SNLI-VE, after 90 MiB of download.
 """
@@ -101,7 +101,9 @@ def from_photos(args: Namespace, source: schema.Photos) -> None:
     independent = xvnli.read(folder, owner) if folder else xvnli.Independent([], {}, {})
     used = sorted({*owner, *(row.image_id for row in independent.examples)})
     photos.require_photos(collection, used, args.problems)
-    photos.write_photos(args.images / "photos.jsonl", photos.describe(collection, used, args.source))
+    described = photos.describe(collection, used, args.source)
+    snli_ve.warn_of_copies(owner, {photo.image_id: photo.sha256 for photo in described})
+    photos.write_photos(args.images / "photos.jsonl", described)
     write_independent(args.independent, independent.examples, independent.texts)
     args.text.mkdir(parents=True, exist_ok=True)  # its backbones come pre-trained
     about = {"rows": len(independent.examples), "left_out": independent.left_out}
