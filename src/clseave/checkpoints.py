@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from clseave.errors import UserError
+from clseave.pretrained import WEIGHTS, require_weights, weight_files
 from clseave.storage import read_json, require_no_pointer
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -59,20 +60,28 @@ def require_files(folder: Path | str) -> None:
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
     """All tensors of a folder by name: `model.safetensors`, else `pytorch_model.bin`, of which weights only are read.
 
-    UserError when there is neither, or the file does not hold weights.
+    Each may be in shards, which its index names. UserError when there is neither, or a file does not hold weights.
     """
-    path = Path(folder, "model.safetensors")
+    folder = Path(folder)
     require_files(folder)
+    kind = next((kind for kind in WEIGHTS if weight_files(folder, kind)), None)
+    if kind is None:
+        raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+    weights: dict[str, torch.Tensor] = {}
+    for name in require_weights(str(folder), folder, kind):
+        weights |= _read_file(folder / name)
+    return weights
+
+
+def _read_file(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a file by name. UserError when it does not hold weights."""
     try:
-        if path.exists():
+        if path.suffix == ".safetensors":
             return load_file(path)
-        path = path.with_name("pytorch_model.bin")
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or not all(isinstance(one, torch.Tensor) for one in content.values()):
             raise ValueError("it holds no tensors by name")
         return content
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin") from error
     except UNREADABLE as error:
         raise UserError(f"{path} holds no readable weights: {_reason(error)}") from error
 

@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from huggingface_hub import constants, errors, snapshot_download
+from huggingface_hub import constants, errors, get_cached_repo_tree, snapshot_download
 from tqdm import tqdm
 
+from clseave import pretrained
 from clseave.errors import UserError
+from clseave.pretrained import TOKENIZERS, WEIGHTS
 from clseave.schema import Pretrained
-from clseave.storage import require_no_pointer
+from clseave.storage import read_json
 
 log = logging.getLogger(__name__)
 
 TRIES = 3  # of the whole; within one the library takes up a broken transfer where it stopped
 PAUSE_S = 2.0
-TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.spm")
 SETTINGS = (
     "config.json",
     "generation_config.json",
@@ -38,7 +39,6 @@ SETTINGS = (
     "processor_config.json",
     *TOKENIZERS,
 )
-WEIGHTS = {"safetensors": "model.safetensors", "convert": "pytorch_model.bin"}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # An answer that broke off, or that the library found to be of another size (a plain OSError).
 BROKEN = (httpx2.TransportError, errors.XetDownloadError, OSError)
@@ -51,26 +51,50 @@ class _Bar(tqdm):
         super().__init__(*args, **settings | {"disable": not sys.stderr.isatty()})
 
 
-def fetch(model: Pretrained, patterns: Sequence[str] | None = None) -> Path:
+def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | None = None) -> Path:
     """Folder with the model's files; `patterns` names them in place of `SETTINGS`, the weights apart.
 
-    An id that starts with "." or "/" is a local folder, used as it is. UserError, one line, for everything that can
-    go wrong: no such model or revision, weights of the other kind, a login needed, no network, a broken transfer, a
-    full disk.
+    An id that starts with "." or "/" is a local folder, used as it is. `key` is that of the profile, when its kind of
+    model is to be looked at before the weights come. UserError, one line, for everything that can go wrong: no such
+    model or revision, another kind, weights of the other format, a login needed, no network, a broken transfer, a full
+    disk.
     """
-    if model.id.startswith((".", "/")):
+    if local := model.id.startswith((".", "/")):
         folder = Path(model.id)
         if not folder.is_dir():
             raise UserError(f"{model.id} is no folder: place a copy of the model there, or name a model of the hub")
     else:
-        folder = _fetch([*(SETTINGS if patterns is None else patterns), WEIGHTS[model.weights]], model)
-    _check(folder, model)
+        log.info("%s at %s: fetching what %s lacks", model.id, model.revision, constants.HF_HUB_CACHE)
+        settings = [*(SETTINGS if patterns is None else patterns), pretrained.index_of(model.weights)]
+        folder = _fetch(settings, model)
+    if key and (folder / "config.json").is_file():
+        pretrained.require_kind(key, model.id, read_json(folder / "config.json"))
+    known = None if local else _listing(model)
+    if not local and (files := _weights(folder, model, known)):
+        _fetch(files, model)
+    for file in pretrained.require_whole(folder, model, known):
+        _check_hash((folder / file).resolve())
     return folder
+
+
+def _listing(model: Pretrained) -> set[str] | None:
+    """All files of the model at its revision; None when the hub was not asked, as it cannot be without network."""
+    try:
+        return {file.path for file in get_cached_repo_tree(model.id, revision=model.revision)}
+    except errors.CachedRepoTreeNotFoundError:
+        return None
+
+
+def _weights(folder: Path, model: Pretrained, known: set[str] | None) -> list[str]:
+    """The files of weights to fetch: the single one where there is one, else those of the index, if it is there."""
+    single = WEIGHTS[model.weights]
+    if known and single in known:
+        return [single]
+    return pretrained.weight_files(folder, model.weights) or ([] if known else [single])
 
 
 def _fetch(patterns: list[str], model: Pretrained) -> Path:
     """Download what is not there yet; a transfer that broke is tried again."""
-    log.info("%s at %s: fetching what %s lacks", model.id, model.revision, constants.HF_HUB_CACHE)
     for remaining in reversed(range(TRIES)):
         try:
             return Path(
@@ -129,21 +153,6 @@ def _final(model: Pretrained, error: Exception) -> str | None:
 def _reason(error: BaseException) -> str:
     """First line of an error's text, or its name."""
     return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _check(folder: Path, model: Pretrained) -> None:
-    """The weights of the kind asked for, a configuration and a tokenizer; else transformers would make some up."""
-    name = f"{model.id} at revision {model.revision}" if model.revision else model.id
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{name} holds no config.json: not a model in the layout of transformers")
-    if not (folder / WEIGHTS[model.weights]).is_file():
-        other = "convert" if model.weights == "safetensors" else "safetensors"
-        raise UserError(f"{name} holds no {WEIGHTS[model.weights]}: say `weights: {other}` to read {WEIGHTS[other]}")
-    if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
-        raise UserError(f"{name} holds no tokenizer: expected one of {', '.join(TOKENIZERS)}")
-    for path in sorted(folder.iterdir()):
-        require_no_pointer(path)
-    _check_hash((folder / WEIGHTS[model.weights]).resolve())
 
 
 def _check_hash(path: Path) -> None:

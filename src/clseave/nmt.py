@@ -14,7 +14,7 @@ import torch
 import transformers
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from clseave import hub, numerics
+from clseave import hub, numerics, pretrained
 from clseave.answers import SOURCE, Answer, tidy
 from clseave.checkpoints import load_model
 from clseave.errors import UserError
@@ -94,7 +94,7 @@ class NmtBackend:
     @cached_property
     def _ready(self) -> "_Ready":
         """Fetched and loaded at the first text. UserError for a model of another type, or without the language."""
-        tokenizer, model = self._load(hub.fetch(self._settings.model, FILES))
+        tokenizer, model = self._load(hub.fetch(self._settings.model, FILES, "translate.model"))
         try:
             prefix, start = _direction(
                 tokenizer, model.config.model_type, (self._origin, self._language), self._settings.model.id
@@ -201,8 +201,9 @@ def _identity(model: Pretrained) -> str:
     if model.revision is not None and not model.id.startswith((".", "/")):
         return f"{model.id}@{model.revision}"
     digest = hashlib.sha256()
-    folder = hub.fetch(model, FILES)
-    for path in sorted({path for pattern in (*FILES, hub.WEIGHTS[model.weights]) for path in folder.glob(pattern)}):
+    folder = hub.fetch(model, FILES, "translate.model")
+    names = (*FILES, *pretrained.weight_files(folder, model.weights))
+    for path in sorted({path for pattern in names for path in folder.glob(pattern)}):
         with open(path, "rb") as stream:
             digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return f"local@{digest.hexdigest()[:16]}"

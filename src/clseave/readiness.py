@@ -1,4 +1,4 @@
-"""What a long run needs of a machine, each against what is there: memory, disk, GPU, models, DVC remote."""
+"""What a long run needs of a machine, each against what is there: memory, disk, GPU, DVC remote."""
 
 import os
 import re
@@ -9,19 +9,15 @@ import tarfile
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import requests
-from huggingface_hub import HfApi, constants, errors, try_to_load_from_cache
 
-from clseave.findings import Finding
-from clseave.hub import WEIGHTS
-from clseave.schema import Device, HubRows, Pretrained
+from clseave.findings import Finding, State
+from clseave.schema import Device
 
 SLACK = 0.94  # a machine sold with 16 GiB shows a little less
 LISTING = """
@@ -78,41 +74,6 @@ def unreachable(url: str, seconds: float) -> str | None:
     return None
 
 
-def judge_model(model: Pretrained, key: str, made: Path, profile: Path, seconds: float) -> Finding:
-    """A model is there (in its own folder, in `made`, or in the hub's cache), or the hub has it at its revision."""
-    mend = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
-    files = ("config.json", WEIGHTS[model.weights])
-    if model.id.startswith((".", "/")):
-        gone = [file for file in files if not (Path(model.id) / file).is_file()]
-        if gone:
-            return Finding("missing", f"{model.id} has no {' and no '.join(gone)}", mend)
-        return Finding("ok", f"the folder {model.id}")
-    if (made / "config.json").is_file():
-        return Finding("ok", f"{made}, of an earlier run")
-    if all(isinstance(try_to_load_from_cache(model.id, file, revision=model.revision), str) for file in files):
-        return Finding("ok", f"{model.id}: in the hub's cache, {constants.HF_HUB_CACHE}")
-    return _of_hub(model, HfApi().model_info, mend, seconds)
-
-
-def judge_hub_rows(rows: HubRows, profile: Path, seconds: float) -> Finding:
-    """The hub has a data set."""
-    return _of_hub(rows, HfApi().dataset_info, f"name another id in {profile}", seconds)
-
-
-def _of_hub(wanted: Pretrained | HubRows, info: Callable[..., Any], mend: str, seconds: float) -> Finding:
-    """What the hub says of a model or a data set."""
-    where = f"{wanted.id} at {constants.ENDPOINT}"
-    try:
-        info(wanted.id, revision=wanted.revision, timeout=seconds)
-    except errors.RevisionNotFoundError:
-        return Finding("missing", f"{where}: no revision {wanted.revision}", f"correct it, or {mend}")
-    except errors.RepositoryNotFoundError:
-        return Finding("missing", f"{where}: no such id, or one that needs a login", f"set HF_TOKEN, or {mend}")
-    except Exception as error:  # of several libraries: each means that the hub does not give it
-        return Finding("missing", f"{where}: {one_line(error)}", f"connect to the network, or {mend}")
-    return Finding("ok", f"to be fetched: {where} answers")
-
-
 def compressed(path: Path) -> bool:
     """Whether finding the members means unpacking all: of a tar.gz, a minute for Flickr30k."""
     if path.is_dir() or zipfile.is_zipfile(path):
@@ -166,22 +127,24 @@ def look_for_gpu() -> Gpu:
 
 
 def judge_gpu(gpu: Gpu, device: Device, needed: float) -> Finding:
-    """A GPU that torch can use, with `needed` 2**30 bytes; else why it cannot."""
+    """A GPU that torch can use, with `needed` 2**30 bytes; else why it cannot: with `auto` the run does without."""
     if device == "cpu":
         return Finding("note", "not used: the profile says `device: cpu`, which takes many times longer")
+    absent: State = "missing" if device == "cuda" else "note"
+    instead = "" if device == "cuda" else "; with `device: auto` the run takes the CPU, which is many times slower"
     if gpu.cuda_build is None:
         return Finding(
-            "missing",
-            "this torch is a build for the CPU only",
+            absent,
+            f"this torch is a build for the CPU only{instead}",
             "make setup TORCH_INDEX=<index of torch's CUDA builds>   (pytorch.org, Get Started, names it)",
         )
     if gpu.name is None and gpu.visible is not None:
-        hidden = f"torch (CUDA {gpu.cuda_build}) sees no GPU, and CUDA_VISIBLE_DEVICES is {gpu.visible!r}"
-        return Finding("missing", hidden, "unset CUDA_VISIBLE_DEVICES   (or name a GPU that nvidia-smi lists)")
+        hidden = f"torch (CUDA {gpu.cuda_build}) sees no GPU, and CUDA_VISIBLE_DEVICES is {gpu.visible!r}{instead}"
+        return Finding(absent, hidden, "unset CUDA_VISIBLE_DEVICES   (or name a GPU that nvidia-smi lists)")
     if gpu.name is None:
-        found = f"torch is a build for CUDA {gpu.cuda_build}, but sees no GPU"
+        found = f"torch is a build for CUDA {gpu.cuda_build}, but sees no GPU{instead}"
         mend = f"nvidia-smi   (shows whether GPU and driver are there; the driver must support CUDA {gpu.cuda_build})"
-        return Finding("missing", found, mend)
+        return Finding(absent, found, mend)
     if gpu.memory_gb < needed * SLACK:
         mend = "lower batch_size of clip_ve, clteave and clseave in the profile, or take a larger GPU"
         return Finding("missing", f"{gpu.name} has {gpu.memory_gb:.0f} GiB, the run needs {needed:.0f}", mend)

@@ -25,16 +25,16 @@ PROFILES = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
     "errors", "ranks", "disk", "storage", "delimited", "archives", "numerics", "guard", "shards", "cli", "schema",
-    "faults", "references", "params", "labels", "threads", "downloads", "records",
+    "faults", "references", "params", "pretrained", "labels", "threads", "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
     "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
     "batches", "distributed", "resume", "image_parts", "optimisation", "training", "pretraining",
     "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment", "distillation",
-    "translation_checks", "answers", "pace", "google", "nmt", "given", "asking", "translation",
+    "translation_checks", "answers", "pace", "google", "prerequisites", "nmt", "given", "asking", "translation",
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "frames", "distances", "verdicts", "diagnostics", "measured",
     "published", "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
-    "statistics_figures", "gallery", "notebook", "findings", "readiness",
+    "statistics_figures", "gallery", "notebook", "findings", "readiness", "model_findings",
 )  # fmt: skip
 
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import torch
 from ruamel.yaml import YAML
+from safetensors.torch import save_file
 
 from clseave.answers import Answer, Answers
 from clseave.commands import check_thesis
@@ -34,6 +37,15 @@ ARGUMENTS = {
 ARGV = [part for name, value in ARGUMENTS.items() for part in (f"--{name}", value)]
 IDS = [str(1000 + number) for number in range(12)]
 REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"  # of CLIP in profiles/thesis.yaml
+
+
+CLIP_NAMES = ["text_model.a", "vision_model.a", "text_projection.weight", "visual_projection.weight"]
+
+
+def save_names(path, names, **form):
+    """A file of weights with these names."""
+    tensors = {name: torch.zeros(1) for name in names}
+    torch.save(tensors, path, **form) if path.suffix == ".bin" else save_file(tensors, path)
 
 
 class Pages(ThreadingHTTPServer):
@@ -288,13 +300,13 @@ def test_models_in_the_hubs_cache(clone, repo_root):
     folder = clone / "hf/hub/models--openai--clip-vit-base-patch16/snapshots" / REVISION
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
-    (folder / "pytorch_model.bin").write_bytes(b"weights")
+    save_names(folder / "pytorch_model.bin", CLIP_NAMES)
     change(clone, device="cpu", backbones__mbert__id="./mbert-copy")
     found = findings(run(clone, repo_root, 1))
     assert found["CLIP"][0] == "ok"
     assert "in the hub's cache" in found["CLIP"][1]
     assert found["mBERT"][0] == "missing"
-    assert "./mbert-copy has no config.json and no model.safetensors" in found["mBERT"][1]
+    assert "./mbert-copy is no folder" in found["mBERT"][1]
 
 
 def test_a_broken_profile_stops_no_other_check(clone, repo_root):
@@ -367,6 +379,7 @@ def test_a_link_that_leads_nowhere_and_a_broken_archive(clone, monkeypatch):
     (found,) = in_process(clone, monkeypatch, "photos")
     assert found.state == "missing"
     assert "is neither a folder nor a whole tar or zip" in found.found
+    assert found.mend == "or name another as `source.photos` in profiles/thesis.yaml"
 
 
 def test_a_file_with_another_checksum(clone, monkeypatch):
@@ -375,11 +388,20 @@ def test_a_file_with_another_checksum(clone, monkeypatch):
     train, test = in_process(clone, monkeypatch, "train list", "test list")
     assert train == Finding("ok", "data/thesis/source/flickr30k_train_val.lst")
     assert test.state == "missing"
-    assert test.mend == "rm data/thesis/source/flickr30k_test.lst"
+    found = sha256(source / "flickr30k_test.lst")
+    assert test.found.startswith(f"data/thesis/source/flickr30k_test.lst: sha256 is {found}, expected ")
+    mend = f"replace the file, or say {found} as `source.rows.test.sha256` in profiles/thesis.yaml"
+    assert test.mend == mend  # nobody is told to remove a file of their own
+    (source / "snli_1.0.zip").write_bytes(b"another")
+    (rows,) = in_process(clone, monkeypatch, "SNLI rows")
+    assert re.search("^replace the file, or say [0-9a-f]{64} as `source.rows.sha256` in profiles/the", rows.mend)
     (clone / ".work/downloads").mkdir(parents=True)
     (source / "flickr30k_train_val.lst").rename(clone / ".work/downloads/flickr30k_train_val.lst")
     (train,) = in_process(clone, monkeypatch, "train list")
     assert train == Finding("ok", ".work/downloads/flickr30k_train_val.lst")
+    (clone / ".work/downloads/flickr30k_train_val.lst").write_text("a damaged copy, which is fetched again\n")
+    (train,) = in_process(clone, monkeypatch, "train list")
+    assert train.mend == "rm .work/downloads/flickr30k_train_val.lst"
 
 
 def test_rows_in_other_forms(clone, monkeypatch):
@@ -434,7 +456,7 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     change(clone, translate=nmt)
     translation, its_model = in_process(clone, monkeypatch, "translation", "its model")
     assert translation.found == "data/thesis/source/own.tsv (translate.corrections) is not there"
-    assert its_model.found == "./m2m100 has no config.json and no model.safetensors"
+    assert its_model.found == "./m2m100 is no folder"
     assert "`translate.model.id`" in its_model.mend
 
 
@@ -456,8 +478,16 @@ CPU_BUILD, NO_GPU = Gpu(None), Gpu("12.6")
 @pytest.mark.parametrize(
     ("gpu", "device", "state", "words", "mend"),
     [
-        (CPU_BUILD, "auto", "missing", "a build for the CPU only", "make setup TORCH_INDEX="),
-        (NO_GPU, "auto", "missing", "a build for CUDA 12.6, but sees no GPU", "nvidia-smi"),
+        (
+            CPU_BUILD,
+            "auto",
+            "note",
+            "a build for the CPU only; with `device: auto` the run takes the CPU",
+            "make setup TORCH_INDEX=",
+        ),
+        (CPU_BUILD, "cuda", "missing", "a build for the CPU only", "make setup TORCH_INDEX="),
+        (NO_GPU, "auto", "note", "a build for CUDA 12.6, but sees no GPU", "nvidia-smi"),
+        (NO_GPU, "cuda", "missing", "sees no GPU", "nvidia-smi"),
         (Gpu("12.6", visible=""), "cuda", "missing", "CUDA_VISIBLE_DEVICES is ''", "unset CUDA_VISIBLE_DEVICES"),
         (Gpu("12.6", "Tesla T4", 15.6), "auto", "missing", "Tesla T4 has 16 GiB, the run needs 20", "lower batch_size"),
         (Gpu("12.6", "NVIDIA A10", 22.2), "auto", "ok", "NVIDIA A10, 22 GiB", ""),

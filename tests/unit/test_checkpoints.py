@@ -1,5 +1,6 @@
 """Loading models from a folder."""
 
+import json
 import os
 
 import pytest
@@ -93,6 +94,53 @@ def test_weights_are_read_from_either_file_safetensors_first(tmp_path):
     assert all(torch.equal(value, theirs[name]) for name, value in read_weights(tmp_path).items())
     save_file(ours, tmp_path / "model.safetensors")
     assert all(torch.equal(value, ours[name]) for name, value in read_weights(tmp_path).items())
+
+
+def shard(folder, weights="safetensors", parts=2):
+    """The weights of a folder in several files and their index, as `save_pretrained` writes large ones."""
+    single = folder / "model.safetensors"
+    tensors = load_file(single)
+    single.unlink()
+    stem, suffix = ("model", "safetensors") if weights == "safetensors" else ("pytorch_model", "bin")
+    index = {"metadata": {"total_size": 1}, "weight_map": {}}
+    for number in range(parts):
+        name = f"{stem}-{number + 1:05d}-of-{parts:05d}.{suffix}"
+        own = {key: tensors[key] for key in sorted(tensors)[number::parts]}
+        index["weight_map"] |= dict.fromkeys(own, name)
+        save_file(own, folder / name, metadata={"format": "pt"}) if suffix == "safetensors" else torch.save(
+            own, folder / name
+        )
+    (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
+    return tensors
+
+
+@pytest.mark.parametrize("weights", ["safetensors", "convert"])
+def test_weights_in_shards_are_read_by_their_index(tmp_path, weights):
+    save_masked_bert(tmp_path)
+    tensors = shard(tmp_path, weights, 3)
+    found = read_weights(tmp_path)
+    assert found.keys() == tensors.keys() and all(torch.equal(found[name], tensors[name]) for name in tensors)
+    model = load_model(BertForMaskedLM, tmp_path, use_safetensors=weights == "safetensors")
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in tensors.items())
+    gone = sorted(tmp_path.glob("*-00002-of-*"))[0]
+    gone.unlink()
+    with pytest.raises(UserError, match=rf"index.json names {gone.name}, which is not there: copy it there too$"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../model.safetensors", "/etc/passwd", "", "model.bin", 7, "a/b.safetensors"])
+def test_an_index_names_files_beside_it_only(tmp_path, name):
+    index = {"metadata": {}, "weight_map": {"bert.weight": name}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"weight_map: found .*, expected the name of a \.safetensors file beside it$"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("content", [[], {}, {"weight_map": {}}, {"weight_map": {"a": "a.safetensors"}}])
+def test_a_file_that_is_no_index_is_named(tmp_path, content):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"index\.json: expected `metadata` and `weight_map`"):
+        read_weights(tmp_path)
 
 
 def test_a_folder_without_weights_is_the_users_error(tmp_path):

@@ -1,6 +1,7 @@
 """Models of the hub: fetched from a loopback server by the unmodified library, in a process of its own."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -15,6 +16,7 @@ import pytest
 from clseave import hub
 from clseave.errors import UserError
 from clseave.hub import fetch
+from clseave.pretrained import WEIGHTS
 from clseave.schema import Pretrained
 from hub_server import REVISION, serve
 
@@ -42,10 +44,18 @@ def environment(home, endpoint, **more):
 
 
 def ask(
-    home, endpoint, name=NAME, revision=REVISION, weights="safetensors", *more, stderr=subprocess.PIPE, **variables
+    home,
+    endpoint,
+    name=NAME,
+    revision=REVISION,
+    weights="safetensors",
+    *more,
+    stderr=subprocess.PIPE,
+    driver=DRIVER,
+    **variables,
 ):
     return subprocess.run(
-        [sys.executable, "-c", DRIVER, name, revision, weights, *more],
+        [sys.executable, "-c", driver, name, revision, weights, *more],
         check=False,
         env=environment(home, endpoint, **variables),
         stdout=subprocess.PIPE,
@@ -97,6 +107,82 @@ def test_weights_to_convert_are_fetched_in_place_of_safetensors(server, tmp_path
     done = ask(tmp_path / "home", server.url, weights="convert")
     names = {path.name for path in (tmp_path / done.stdout.strip()).iterdir()}
     assert "pytorch_model.bin" in names and "model.safetensors" not in names and "modeling.py" not in names
+
+
+def shard(model, name="model.safetensors"):
+    """The model's weights in two files and their index; none is whole any more."""
+    (model / "model.safetensors").unlink(missing_ok=True)
+    (model / "pytorch_model.bin").unlink(missing_ok=True)
+    stem, _, suffix = name.rpartition(".")
+    files = [f"{stem}-0000{number}-of-00002.{suffix}" for number in (1, 2)]
+    for file in files:
+        (model / file).write_bytes(file.encode() * 100)
+    index = {"metadata": {}, "weight_map": {"a": files[0], "b": files[1], "c": files[0]}}
+    (model / f"{name}.index.json").write_text(json.dumps(index))
+    return [*files, f"{name}.index.json"]
+
+
+@pytest.mark.parametrize(("weights", "name"), [("safetensors", "model.safetensors"), ("convert", "pytorch_model.bin")])
+def test_weights_in_shards_are_fetched_by_their_index(server, model, tmp_path, weights, name):
+    wanted = {"config.json", "vocab.txt", "tokenizer_config.json", *shard(model, name)}
+    (model / "model-extra.safetensors").write_bytes(b"not in the index")
+    done = ask(tmp_path / "home", server.url, weights=weights)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    folder = tmp_path / done.stdout.strip()
+    assert {path.name for path in folder.iterdir()} == wanted
+    assert ask(tmp_path / "home", server.url, weights=weights, HF_HUB_OFFLINE="1").stdout == done.stdout
+    assert fetch(Pretrained(id=str(model), revision=None, weights=weights)) == model
+
+
+def test_the_single_file_comes_before_shards_and_these_are_not_fetched(server, model, tmp_path):
+    content = (model / "model.safetensors").read_bytes()
+    shard(model)
+    (model / "model.safetensors").write_bytes(content)
+    folder = tmp_path / ask(tmp_path / "home", server.url).stdout.strip()
+    assert {path.name for path in folder.glob("*safetensors")} == {"model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (["model.safetensors.index.json"], "convert", ": say `weights: safetensors` to read model.safetensors.index"),
+        (["pytorch_model.bin.index.json"], "safetensors", ": say `weights: convert` to read pytorch_model.bin.ind"),
+        (
+            ["model-00001-of-00002.safetensors"],
+            "convert",
+            r", but weights in shards \(model-00001-of-00002.safetensors\) without model.safetensors.index.json: "
+            "copy that there too, and say `weights: safetensors`$",
+        ),
+        (["tf_model.h5"], "safetensors", ": found .*tf_model.h5, expected model.safetensors or pytorch_model.bin"),
+        ([], "convert", ": found .*, expected model.safetensors or pytorch_model.bin, whole or in shards with their"),
+    ],
+)  # fmt: skip
+def test_no_message_names_weights_that_are_not_there(server, model, tmp_path, case):
+    files, weights, message = case
+    for name in WEIGHTS.values():
+        (model / name).unlink()
+    for name in files:
+        (model / name).write_text("{}")
+    with pytest.raises(UserError) as caught:
+        fetch(Pretrained(id=str(model), revision=None, weights=weights))
+    for found in (str(caught.value), failure(ask(tmp_path / "home", server.url, weights=weights))):
+        assert re.search(f"holds no {WEIGHTS[weights]}{message}", found), found
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "allowed"),
+    [
+        ("backbones.mbert", "xlm-roberta", "BERT (bert)"),
+        ("backbones.clip", "siglip", "CLIP (clip)"),
+        ("translate.model", "t5", "M2M100 or NLLB (m2m_100), Marian (marian)"),
+    ],
+)
+def test_another_kind_of_model_is_refused_before_its_weights_are_fetched(server, tmp_path, key, kind, allowed):
+    (server.models[NAME] / "config.json").write_text(json.dumps({"model_type": kind}))
+    own = DRIVER.replace("weights=sys.argv[3])", f"weights=sys.argv[3]), key={key!r}")
+    found = failure(ask(tmp_path / "home", server.url, driver=own))
+    assert found == f"error: {key}.id: found {NAME}, a {kind} (model_type in config.json), allowed: {allowed}"
+    assert not any("/large/" in path for path in server.requests)
 
 
 def test_a_broken_transfer_is_taken_up_where_it_stopped(server, model, tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 
 from deep_translator.constants import BASE_URLS
 
-from clseave import cli, given, params, photos, readiness, segmentation, xvnli
+from clseave import cli, given, model_findings, params, photos, prerequisites, readiness, segmentation, xvnli
 from clseave.downloads import sha256_of
 from clseave.errors import UserError
 from clseave.findings import Check, Finding, aligned, missing, run_checks
@@ -58,7 +58,7 @@ def check_values(args: Namespace) -> Finding:
             copy = Path(folder) / "params.yaml"
             write_json(copy, params.read_yaml(args.params) | {"profile": args.profile.stem})  # JSON is YAML
             try:
-                params.check(copy, args.profile.parent)
+                prerequisites.require_languages(*params.check(copy, args.profile.parent))
             except UserError as error:
                 raise UserError(str(error).replace(str(copy), str(args.params))) from error
     except UserError as error:
@@ -83,7 +83,7 @@ def check_photos(args: Namespace) -> Finding:  # noqa: PLR0911 -- one return for
     try:
         found = set(photos.open_collection(path).files)
     except UserError as error:
-        return Finding("missing", str(error), f"rm {path}, then place another")
+        return Finding("missing", str(error), f"or name another as `source.photos` in {args.profile}")
     if not found:
         said = f"{path}: no .jpg, .jpeg or .png in it, nor in a folder of it"
         return Finding("missing", said, f"let {place} be the folder that holds the photos")
@@ -121,8 +121,10 @@ def check_download(args: Namespace, part: str) -> Finding | None:
     download: Download = rows if part == "rows" else getattr(rows, part)
     placed = args.source / download.file
     if path := at_hand(download, args):
-        if path.is_file() and download.sha256 and sha256_of(path) != download.sha256:
-            return Finding("missing", f"{path}: another file, its sha256 is not the profile's", f"rm {path}")
+        if path.is_file() and download.sha256 and (found := sha256_of(path)) != download.sha256:
+            key = "source.rows.sha256" if part == "rows" else f"source.rows.{part}.sha256"
+            mend = f"replace the file, or say {found} as `{key}` in {args.profile}" if path == placed else f"rm {path}"
+            return Finding("missing", f"{path}: sha256 is {found}, expected {download.sha256}", mend)
         return Finding("ok", str(path))
     mend = f"place the file by hand as {placed}"
     if download.url is None:
@@ -148,7 +150,7 @@ def check_rows(rows: SnliVeRows | HubRows, args: Namespace) -> Finding:
     if rows.id.startswith((".", "/")):
         found = (args.source / rows.id).is_dir()
         return Finding("ok" if found else "missing", f"the folder {args.source / rows.id}", "" if found else "place it")
-    return readiness.judge_hub_rows(rows, args.profile, ANSWER_S)
+    return model_findings.judge_hub_rows(rows, args.profile, ANSWER_S)
 
 
 def check_model(args: Namespace, key: str) -> Finding | None:
@@ -157,7 +159,8 @@ def check_model(args: Namespace, key: str) -> Finding | None:
     model = getattr(group(args, section), name, None)
     if not isinstance(model, Pretrained):
         return None
-    return readiness.judge_model(model, key, args.models / name, args.profile, ANSWER_S)
+    layer = group(args, "align_words").layer if key == "backbones.mbert" else None
+    return model_findings.judge_model(model, key, args.models / name, args.profile, ANSWER_S, layer=layer)
 
 
 def check_translation(args: Namespace) -> Finding:

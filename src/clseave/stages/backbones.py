@@ -65,9 +65,9 @@ def train_mbert(backbones: schema.Backbones, text: Path, out: Path, checkpoint: 
     return curve
 
 
-def fetch(kind: type[Model], source: schema.Encoder) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+def fetch(kind: type[Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
     """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
-    folder = hub.fetch(source)
+    folder = hub.fetch(source, key=key)
     model = load_model(kind, folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
     tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
     tokenizer.model_max_length, text.eos_token_id = text.max_position_embeddings, end_id(tokenizer)
@@ -79,7 +79,7 @@ def fetch(kind: type[Model], source: schema.Encoder) -> tuple[Path, Model, PreTr
 
 def import_clip(source: schema.Encoder, out: Path) -> Curve:
     """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
-    folder, model, tokenizer = fetch(CLIPModel, source)
+    folder, model, tokenizer = fetch(CLIPModel, source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
     # What a tower that is loaded by itself reads.
@@ -91,7 +91,7 @@ def import_clip(source: schema.Encoder, out: Path) -> Curve:
 
 def import_mbert(source: schema.Encoder, out: Path) -> Curve:
     """The multilingual BERT with its language-model head, its weights by today's names (hub: `LayerNorm.gamma`)."""
-    _, model, tokenizer = fetch(BertForMaskedLM, source)
+    _, model, tokenizer = fetch(BertForMaskedLM, source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)
     return []
