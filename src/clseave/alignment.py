@@ -8,21 +8,20 @@ Each is checked here, so that a wrong set-up stops.
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from awesome_align import modeling
 from awesome_align.configuration_bert import BertConfig
-from awesome_align.tokenization_bert import BertTokenizer
+from transformers import PreTrainedTokenizerBase
 
 from clseave.batches import in_order
-from clseave.checkpoints import UNREADABLE, make, read_weights
+from clseave.checkpoints import UNREADABLE, make, read_weights, require_bert
 from clseave.errors import UserError
 from clseave.records import Alignment
-from clseave.text import load_tokenizer
+from clseave.text import load_tokenizer, word_pieces
 
 SIDES = ("source", "target")
 Pairs = list[list[int]]
@@ -37,16 +36,14 @@ class WordAligner:
     ):
         """`mbert` is a folder in Hugging Face layout. UserError when awesome-align could not use it as it is."""
         self.layer, self.threshold, self.batch_size, self.device = layer, threshold, batch_size, device
-        self.model, self.tokenizer = _load(Path(mbert), layer)
+        self.model, self.tokenizer, self.longest = _load(Path(mbert), layer)
+        self.first, self.last = self.tokenizer("").input_ids  # of each sentence: [CLS] and [SEP]
         # Module-level ids of the package; its guide layer masks by them.
-        modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = (
-            self.tokenizer.pad_token_id,
-            self.tokenizer.cls_token_id,
-            self.tokenizer.sep_token_id,
-        )
+        modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = self.tokenizer.pad_token_id, self.first, self.last
         self.model.to(device).eval()
         self.cut = 0  # sentences whose end was left out, as they are longer than the model takes
-        self._pieces = lru_cache(maxsize=100_000)(self._word_pieces)  # a corpus has few distinct words
+        # A corpus has few distinct words.
+        self._pieces = lru_cache(maxsize=100_000)(partial(word_pieces, self.tokenizer))
 
     def align(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> list[Pairs]:
         """Sorted 0-based word pairs of each sentence pair. Sentences of like length share a batch; the order is kept.
@@ -87,19 +84,14 @@ class WordAligner:
         )
         return [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
 
-    def _word_pieces(self, word: str) -> list[int]:
-        """Token ids of one word."""
-        return self.tokenizer.convert_tokens_to_ids(self.tokenizer.tokenize(word))
-
     def _encode(self, words: list[str]) -> Encoded:
         """A sentence as the model takes it, its end left out where it is too long."""
         pieces = [(token, number) for number, word in enumerate(words) for token in self._pieces(word)]
         if not pieces:
             raise UserError(f"no word to align in {words!r}")
-        self.cut += len(pieces) > self.tokenizer.max_len - 2
-        pieces = pieces[: self.tokenizer.max_len - 2]
-        ids = [token for token, _ in pieces]
-        return [self.tokenizer.cls_token_id, *ids, self.tokenizer.sep_token_id], [number for _, number in pieces]
+        self.cut += len(pieces) > self.longest - 2
+        pieces = pieces[: self.longest - 2]
+        return [self.first, *(token for token, _ in pieces), self.last], [number for _, number in pieces]
 
     def _pad(self, side: Iterable[Encoded]) -> torch.Tensor:
         """Ids, (B, T)."""
@@ -108,8 +100,9 @@ class WordAligner:
         )
 
 
-def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, BertTokenizer]:
-    """awesome-align's own model and tokenizer, with the weights and the vocabulary of a folder."""
+def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrainedTokenizerBase, int]:
+    """awesome-align's own model with a folder's weights, the folder's tokenizer, and the most tokens that both take."""
+    require_bert(mbert)
     config = make(BertConfig, mbert / "config.json")
     if config.num_hidden_layers < layer:
         raise UserError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
@@ -127,17 +120,12 @@ def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, BertTokeni
     missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
     if missing:
         raise UserError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
-    return model, _tokenizer(mbert, config.max_position_embeddings)
-
-
-def _tokenizer(mbert: Path, longest: int) -> BertTokenizer:
-    """The vocabulary in awesome-align's tokenizer, which would lower-case and not cut unless told otherwise."""
     tokenizer = load_tokenizer(mbert)
-    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "vocab.txt")
-        path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-        return BertTokenizer(str(path), do_lower_case=False, max_len=min(tokenizer.model_max_length, longest))
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"{mbert}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
+    if len(tokenizer("").input_ids) != 2:
+        raise UserError(f"{mbert}: expected a tokenizer that begins and ends each sentence with a token of its own")
+    return model, tokenizer, min(tokenizer.model_max_length, config.max_position_embeddings)
 
 
 def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:

@@ -10,7 +10,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
 
 from clseave.errors import UserError
 from clseave.pretrained import WEIGHTS, require_weights, weight_files
@@ -32,6 +32,8 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
     Weights come from safetensors, unless the settings say otherwise, and are 32-bit floats, unless they name a `dtype`.
     """
     require_files(folder)
+    if getattr(kind, "config_class", None) is BertConfig:
+        require_bert(folder)
     try:
         model, report = kind.from_pretrained(
             folder,
@@ -51,10 +53,35 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
     return model.eval()
 
 
+def load_bert(folder: Path | str, **settings: Any) -> BertForMaskedLM | BertModel:
+    """A multilingual BERT with its language-model head, or without where its configuration names BertModel."""
+    if "BertModel" in (_config(folder).get("architectures") or []):
+        return load_model(BertModel, folder, add_pooling_layer=False, **settings)
+    return load_model(BertForMaskedLM, folder, **settings)
+
+
 def require_files(folder: Path | str) -> None:
     """UserError when a file of a model is a pointer of Git LFS, as in a clone without its large files."""
     for path in (path for pattern in FILES for path in Path(folder).glob(pattern)):
         require_no_pointer(path)
+
+
+def require_bert(folder: Path | str) -> None:
+    """UserError when a folder's configuration names another architecture, whose weights no BERT can take."""
+    if (kind := _config(folder).get("model_type", "bert")) != "bert":
+        raise UserError(
+            f"{folder}/config.json: found a model of type {kind!r}, expected 'bert', which word alignment and the students are built "
+            "on: name a multilingual BERT (mBERT, LaBSE, multilingual-e5-small)"
+        )
+
+
+def _config(folder: Path | str) -> dict[str, Any]:
+    """A model's configuration; empty where there is none that can be read, which whoever loads the model reports."""
+    try:
+        content = read_json(Path(folder, "config.json"))
+    except UserError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from clseave.teacher import TextTower
 from clseave.text import encode, pad
 
 Encoder = TextTower | Student | TokenStudent
+MARKS = ("student.json", "autoencoder.json", "head.json")  # one of them lies in the folder of a text encoder
 
 
 def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:

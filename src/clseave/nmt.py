@@ -71,7 +71,7 @@ class NmtBackend:
             if lengths[text] > limit:
                 yield Answer(text, None, f"too long: {lengths[text]} tokens, the model takes {limit}")
         for batch in self._batches(lengths):
-            inputs = tokenizer([prefix + tidy(text) for text in batch], padding=True, return_tensors="pt")
+            inputs = _tokens(tokenizer, prefix, batch, padding=True, return_tensors="pt")
             tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without what was there at the start
             yield from self._decode(batch, tokenizer, tokens)
 
@@ -84,7 +84,7 @@ class NmtBackend:
 
     def _lengths(self, texts: Sequence[str]) -> dict[str, int]:
         """Token counts by text."""
-        return {text: len(self._ready.tokenizer(self._ready.prefix + tidy(text)).input_ids) for text in texts}
+        return {text: len(_tokens(self._ready.tokenizer, self._ready.prefix, [text]).input_ids[0]) for text in texts}
 
     def _batches(self, lengths: dict[str, int]) -> Iterator[list[str]]:
         """Batches of what the model takes."""
@@ -147,6 +147,15 @@ class NmtBackend:
         for text, answer, whole in zip(batch, answers, ended, strict=True):
             cut = None if whole else f"cut off: no end after {self._settings.max_new_tokens} tokens"
             yield Answer(text, answer, cut)
+
+
+def _tokens(tokenizer: Any, prefix: str, texts: Sequence[str], **settings: Any) -> Any:
+    """The tokenizer's answer to texts, in which what is spelt like a special token or a language's sign is text.
+
+    Marian's takes the first word of a text for such a sign (`>>deu<<`), unless a space stands before it.
+    """
+    lines = [prefix + (" " if text.startswith(">>") else "") + text for text in map(tidy, texts)]
+    return tokenizer(lines, split_special_tokens=True, **settings)
 
 
 def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[list[str]]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import regex
 
+from clseave.visible import visible
+
 # BERT's rule: white space parts words; punctuation and CJK ideographs are words by themselves.
 _PUNCTUATION = r"\p{P}$+<=>^`|~"
 _IDEOGRAPHS = (
@@ -20,7 +22,6 @@ _IDEOGRAPHS = (
     r"\U00020000-\U0002A6DF\U0002A700-\U0002B73F\U0002B740-\U0002B81F\U0002B820-\U0002CEAF\U0002F800-\U0002FA1F"
 )
 _BERT = regex.compile(rf"[{_PUNCTUATION}{_IDEOGRAPHS}]|[^\s{_PUNCTUATION}{_IDEOGRAPHS}]+")
-_VISIBLE = regex.compile(r"[^\p{C}\s\uFFFD]")
 
 Segmenter = Callable[[str], list[str]]
 
@@ -34,7 +35,7 @@ def words(text: str, language: str, segmenters: Mapping[str, str]) -> list[str]:
     if name not in _SEGMENTERS:
         raise ValueError(f"no segmenter {name!r}: {', '.join(_SEGMENTERS)}")
     found = (part for word in _SEGMENTERS[name](text) for part in word.split())
-    return [word for word in found if _VISIBLE.search(word)]
+    return [word for word in found if visible(word)]
 
 
 def _bert(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from clseave.labels import LABELS
 from clseave.records import Example, hypothesis_id
 from clseave.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
 from clseave.storage import bounded_lines, cannot_read, parse_json, read_text, unpacked
+from clseave.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
     text = re.sub(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+", " ", unicodedata.normalize("NFC", hypothesis)).strip()
     if "\0" in text:
         raise ValueError(f"the hypothesis holds a NUL character: {text[:80]!r}")
-    if not any(unicodedata.category(sign)[0] not in "CZ" for sign in text):  # nothing that one could see
+    if not visible(text):
         return "blank_hypothesis"
     if not pair_id.strip():
         raise ValueError("the pair id is blank")

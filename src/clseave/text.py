@@ -1,5 +1,6 @@
 """Text to token ids: one place that adds special tokens, cuts, pads and checks the end token."""
 
+import json
 import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,21 +9,38 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from clseave.errors import UserError
+from clseave.visible import visible
 
 LongTexts = Literal["stop", "cut"]
 POLICY = "long_texts"  # its key in tokenizer_config.json
 CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
+# What BERT's tokenizer does to a text before it cuts it, by its names in tokenizer.json and in tokenizer_config.json.
+NORMALISATION = {
+    "lowercase": "do_lower_case",
+    "strip_accents": "strip_accents",
+    "handle_chinese_chars": "tokenize_chinese_chars",
+}
+NORMALISED = "ÀÉ中x"  # case, accents and Chinese characters: each setting changes it
 
 log = logging.getLogger(__name__)
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a model folder, without asking the network or running its code. UserError when there is none."""
+    """Tokenizer of a model folder, without asking the network or running its code.
+
+    UserError when there is none, and when the folder does not say whether it lower-cases: transformers lower-cases
+    for every BERT whose tokenizer_config.json does not forbid it, also where tokenizer.json says otherwise.
+    """
     try:
-        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
+        normaliser = whole.get("normalizer") or {}
+        said = {name: normaliser.get(key) for key, name in NORMALISATION.items() if config.get(name) is None}
+        said = {name: value for name, value in said.items() if value is not None}
+        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **said)
         made("one word")
     except Exception as error:  # of files that are damaged, the library raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -31,7 +49,43 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
         raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model (it has no vocabulary)")
     if made.pad_token_id is None:
         raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
+    if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
+        _require_normalisation(Path(folder), made, whole, config)
     return made
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no file."""
+    return json.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
+
+
+def _require_normalisation(
+    folder: Path, made: PreTrainedTokenizerBase, whole: dict[str, Any], config: dict[str, Any]
+) -> None:
+    """UserError unless a BERT's files say, and say the same, what it does to a text before it cuts it."""
+    if not whole and not isinstance(config.get("do_lower_case"), bool):
+        raise UserError(
+            f"{folder}: nothing says whether this BERT lower-cases: expected tokenizer_config.json with "
+            '"do_lower_case" true (an uncased model) or false (a cased one): copy that file, or tokenizer.json, from '
+            "where the model comes from"
+        )
+    if not whole:
+        return
+    kind, ours = whole["model"].get("type"), type(made.backend_tokenizer.model).__name__
+    if kind not in (None, ours):
+        raise UserError(
+            f"{folder}: tokenizer.json holds a {kind} vocabulary, which {type(made).__name__} would read as {ours}: "
+            'expected tokenizer_config.json with its "tokenizer_class": copy it from where the model comes from'
+        )
+    empty = {"model": {"type": "WordLevel", "vocab": {}, "unk_token": ""}, "added_tokens": []}
+    theirs = Tokenizer.from_str(json.dumps(whole | empty)).normalizer
+    wanted = theirs.normalize_str(NORMALISED) if theirs else NORMALISED
+    found = made.backend_tokenizer.normalizer.normalize_str(NORMALISED)
+    if wanted != found:
+        raise UserError(
+            f"{folder}: tokenizer.json makes {wanted!r} of {NORMALISED!r}, tokenizer_config.json {found!r}: they "
+            "disagree on lower-casing, accents or Chinese characters: copy both from where the model comes from"
+        )
 
 
 def set_policy(tokenizer: PreTrainedTokenizerBase, long_texts: LongTexts) -> None:
@@ -102,8 +156,44 @@ class Ragged:
         return [row.tolist() for row in self]
 
 
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], **settings: Any) -> tuple[BatchEncoding, int]:
+    """The tokenizer's answer, and how many special tokens it adds to a text, the last of them at its end.
+
+    No other is in a row: what is spelt like a special token is text, of which a vocabulary that lists special tokens
+    among its pieces (Unigram) makes an unknown token. UserError where an unknown token would end the sentence.
+    """
+    encoded = tokenizer(
+        texts, split_special_tokens=True, return_attention_mask=False, return_token_type_ids=False, **settings
+    )
+    added, unknown = tokenizer("").input_ids, tokenizer.unk_token_id
+    usable = unknown is not None and unknown not in added
+    special = {*added, *tokenizer.all_special_ids} - {unknown} if usable else {*added}
+    for text, row in zip(texts, encoded.input_ids, strict=True):
+        if sum(map(special.__contains__, row)) == len(added):
+            continue
+        if not usable:
+            raise UserError(f"{text!r}: its tokenizer reads a part of it as a special token: leave that part out")
+        inner = slice(len(added) - 1, len(row) - 1)
+        row[inner] = [unknown if token in special else token for token in row[inner]]
+    return encoded, len(added)
+
+
+def word_pieces(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
+    """Token ids of a word by itself, without special tokens: none for a word of characters that the model drops."""
+    encoded, added = _encode(tokenizer, [word])
+    return list(encoded.input_ids[0][added - 1 : -1])
+
+
+def unknown_share(tokenizer: PreTrainedTokenizerBase, text: str) -> float:
+    """Share of a text's tokens that the model does not know, of those that are unknown or hold a letter or digit."""
+    tokens = tokenizer.convert_ids_to_tokens(word_pieces(tokenizer, text))
+    unknown = tokens.count(tokenizer.unk_token)
+    known = sum(any(map(str.isalnum, token)) for token in tokens if token != tokenizer.unk_token)
+    return unknown / max(1, unknown + known)
+
+
 def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settings: Any) -> Iterator[BatchEncoding]:
-    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text that is blank or too long.
+    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text with nothing to see or too long.
 
     With the policy "cut", a text that is too long keeps its beginning and the end token, and a log line counts them.
     """
@@ -112,8 +202,10 @@ def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settin
         chunk = list(texts[start : start + CHUNK])
         for text in chunk:
             _require_text(text)
-        encoded = tokenizer(chunk, return_attention_mask=False, return_token_type_ids=False, **settings)
+        encoded, added = _encode(tokenizer, chunk, **settings)
         for number, row in enumerate(encoded.input_ids):
+            if len(row) == added:
+                raise UserError(f"the model drops every character of {chunk[number]!r}: no token is left to encode")
             if len(row) <= longest:
                 continue
             if tokenizer.init_kwargs.get(POLICY, "stop") == "stop":
@@ -131,16 +223,16 @@ def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settin
 
 def _require_text(text: str) -> None:
     """UserError for what no tokenizer takes."""
-    if not text.strip():
-        raise UserError(f"a blank text cannot be encoded: {text!r}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{text!r} holds half a character, expected text in UTF-8") from error
+    if not visible(text):
+        raise UserError(f"a blank text cannot be encoded: {text!r} holds nothing to see")
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged:
-    """Token ids of each text with special tokens. UserError names a text that is blank or too long."""
+    """Token ids of each text with special tokens. UserError names a text with nothing to see or too long."""
     return Ragged.of(row for encoded in in_chunks(tokenizer, texts) for row in encoded.input_ids)
 
 

@@ -8,6 +8,7 @@ head (CLIP-VE of the same seed) and CLIP's image tower are found beside it, in t
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +19,17 @@ from transformers import CLIPVisionModelWithProjection
 from clseave import numerics
 from clseave.archives import LARGEST
 from clseave.checkpoints import load_model
-from clseave.encoders import embed_texts, load_encoder
-from clseave.errors import UserError
+from clseave.encoders import MARKS, Encoder, embed_texts, load_encoder
+from clseave.errors import UserError, one_line
 from clseave.images import BrokenImageError, decode, load_processor, preprocess
 from clseave.labels import LABELS
 from clseave.storage import read_bytes
 from clseave.teacher import judge, load_head
+from clseave.text import unknown_share
+
+UNKNOWN, LISTED = 0.5, 12  # share of unknown tokens from which a verdict is doubtful; folders that a message names
+
+log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +46,35 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="(default: %(default)s)")
     made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     return made
+
+
+def require_encoder(model: Path) -> None:
+    """UserError when a folder is no model itself, with the models below it if there are any."""
+    if not model.is_dir():
+        raise UserError(f"{model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
+    if any((model / mark).is_file() for mark in MARKS):
+        return
+    marked = {path.parent for mark in MARKS for path in model.glob(f"**/{mark}")}
+    found = sorted(str(folder) for folder in marked if (folder / "config.json").is_file())
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    what = (
+        f"name a model in it: {', '.join(found[:LISTED])}{more}"
+        if found
+        else "run the stage that writes it (`dvc repro`)"
+    )
+    raise UserError(f"{model} is no text encoder: {what}")
+
+
+def warn_of_unknown(encoder: Encoder, texts: Sequence[str]) -> None:
+    """Say of which texts the model knows too little for its verdict to mean anything."""
+    for text in texts:
+        if (share := unknown_share(encoder.tokenizer, text)) >= UNKNOWN:
+            log.warning(
+                "%s: the model does not know %.0f %% of its tokens, so its verdict says little: is this the "
+                "language of --model?",
+                one_line(repr(text)),
+                100 * share,
+            )
 
 
 def beside(model: Path) -> tuple[Path, Path]:
@@ -66,13 +101,13 @@ def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
 def main(argv: Sequence[str] | None = None) -> None:
     """Embed, judge, print."""
     options = parser().parse_args(argv)
-    if not options.model.is_dir():
-        raise UserError(f"{options.model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
+    require_encoder(options.model)
     head, clip = (options.head, options.clip) if options.head and options.clip else beside(options.model)
     head, clip = options.head or head, options.clip or clip
     device = numerics.start_torch(0, options.device)
     encoder = load_encoder(options.model, head, options.assembly).to(device)
     hypotheses = embed_texts(encoder, options.text, batch_size=32)
+    warn_of_unknown(encoder, options.text)
     premise = image_vector(clip, options.image, device).expand(len(hypotheses), -1)
     with torch.no_grad():
         shares = judge(*load_head(head), hypotheses, premise).softmax(dim=1).tolist()

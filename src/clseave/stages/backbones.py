@@ -6,13 +6,15 @@ Thesis: 2.2 (the thesis downloads both).
 Cost:   fetching: 600 and 714 MB, twice as much memory; training: about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from transformers import BertForMaskedLM, CLIPModel, PreTrainedTokenizerBase
+from transformers import CLIPModel, PreTrainedTokenizerBase
 
 from clseave import cards, cli, hub, numerics, params, schema
-from clseave.checkpoints import Model, load_model
+from clseave.checkpoints import Model, load_bert, load_model
 from clseave.disk import whole_folder
 from clseave.errors import UserError
 from clseave.grammar import LANGUAGES
@@ -65,10 +67,10 @@ def train_mbert(backbones: schema.Backbones, text: Path, out: Path, checkpoint: 
     return curve
 
 
-def fetch(kind: type[Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+def fetch(load: Callable[..., Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
     """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
     folder = hub.fetch(source, key=key)
-    model = load_model(kind, folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
+    model = load(folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
     tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
     tokenizer.model_max_length, text.eos_token_id = text.max_position_embeddings, end_id(tokenizer)
     set_policy(tokenizer, source.long_texts)
@@ -79,7 +81,7 @@ def fetch(kind: type[Model], source: schema.Encoder, key: str) -> tuple[Path, Mo
 
 def import_clip(source: schema.Encoder, out: Path) -> Curve:
     """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
-    folder, model, tokenizer = fetch(CLIPModel, source, "backbones.clip")
+    folder, model, tokenizer = fetch(partial(load_model, CLIPModel), source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
     # What a tower that is loaded by itself reads.
@@ -90,8 +92,8 @@ def import_clip(source: schema.Encoder, out: Path) -> Curve:
 
 
 def import_mbert(source: schema.Encoder, out: Path) -> Curve:
-    """The multilingual BERT with its language-model head, its weights by today's names (hub: `LayerNorm.gamma`)."""
-    _, model, tokenizer = fetch(BertForMaskedLM, source, "backbones.mbert")
+    """The multilingual BERT, its weights by today's names (hub: `LayerNorm.gamma`)."""
+    _, model, tokenizer = fetch(load_bert, source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)
     return []
