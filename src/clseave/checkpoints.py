@@ -55,7 +55,7 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
 
 def load_bert(folder: Path | str, **settings: Any) -> BertForMaskedLM | BertModel:
     """A multilingual BERT with its language-model head, or without where its configuration names BertModel."""
-    if "BertModel" in (_config(folder).get("architectures") or []):
+    if _config(folder).get("architectures") == ["BertModel"]:
         return load_model(BertModel, folder, add_pooling_layer=False, **settings)
     return load_model(BertForMaskedLM, folder, **settings)
 
@@ -70,8 +70,8 @@ def require_bert(folder: Path | str) -> None:
     """UserError when a folder's configuration names another architecture, whose weights no BERT can take."""
     if (kind := _config(folder).get("model_type", "bert")) != "bert":
         raise UserError(
-            f"{folder}/config.json: found a model of type {kind!r}, expected 'bert', which word alignment and the students are built "
-            "on: name a multilingual BERT (mBERT, LaBSE, multilingual-e5-small)"
+            f"{folder}/config.json: found a model of type {kind!r}, expected 'bert', on which word alignment and the "
+            "students are built: name a multilingual BERT (mBERT, LaBSE, multilingual-e5-small)"
         )
 
 

@@ -185,11 +185,12 @@ def word_pieces(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
 
 
 def unknown_share(tokenizer: PreTrainedTokenizerBase, text: str) -> float:
-    """Share of a text's tokens that the model does not know, of those that are unknown or hold a letter or digit."""
-    tokens = tokenizer.convert_ids_to_tokens(word_pieces(tokenizer, text))
-    unknown = tokens.count(tokenizer.unk_token)
-    known = sum(any(map(str.isalnum, token)) for token in tokens if token != tokenizer.unk_token)
-    return unknown / max(1, unknown + known)
+    """Share of a text's tokens that the model does not know; punctuation counts only where there is nothing else."""
+    encoded, added = _encode(tokenizer, [text], return_offsets_mapping=True)
+    inner = list(zip(encoded.input_ids[0], encoded.offset_mapping[0], strict=True))[added - 1 : -1]
+    words = [token for token, (start, end) in inner if any(map(str.isalnum, text[start:end]))]
+    counted = words or [token for token, _ in inner]
+    return counted.count(tokenizer.unk_token_id) / len(counted)
 
 
 def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settings: Any) -> Iterator[BatchEncoding]:

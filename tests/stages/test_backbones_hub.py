@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
+from tiny_models import save_unigram_bert
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -268,3 +269,22 @@ def test_a_checkpoint_that_lacks_a_weight_is_named(published, tmp_path):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"part lacks 1 weights of BertForMaskedLM, the first bert.encoder.layer.1"):
         backbones.main(arguments(tmp_path / "out", "mbert", {"clip": folder, "mbert": folder}))
+
+
+def test_a_bert_that_does_not_say_whether_it_lower_cases_is_refused(published, tmp_path):
+    folder = copy(published[0]["owner/mbert"], tmp_path / "silent")
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(UserError, match=r"silent: nothing says whether this BERT lower-cases: expected tokenizer_con"):
+        backbones.main(arguments(tmp_path / "out", "mbert", {"clip": folder, "mbert": folder}))
+    assert not any((tmp_path / "out/models").rglob("*"))
+
+
+def test_a_bert_without_heads_and_with_sentencepieces_serves_student_and_aligner(tmp_path):
+    """As multilingual-e5-small."""
+    (tmp_path / "e5").mkdir()
+    folder = save_unigram_bert(tmp_path / "e5")
+    backbones.main(arguments(tmp_path, "mbert", {"clip": folder, "mbert": folder}))
+    made = tmp_path / "models/mbert"
+    assert load_mbert(made).config.eos_token_id == 2
+    text = ["Ein", "roter", "Kreis"]
+    assert encode(load_tokenizer(made), [" ".join(text)]).tolist() == [WordAligner(made, 2, 0.001, 2)._encode(text)[0]]

@@ -3,14 +3,18 @@
 import pytest
 import torch
 from awesome_align import modeling
+from awesome_align.tokenization_bert import BertTokenizer as AwesomeTokenizer
 from safetensors.torch import load_file, save_file
-from tiny_models import bert_text, save_masked_bert
+from tiny_models import TEXTS, bert_text, save_masked_bert, save_unigram_bert, save_vocabulary, unigram_text
+from transformers import BertTokenizer, XLMRobertaConfig
 
+from clseave import segmentation
 from clseave.alignment import WordAligner, alignment_scores, diagonal
 from clseave.errors import UserError
 from clseave.facts import all_facts
 from clseave.grammar import LANGUAGES, express
 from clseave.student import load_mbert
+from clseave.text import encode, word_pieces
 
 THRESHOLD = 0.05  # high enough that a random model leaves some pairs out
 
@@ -238,3 +242,75 @@ def test_an_error_rate_without_gold_raises():
 def test_sentences_without_gold_or_answer_must_match_in_number():
     with pytest.raises(ValueError):
         alignment_scores([[[0, 0]]], [[[0, 0]], [[0, 0]]])
+
+
+ODD = [
+    "Straße",
+    "ÄÖÜé",
+    "e\u0301",
+    "左上",
+    "円があります",
+    "원이",
+    "\u00ada\u200bb",
+    "don't",
+    "x" * 101,
+    "ДЖЖ",
+    "🙂",
+    "½",
+    "\ufffd",
+]
+
+
+def test_pieces_of_a_cased_wordpiece_are_those_of_awesome_aligns_own_tokenizer(tmp_path):
+    folder = save_vocabulary(tmp_path, {"do_lower_case": False})
+    theirs = AwesomeTokenizer(str(folder / "vocab.txt"), do_lower_case=False)
+    found = {word for text in TEXTS for word in segmentation.words(text, "de", {"default": "bert"})}
+    for word in [*sorted(found), *ODD]:
+        assert word_pieces(bert_text(), word) == theirs.convert_tokens_to_ids(theirs.tokenize(word)), word
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_student_and_aligner_agree_on_case_and_accents(tmp_path, lower):
+    """The vocabulary of an uncased model holds no capital: read as a cased one's, each such word would be unknown."""
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ein", "madchen", "lauft", "Ein", "Mädchen", "läuft"]
+    tokenizer = BertTokenizer(vocab={token: row for row, token in enumerate(tokens)}, do_lower_case=lower)
+    folder = save_masked_bert(tmp_path, vocab_size=len(tokens))
+    tokenizer.save_pretrained(folder)
+    aligner, sentence = WordAligner(folder, 2, THRESHOLD, 4), "Ein Mädchen läuft"
+    (row,) = encode(aligner.tokenizer, [sentence]).tolist()
+    assert aligner._encode(sentence.split())[0] == row == [2, *((5, 6, 7) if lower else (8, 9, 10)), 3]
+
+
+def test_a_special_token_among_the_words_is_text(mbert):
+    aligner = WordAligner(mbert, 2, THRESHOLD, 4)
+    ids, numbers = aligner._encode(["Ein", "[SEP]", "[PAD]", "Kreis"])
+    assert [row for row, token in enumerate(ids) if token in (0, 2, 3, 4)] == [0, len(ids) - 1]
+    assert set(numbers) == {0, 1, 2, 3}
+
+
+def test_a_bert_with_sentencepieces_is_aligned_with_its_own_special_tokens(tmp_path):
+    """As multilingual-e5-small, in which [PAD], [UNK], [CLS] and [SEP] have other names and places."""
+    folder = save_unigram_bert(tmp_path)
+    aligner = WordAligner(folder, 2, 1e-9, 2)
+    assert (modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID) == (1, 0, 2)
+    source, target = ["A", "red", "circle"], ["Ein", "</s>", "ДЖЖ", "Kreis"]
+    ids, _ = aligner._encode(target)
+    pieces = unigram_text().convert_ids_to_tokens(ids)
+    assert pieces[0] == "<s>" and pieces[-1] == "</s>" and not {"<s>", "</s>", "<pad>"}.intersection(pieces[1:-1])
+    found = aligner.align([source, source[:1]], [target, target])
+    assert {i for i, _ in found[0]} == {0, 1, 2} and {j for _, j in found[0]} == {0, 1, 2, 3}
+    assert found[1] == aligner.align([source[:1]], [target])[0]  # padding is not seen
+
+
+def test_a_model_of_another_architecture_is_named(tmp_path):
+    save_masked_bert(tmp_path)
+    XLMRobertaConfig(num_hidden_layers=2).save_pretrained(tmp_path)
+    for load in (load_mbert, lambda folder: WordAligner(folder, 2, THRESHOLD, 4)):
+        with pytest.raises(UserError, match=r"config\.json: found a model of type 'xlm-roberta', expected 'bert'"):
+            load(tmp_path)
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_named(tmp_path):
+    folder = save_masked_bert(tmp_path, vocab_size=len(bert_text()) - 1)
+    with pytest.raises(UserError, match=rf"has {len(bert_text())} tokens, the model {len(bert_text()) - 1}"):
+        WordAligner(folder, 2, THRESHOLD, 4)

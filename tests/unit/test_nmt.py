@@ -12,7 +12,7 @@ from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGenera
 
 from clseave.answers import Answer
 from clseave.errors import UserError
-from clseave.nmt import NmtBackend, _direction, batches_by_length
+from clseave.nmt import NmtBackend, _direction, _tokens, batches_by_length
 from clseave.schema import NmtTranslation, Pretrained
 
 TABLES = {"de": GERMAN, "nl": DUTCH}
@@ -261,3 +261,24 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path, marian):
     (folder / "config.json").write_text(json.dumps(config))
     assert ask(folder) == learnt("de")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["m2m100", "marian", "marian of two languages", "nllb"])
+def test_special_tokens_and_signs_of_languages_in_a_text_are_text(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("tiny_translators.learn", lambda *_: None)
+    save = {"m2m100": save_m2m100, "marian": save_marian, "nllb": save_nllb}
+    folder = save[name](tmp_path / "model") if name in save else save_marian(tmp_path / "model", ("deu", "nld"))
+    prefix = "" if name in save else ">>deu<< "
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+
+    def count(text):
+        tokens = tokenizer.convert_ids_to_tokens(_tokens(tokenizer, prefix, [text]).input_ids[0])
+        return sum(
+            token in (*tokenizer.all_special_tokens, ">>deu<<", ">>nld<<") and token != "<unk>" for token in tokens
+        )
+
+    known = count("A dog runs.")
+    for token in (*tokenizer.all_special_tokens, ">>nld<<", ">>deu<<", "__de__", "deu_Latn"):
+        for text in (f"{token} A dog", f"A {token} dog", f"A dog{token}", f" {token}"):
+            assert count(text) == known, text
+    assert _tokens(tokenizer, prefix, ["A dog runs."]).input_ids == [tokenizer(f"{prefix}A dog runs.").input_ids]

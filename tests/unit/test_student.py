@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import PROJECTED, SENTENCES, WIDE, bert, bert_text, save_masked_bert
+from tiny_models import PROJECTED, SENTENCES, WIDE, bert, bert_text, save_masked_bert, unigram_text
 from torch.nn import functional
 
 from clseave.errors import UserError
@@ -147,3 +147,12 @@ def test_dropout_overrides_both_rates_of_mbert(tmp_path, dropout, rate):
 def test_a_folder_without_mbert_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="holds no BertModel"):
         load_mbert(tmp_path)
+
+
+def test_a_student_with_sentencepieces_pools_at_its_own_end():
+    """As multilingual-e5-small: `</s>` of another id, also where a sentence spells it."""
+    made = Student(bert(vocab_size=len(unigram_text()), pad_token_id=1), unigram_text(), PROJECTED, "sep").eval()
+    ids, mask = pad(encode(unigram_text(), ["Ein </s> Kreis", "Ein"]), unigram_text())
+    states = made.bert(input_ids=ids, attention_mask=mask).last_hidden_state[[0, 1], mask.sum(1) - 1]
+    assert made.end == 2 and ids[1, -1] == 1
+    assert torch.allclose(made(ids, mask), made.projection(made.norm(states)), atol=1e-5)

@@ -1,10 +1,22 @@
 """Random models of a few thousand weights, with the tokenizers of `vocabulary`, for the unit tests."""
 
+import json
 from functools import cache
 from pathlib import Path
 
 import torch
-from transformers import BertConfig, BertForMaskedLM, BertModel, CLIPTextConfig, CLIPTextModelWithProjection
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+)
 
 from clseave.facts import all_facts
 from clseave.grammar import LANGUAGES, express
@@ -55,6 +67,40 @@ def save_masked_bert(folder: Path, seed: int = 0, **changes) -> Path:
     model = BertForMaskedLM._from_config(bert_config(**changes), attn_implementation="eager")
     model.save_pretrained(folder)
     bert_text().save_pretrained(folder)
+    return folder
+
+
+@cache
+def unigram_text():
+    """As multilingual-e5's: SentencePiece pieces, XLM-R's special tokens, which its vocabulary lists as pieces too."""
+    words = dict.fromkeys(word for text in TEXTS for word in text.split())
+    signs = sorted({sign for text in TEXTS for sign in text} | set("<>/[]▁"))
+    pieces = [*((f"▁{word}", -5.0) for word in words), *((sign, -9.0) for sign in signs)]
+    specials = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    made = Tokenizer(Unigram([*specials, *pieces], unk_id=3))
+    made.pre_tokenizer = Metaspace()
+    made.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    names = {"cls_token": "<s>", "sep_token": "</s>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, **names, unk_token="<unk>", mask_token="<mask>", model_max_length=40
+    )
+
+
+def save_unigram_bert(folder: Path, seed: int = 0) -> Path:
+    """As multilingual-e5-small: a BERT without heads, and `unigram_text`."""
+    bert(seed, vocab_size=len(unigram_text()), pad_token_id=1).save_pretrained(folder)
+    unigram_text().save_pretrained(folder)
+    return folder
+
+
+def save_vocabulary(folder: Path, settings: dict | None) -> Path:
+    """`bert_text` as the hub holds old models: vocab.txt, config.json and, unless None, tokenizer_config.json."""
+    folder.mkdir(exist_ok=True)
+    vocabulary = bert_text().get_vocab()
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n")
+    bert_config().save_pretrained(folder)
+    if settings is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
 
 
