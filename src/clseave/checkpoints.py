@@ -13,7 +13,7 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
 
 from clseave.errors import UserError
-from clseave.pretrained import WEIGHTS, require_weights, weight_files
+from clseave.pretrained import WEIGHTS, is_headless, require_weights, weight_files
 from clseave.storage import read_json, require_no_pointer
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -55,7 +55,7 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
 
 def load_bert(folder: Path | str, **settings: Any) -> BertForMaskedLM | BertModel:
     """A multilingual BERT with its language-model head, or without where its configuration names BertModel."""
-    if _config(folder).get("architectures") == ["BertModel"]:
+    if is_headless(_config(folder)):
         return load_model(BertModel, folder, add_pooling_layer=False, **settings)
     return load_model(BertForMaskedLM, folder, **settings)
 

@@ -105,7 +105,7 @@ def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: fl
         if not known & {single, index}:
             raise UserError(f"{model.id} holds no {single}{pretrained.instead(model.weights, sorted(known))}")
         names = _names(model, seconds) if single in known else _json(model, index, seconds)["weight_map"]
-        pretrained.require_needed(key, model.id, names)
+        pretrained.require_needed(key, model.id, config, names)
 
 
 def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:

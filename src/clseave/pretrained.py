@@ -129,10 +129,17 @@ def require_kind(key: str, name: str, config: Any) -> None:
         raise UserError(f"{key}.id: found {name}, a {found} (model_type in config.json), allowed: {kind.words}")
 
 
-def require_needed(key: str, name: str, names: Iterable[str]) -> None:
-    """UserError when something that the stages need is not among the names of weights."""
+def is_headless(config: Any) -> bool:
+    """Whether a BERT was saved without its language-model head, which pre-training has and no stage uses."""
+    return isinstance(config, dict) and config.get("architectures") == ["BertModel"]
+
+
+def require_needed(key: str, name: str, config: Any, names: Iterable[str]) -> None:
+    """UserError when something that the stages load is not among the names of weights."""
     names = tuple(names)
     for start, what in KINDS[key].needed.items():
+        if key == "backbones.mbert" and is_headless(config):
+            continue
         if not any(one.startswith(start) for one in names):
             raise UserError(
                 f"{key}.id: {name} has no {what} (no weight is named {start}*): name a checkpoint that has one"
@@ -197,4 +204,4 @@ def require_fitting(key: str, folder: Path, model: Pretrained, layer: int | None
     require_kind(key, model.id, config)
     if key == "backbones.mbert" and layer is not None:
         require_layers(model.id, config, layer)
-    require_needed(key, model.id, weight_names(folder, weight_files(folder, model.weights)))
+    require_needed(key, model.id, config, weight_names(folder, weight_files(folder, model.weights)))

@@ -60,7 +60,7 @@ LANGUAGES = {
     "Hebrew": "he iw yi", "Greek": "el", "Ethiopic": "am ti", "Thaana": "dv", "Han": "ja yue zh", "Hiragana": "ja",
     "Katakana": "ja", "Hangul": "ko",
 }  # fmt: skip
-UNRELATED, DIFFERENT, SHARE = 4, 3, 0.01  # see `Repetitions`
+UNRELATED, GROWTH, DIFFERENT, SHARE = 4, 1 / 40, 3, 0.01  # see `Repetitions`
 IDS = regex.compile(r"\d+(?:[:.]\d+)+|\w*\d{5,}\w*")
 # Words that unrelated English sentences have in common.
 COMMON = frozenset(
@@ -173,36 +173,39 @@ def _width(text: str) -> int:
 class Repetitions:
     """The sources to which one and the same answer was given, as answers come.
 
-    Paraphrases do share a translation ("A man is outside.", "A guy is outdoors."). Too many different sources do not:
-    `UNRELATED` of which no two have a word in common, or at least `DIFFERENT`, and a share of `SHARE` of all, of which
-    no two have half of their words in common. Of 1,024 real hypotheses in four languages at most two share one.
+    Paraphrases do share a translation ("A man is outside.", "A guy is outdoors."), and the more sentences there are,
+    the more paraphrases. Too many different sources do not: `UNRELATED`, or `GROWTH` times the square root of all, of
+    which no two have a word in common; or at least `DIFFERENT`, and a share of `SHARE` of all, of which no two have
+    half of their words in common. Of 1,024 real hypotheses in four languages at most two share one.
     """
 
     def __init__(self, total: int):
         """`total`: how many sources there are."""
-        self._most = max(DIFFERENT, SHARE * total)
+        self._unrelated = max(UNRELATED, GROWTH * total**0.5)
+        self._different = max(DIFFERENT, SHARE * total)
         self._sources: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def add(self, source: str, text: str) -> bool:
         """Note an answer; whether it was given to too many different sources by now."""
         sources = self._sources[_without_ids(source, text)]
         sources[source] = text
-        return _too_many(sources, self._most)
+        return self._too_many(sources)
 
     def found(self) -> list[dict[str, str]]:
         """The answers, by source, that were given to too many different sources, one group after the other."""
-        return [sources for sources in self._sources.values() if _too_many(sources, self._most)]
+        return [sources for sources in self._sources.values() if self._too_many(sources)]
+
+    def _too_many(self, sources: Collection[str]) -> bool:
+        """Whether that many sources can have no translation in common."""
+        return len(sources) >= DIFFERENT and (
+            _apart(sources, 0.0, self._unrelated) >= self._unrelated
+            or _apart(sources, 0.49, self._different) >= self._different
+        )
 
 
 def _without_ids(source: str, text: str) -> str:
     """An answer without the numbers and times in it that its source does not have: a service's messages hold some."""
     return IDS.sub(lambda found: found[0] if found[0] in source else "#", text).casefold().strip(" .!?")
-
-
-def _too_many(sources: Collection[str], most: float) -> bool:
-    return len(sources) >= DIFFERENT and (
-        _apart(sources, 0.0, UNRELATED) >= UNRELATED or _apart(sources, 0.49, most) >= most
-    )
 
 
 def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
