@@ -147,6 +147,7 @@ def spans(toy: Path) -> dict[str, tuple[float, float]]:
     return {name: (times[name, "start"], times[name, "end"]) for name, what in times if what == "start"}
 
 
+@pytest.mark.slow
 def test_reproduce_keeps_the_order_and_runs_two_at_a_time(toy: Path, repo_root: Path) -> None:
     (toy / "pause.txt").write_text("1.5")
     output = reproduce(toy, repo_root)

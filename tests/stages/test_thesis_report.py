@@ -14,6 +14,8 @@ from clseave.records import Example, Prediction, read_rows
 from clseave.stages import compare, report
 from settings import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 FIXTURE = REPO / "tests/fixtures/thesis"
 
 

@@ -77,6 +77,7 @@ def test_a_model_of_one_direction_that_names_no_language_goes_from_english_only(
         list(NmtBackend(settings(folder), "en", "cpu", "de").translate(["Ein Hund rennt."]))
 
 
+@pytest.mark.slow
 def test_nllb_is_told_where_a_text_comes_from(tmp_path):
     folder = save_nllb(tmp_path / "model")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)

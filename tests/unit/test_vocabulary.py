@@ -165,6 +165,7 @@ for tokenizer in (bert_tokenizer(texts, 300, 32), clip_tokenizer(texts, 560, 32)
 """
 
 
+@pytest.mark.slow
 def test_ids_are_the_same_in_every_process():
     runs = [
         subprocess.Popen(
