@@ -82,7 +82,7 @@ shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis S
 prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
 	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
 
-# worksteal: each process keeps to its own files, whose fixtures are dear, until it has nothing left to do.
+# worksteal: each process keeps to its own files, so that costly fixtures are made once, until it has nothing left to do.
 test: setup ## run the fast tests
 	@python -m pytest -q -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 

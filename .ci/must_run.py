@@ -1,9 +1,9 @@
 """Fail when a test that must run was skipped, failed or is gone.
 
 Usage: must_run.py LIST JUNIT_XML... The list holds one pytest node-id prefix a line; `#` starts a comment. A prefix
-stands for a file, a class, a test, or all parameters of one. So does every test that some run skipped because a system
-package was missing, on the list or not. A test that was skipped because no folder of test data is named
-(CLSEAVE_TEST_DATA) counts as passed where that is so; with such a folder it must run.
+stands for a file, a class, a test, or all parameters of one. A test that was skipped because a system package is missing
+must run too, in another of the files, whether the list names it or not. A test that was skipped because no folder of
+test data is named (CLSEAVE_TEST_DATA) counts as passed where that is so; with such a folder it must run.
 
 Exit codes: 0 all passed, 1 with a line for each that did not.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 PACKAGE = "(Debian: "  # in the reason that tests/conftest.py gives
-UNPACKED = "skipped for want of a package"
+NO_PACKAGE = "skipped for want of a package"
 
 
 def node_id(case: ElementTree.Element) -> str:
@@ -33,7 +33,7 @@ def results(files: Sequence[str]) -> dict[str, str]:
             marks = [child for child in case if child.tag in {"skipped", "failure", "error"}]
             outcome = marks[0].tag if marks and not without_data(marks[0]) else "passed"
             if outcome == "skipped" and PACKAGE in marks[0].get("message", ""):
-                outcome = UNPACKED
+                outcome = NO_PACKAGE
             if found.get(node_id(case)) != "passed":
                 found[node_id(case)] = outcome
     return found
@@ -52,7 +52,7 @@ def covers(prefix: str, name: str) -> bool:
 
 def faults(prefixes: Sequence[str], found: dict[str, str]) -> list[str]:
     """One line for each prefix that no test has, and for each of its tests that did not pass."""
-    lines = [f"must run, but is {outcome}: {name}" for name, outcome in found.items() if outcome == UNPACKED]
+    lines = [f"must run, but is {outcome}: {name}" for name, outcome in found.items() if outcome == NO_PACKAGE]
     for prefix in prefixes:
         outcomes = {name: outcome for name, outcome in found.items() if covers(prefix.rstrip("/"), name)}
         if not outcomes:

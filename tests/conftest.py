@@ -37,6 +37,7 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program or file is missing, with the name of the Debian package that has it."""
     for mark in item.iter_markers("needs_package"):
