@@ -1,7 +1,7 @@
 """Fail when a test that must run was skipped, failed or is gone.
 
 Usage: must_run.py LIST JUNIT_XML... The list holds one pytest node-id prefix a line; `#` starts a comment. A prefix
-stands for a file, a class, a test, or all parameters of one. A test that was skipped because a system package is missing
+stands for a file, a class, a test, or all parameters of one. A test that was skipped for want of a system package
 must run too, in another of the files, whether the list names it or not. A test that was skipped because no folder of
 test data is named (CLSEAVE_TEST_DATA) counts as passed where that is so; with such a folder it must run.
 
