@@ -18,9 +18,9 @@ REPEATS, REPEATED = "has the whole source in it", "the same answer as for other 
 # What programs write in place of a missing value, in any case; and what means that in this case only.
 MARKERS = frozenset(
     "#n/a #na #name? #value? #value #ref #div/0 #num #null #error #spill #calc nan -nan none null nil n/a undefined "
-    "missing untranslated error".split()
+    "missing untranslated error tbd".split()
 )
-EXACT_MARKERS = frozenset({"NA", "NaT", "TBD", "TODO", "FIXME", "N.A"})
+EXACT_MARKERS = frozenset({"NA", "NaT"})
 # Sources that such a word does translate: "Zero." is "Null." in German.
 MEANT = frozenset("zero nothing none null nil error mistake missing undefined keine keiner keines geen niemand".split())
 # What services answer, with HTTP status 200, in place of a translation.
@@ -158,9 +158,9 @@ def _length(source: str, text: str) -> str | None:
     In 11,560 real pairs a translation has at least a third, and at most three times, of its source's length.
     """
     before, after = _width(source), _width(text)
-    if after > 10 * before + 100:
+    if after > 12 * before + 140:
         return f"too long: {after} letters for {before}"
-    if before > 5 * after + 20:
+    if before > 10 * after + 30:
         return f"too short: {after} letters for {before}"
     return None
 

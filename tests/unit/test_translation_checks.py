@@ -23,7 +23,6 @@ WRONG = {
     SCRIPT: "一个人在公园里遛狗。|男が歩く|Мужчина гуляет|남자가 걷는다|رجل يمشي|Ein 男が犬を散歩",
     "letters of two scripts": "lдuft|lαuft",
     LONG: "Ein Hund läuft durch den Park. " * 20,
-    SHORT: "H|Er.",
     REPEATS: f"Übersetzung: {SOURCE}|Cannot translate '{SOURCE}'",
 }  # fmt: skip
 
@@ -90,6 +89,11 @@ def test_a_text_of_another_language_s_script(language, text, reason):
 )
 def test_a_text_that_only_looks_odd_is_a_translation(source, language, text):
     assert fault(source, text, language) is None
+
+
+@pytest.mark.parametrize(("language", "text"), [("de", "H"), ("de", "Er."), ("zh", "人")])
+def test_a_word_for_a_long_sentence(language, text):
+    assert str(fault(SOURCE * 5, text, language)).startswith(SHORT)
 
 
 def test_every_language_of_the_service_has_its_script():
