@@ -104,10 +104,10 @@ def _choice(path: Path, delimiter: str, known: Collection[str]) -> Choice:
         better = False
     elif quoted.odd != plain.odd:
         better = quoted.odd < plain.odd
-    elif quoted.folded:
+    elif marks.doubled:
+        better = True
+    elif quoted.folded or marks.bare:  # quotations may begin in one row and end in another
         better = False
-    elif marks.doubled or marks.bare:
-        better = bool(marks.doubled)
     else:
         better = quoted.known > plain.known or delimiter != "\t" or marks.all_quoted or marks.by_excel
     return Choice(dialects[better], quoted if better else plain)

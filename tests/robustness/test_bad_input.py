@@ -4,6 +4,7 @@ Each cell makes the bad file and calls the real reader: it must raise UserError 
 behind, and need no memory that the file could choose. `docs/RELIABILITY.md` counts the cells.
 """
 
+import gzip
 import io
 import json
 import re
@@ -316,6 +317,8 @@ READERS = {
     "store of answers": ("answers", store),
     "a user's translations, JSON Lines": ("de.jsonl", translations),
     "a user's translations, tabs": ("de.tsv", translations),
+    "a user's translations, commas": ("de.csv", translations),
+    "a user's translations, compressed": ("de.csv.gz", translations),
     "corrections": ("fixes.tsv", partial(translations, shared=True)),
     "params.yaml": ("params.yaml", checked),
     "tables of the thesis": ("table_2_1.csv", table),
@@ -956,6 +959,24 @@ REFUSED = [
     ),
     ("a user's translations, tabs", "invalid UTF-8", holding(b"A dog\t\xff\n"), ":1: not UTF-8: "),
     ("a user's translations, tabs", "a 100 MB line", long_line(), LONG),
+    ("a user's translations, tabs", "quotation marks that do not match", holding('A "dog"\t"Ein ""Hund"" "da"\n'), ":1: "),
+    ("a user's translations, tabs", "a NUL", holding("A dog\tEin\0Hund\n"), ":1: a NUL character, which no text has"),
+    ("a user's translations, commas", "a 100 MB line", long_line(b'A dog,"'), LONG),
+    ("a user's translations, commas", "a column", holding("A dog\n"), ":1: found 1 columns, .* comma-separated, not"),
+    ("a user's translations, commas", "UTF-16, cut", holding("A,B".encode("utf-16")[:-1]), ":1: not UTF-16: .* as UTF-8"),
+    ("a user's translations, compressed", "no gzip", holding("A dog,Ein Hund"), "gz is no whole gzip file .Not a gzipped"),
+    (
+        "a user's translations, compressed",
+        "a 100 MB line",
+        holding(gzip.compress(b"A dog," + b" " * 100_000_000, 1)),
+        f"gz:1: {LONG}",
+    ),
+    (
+        "a user's translations, compressed",
+        "its end cut off",
+        holding(gzip.compress(b"A dog,Ein Hund\n")[:-9]),
+        "gz is no whole gzip file .Compressed file ended",
+    ),
     (
         "corrections",
         "no language",

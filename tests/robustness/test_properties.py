@@ -139,6 +139,8 @@ GOOD = {
     "store of answers": KEY + b'{"source":"A dog","text":"Ein Hund"}\n',
     "a user's translations, JSON Lines": b'{"source":"A dog","text":"Ein Hund"}\n',
     "a user's translations, tabs": b"A dog\tEin Hund\n",
+    "a user's translations, commas": b'en,de\nA dog,"Ein ""Hund"" da"\n',
+    "a user's translations, compressed": gzip.compress(b'en,de\nA dog,"Ein ""Hund"" da"\n', mtime=0),
     "corrections": b"de\tA dog\tEin Hund\n",
     "params.yaml": (SETTINGS / "params.yaml").read_bytes(),
     "tables of the thesis": (ROOT / "reports" / "published" / "table_2_1.csv").read_bytes(),

@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from clseave.answers import Answer, Answers
 from clseave.commands import check_thesis
 from clseave.findings import WIDTH, Check, Finding, aligned, run_checks
+from clseave.given import SUFFIXES
 from clseave.readiness import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
 from settings import SETTINGS
 
@@ -438,10 +439,12 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     (source / "mt/ja.jsonl").touch()
     (found,) = in_process(clone, monkeypatch, "translation")
     assert found.found == "data/thesis/source/mt has no file for de, nl, ko, zh, de-en"
-    for code in ("de", "nl", "ko", "zh"):
-        (source / f"mt/{code}.tsv").touch()
+    for name in ("de.tsv", "nl.csv", "ko.jsonl.gz", "zh.csv.gz"):
+        (source / "mt" / name).touch()
     (found,) = in_process(clone, monkeypatch, "translation")
-    assert found.mend == "place de-en.jsonl or de-en.tsv there; or set translate.back: false"
+    assert found.mend == (
+        f"place {' or '.join(f'de-en{suffix}' for suffix in SUFFIXES)} there; or set translate.back: false"
+    )
     change(clone, translate={"backend": "files", "folder": "mt", "corrections": None, "back": False})
     assert in_process(clone, monkeypatch, "translation")[0].state == "ok"
     model = {"id": "./m2m100", "revision": None, "weights": "safetensors"}

@@ -1,5 +1,6 @@
 """SNLI-VE by the official rules, from every form it comes in."""
 
+import gzip
 import json
 import zipfile
 
@@ -74,9 +75,12 @@ def place(source, form, snli=SNLI):
     """SNLI in one of its forms, with the lists."""
     write_lists(source)
     write, suffix = (write_txt, ".txt") if "txt" in form else (write_jsonl, ".jsonl")
+    packed = ".gz" if "gz" in form else ""
     inner = source / ("snli_1.0/snli_1.0" if form == "nested folder" else "snli_1.0")
     for split, rows in snli.items():
-        write(inner / f"snli_1.0_{split}{suffix}", rows)
+        write(path := inner / f"snli_1.0_{split}{suffix}{packed}", rows)
+        if packed:
+            path.write_bytes(gzip.compress(path.read_bytes()))
     if "zip" in form:
         with zipfile.ZipFile(source / "snli_1.0.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(inner.iterdir()):
@@ -87,7 +91,9 @@ def place(source, form, snli=SNLI):
     return source
 
 
-@pytest.mark.parametrize("form", ["zip", "folder", "nested folder", "txt zip", "txt folder"])
+@pytest.mark.parametrize(
+    "form", ["zip", "folder", "nested folder", "txt zip", "txt folder", "gz zip", "gz folder", "txt gz folder"]
+)
 def test_the_official_rules(tmp_path, form):
     examples, skipped = read_corpus(snli_rows(), place(tmp_path / "source", form), tmp_path / "downloads")
     found = {
@@ -185,6 +191,17 @@ def test_ready_made_rows_in_each_schema(tmp_path):
     }
     assert skipped == {"no_gold_label": 1}
     assert [one.seen for rows in examples.values() for one in rows] == [True, True, True, False]
+
+
+def test_ready_made_rows_may_be_compressed(tmp_path):
+    place_ready(tmp_path)
+    for name in FILES.files.values():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    packed = SnliVeRows(format="snli_ve", files={split: f"{name}.gz" for split, name in FILES.files.items()})
+    assert read_corpus(packed, tmp_path, tmp_path) == read_corpus(FILES, tmp_path, tmp_path)
+    (tmp_path / "train.jsonl.gz").write_bytes((tmp_path / "train.jsonl.gz").read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"train.jsonl.gz:\d: cannot be read as a row: Compressed file ended"):
+        read_corpus(packed, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Translators behind one protocol, the user's own translations, and what becomes of failures."""
 
+import gzip
 import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from clseave import gold
-from clseave.answers import Answer, Answers, ServiceError
+from clseave.answers import Answer, Answers, ServiceError, tidy
 from clseave.errors import UserError
 from clseave.facts import Fact
 from clseave.grammar import express
@@ -155,8 +157,11 @@ def test_a_correction_comes_before_a_kept_answer(tmp_path):
         ("c.tsv", "nl\tOne\tx\nde\tOne\t \n", r"c.tsv:2: found '', expected a translation"),
         ("c.tsv", "One\tEins\n", r"c.tsv:1: found language None, expected code, English, translation"),
         ("c.jsonl", '{"source":"One","text":"Eins"}\n', r"c.jsonl:1: found language None"),
-        ("c.csv", "de,One,Eins\n", r"c.csv: found .csv, expected .jsonl or .tsv"),
-        ("c", "", r"c: found no suffix, expected .jsonl or .tsv"),
+        ("c.csv", "One,Eins\n", r"c.csv:1: found language None, expected code, English, translation"),
+        ("c.csv", "source,text\nOne,Eins\n", r"c.csv:2: found language None, expected code"),
+        ("c.csv", "target,source,text\nde,One,?? empty\n", r"c.csv:2: found '\?\? empty', expected a translation"),
+        ("c.txt", "de\tOne\tEins\n", r"c.txt: found .txt, expected .jsonl, .tsv, .csv, .jsonl.gz, .tsv.gz, .csv.gz"),
+        ("c", "", r"c: found no suffix, expected .jsonl, .tsv, .csv"),
     ],
 )
 def test_a_correction_that_is_none_is_refused(tmp_path, name, content, message):
@@ -227,6 +232,15 @@ def test_missing_and_refused_lines_are_failures_with_their_place(tmp_path):
         ("de.tsv", b"One\tEins\nTwo\n", r"de.tsv:2: found 1 columns, expected English and translation"),
         ("de.tsv", b"a\tOne\tEins\tb\n", r"de.tsv:1: found 4 columns"),
         ("de.tsv", b"nl\tOne\tEen\n", r"de.tsv:1: found target 'nl', expected 'de'"),
+        ("de.tsv", b"7a\tOne\tEins\n", r"de.tsv:1: found 3 columns, .* the file is tab-separated, not quoted, and .*'7a'"),
+        ("de.csv", b"One\nTwo\n", r"de.csv:1: found 1 columns, expected English .* comma-separated, .* is \['One'\]"),
+        ("de.csv", b'en,de\n"One","Ei\nns"\nTwo,a,b\n', r"de.csv:4: found 3 columns, but 2 in the header: .*'Two'"),
+        ("de.tsv", b"id\ten\tde\n1\tOne\n", r"de.tsv:2: found 2 columns, but 3 in the header"),
+        ("de.tsv", b"id\ten\tnl\n1\tOne\tEen\n", r"de.tsv:1: found columns .*'nl'.*, expected one named 'de' too"),
+        ("de.tsv", b"id\ten1\tde1\n1\tOne\tEins\n", r"de.tsv:1: found target 'id', expected 'de'"),
+        ("de.tsv", b"target\tsource\ttext\nnl\tOne\tEen\n", r"de.tsv:2: found target 'nl', expected 'de'"),
+        ("de.jsonl", b'{"en":"One","nl":"Een"}\n', r"de.jsonl:1: found .*, expected source, text"),
+        ("de.jsonl", b'{"en":"One","de":1}\n', r"de.jsonl:1: found .*, expected source, text"),
         ("de.tsv", b"One\tEins\n\xff\tx\n", r"de.tsv:2: not UTF-8"),
         ("de.jsonl", b'{"source":"One","text":"Eins"}\n{"source":"One"}\n', r"de.jsonl:2: found .*, expected source"),
         ("de.jsonl", b'{"source":"One","text":"Eins","x":1}\n', r"de.jsonl:1: found .*, expected source, text"),
@@ -240,13 +254,119 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path, name, content, messag
         run(tmp_path, FileTranslator(tmp_path, "de"), ["One"])
 
 
+PARALLEL = {
+    "a header": ("de.tsv", "id\ten\tde\n7\tOne\tEins\n8\tTwo\tZwei\n"),
+    "other order, capitals": ("de.csv", "DE;Id;EN\nEins;7;One\nZwei;8;Two\n"),
+    "several languages": ("de.tsv", "en\tnl\tde\tja\nOne\tEen\tEins\t一\nTwo\tTwee\tZwei\t二\n"),
+    "source and target": ("de.tsv", "source\ttarget\nOne\tEins\nTwo\tZwei\n"),
+    "english and text": ("de.csv", "english,text\nOne,Eins\nTwo,Zwei\n"),
+    "our fields": (
+        "de.csv",
+        "hypothesis_id,source,target,text,backend,version\na,One,de,Eins,files,1\nb,Two,de,Zwei,files,1\n",
+    ),
+    "index of pandas": ("de.tsv", "\ten\tde\n0\tOne\tEins\n1\tTwo\tZwei\n"),
+    "index without a header": ("de.tsv", "0\tOne\tEins\n1\tTwo\tZwei\n"),
+    "tabs at the end": ("de.tsv", "One\tEins\t\t\nTwo\tZwei\t\n\t\t\n"),
+    "tabs at the end, header": ("de.tsv", "id\ten\tde\t\n7\tOne\tEins\t\t\t\n8\tTwo\tZwei\n"),
+    "blank lines": ("de.tsv", "One\tEins\n\n  \nTwo\tZwei\n\n\n"),
+    "blank lines, JSON": ("de.jsonl", '{"source":"One","text":"Eins"}\n\n{"source":"Two","text":"Zwei"}\n\n \n'),
+    "JSON by language": ("de.jsonl", '{"id":7,"en":"One","de":"Eins"}\n{"id":8,"en":"Two","de":"Zwei","nl":"Twee"}\n'),
+    "a sentence like a header": ("de.tsv", "text\tText\nOne\tEins\nTwo\tZwei\n"),
+    "a tab in English": ("de.csv", '"One",Eins\n"\tTwo\n",Zwei\n'),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as is", "gz"])
+@pytest.mark.parametrize("form", PARALLEL)
+def test_parallel_files_as_others_publish_them(tmp_path, form, packed):
+    name, content = PARALLEL[form]
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    rows = run(tmp_path, FileTranslator(tmp_path, "de"), ["One", "Two"])
+    assert [(one.source, one.text, one.target) for one in rows] == [("One", "Eins", "de"), ("Two", "Zwei", "de")]
+
+
+def test_a_file_says_how_it_was_read(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "de.tsv").write_text('id\ten\tde\n7\tOne\t"Die ""Eins"""\n', encoding="utf-16")
+    assert run(tmp_path, FileTranslator(tmp_path, "de"), ["One"])[0].text == 'Die "Eins"'
+    assert f"{tmp_path}/de.tsv: 1 rows, tab-separated, quoted, columns en and de" in caplog.messages
+    (tmp_path / "de.csv").write_text("One;Eins\n")
+    read_given(tmp_path / "de.csv", "de", ["One"], shared=False)
+    assert f"{tmp_path}/de.csv: 1 rows, semicolon-separated, not quoted, no header" in caplog.messages
+
+
+def test_the_quoted_translation_of_pandas_is_taken_without_its_quotes(tmp_path):
+    made = {"en": ["A good dog runs.", 'He says "no".'], "de": ['Ein "guter" Hund läuft.', '"Nein", sagt er.']}
+    pd.DataFrame(made).to_csv(tmp_path / "de.tsv", sep="\t", index=False)
+    rows = run(tmp_path, FileTranslator(tmp_path, "de"), made["en"])
+    assert [one.text for one in rows] == made["de"]
+
+
+def test_translations_back_are_in_the_english_column(tmp_path):
+    (tmp_path / "de-en.tsv").write_text("id\ten\tde\n7\tOne\tEins\n")
+    assert list(FileTranslator(tmp_path, "en", "de").translate(["Eins"])) == [Answer("Eins", "One")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.csv", "target,source,text\nnl,One,Een\nde,One,Eins\n"),
+        ("c.csv", "de;One;Eins\nnl;One;Een\n"),
+        ("c.tsv", "en\tnl\tde\nOne\tEen\tEins\nTwo\tTwee\t\n"),
+        ("c.tsv", 'language\tenglish\ttranslation\n"de"\t"One"\t"Eins"\n'),
+    ],
+)
+def test_corrections_in_tables_of_several_languages(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    texts = [one.text for one in run(tmp_path, Fake(Answer("Two", "Zwei")), corrections=tmp_path / name)]
+    assert texts == ["Eins", "Zwei"]
+
+
+def test_corrections_of_other_languages_alone_are_passed_over(tmp_path):
+    (tmp_path / "c.tsv").write_text("en\tnl\nOne\tEen\n")
+    assert run(tmp_path, Fake(Answer("One", "Eins")), ["One"], tmp_path / "c.tsv") == [row("One", "Eins")]
+
+
+@pytest.mark.needs_data
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("en-de.flickr30k_val_gmt", "de"),
+        ("en-de.multi30k_val_human", "de"),
+        ("en-ja.jsick_human", "ja"),
+        ("en-nl.sick_nl", "nl"),
+        ("en-zh.flickr8kcn_human", "zh"),
+    ],
+)
+def test_real_parallel_files_come_through_unchanged(tmp_path, test_data, name, language):
+    path = test_data / "parallel" / f"{name}.tsv"
+    wanted: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        _, source, text = line.split("\t")
+        wanted.setdefault(source.strip(), text)
+    found = read_given(path, language, wanted, shared=False)
+    assert {key: one.text for key, one in found.items()} == {
+        hypothesis_id(source): tidy(text) for source, text in wanted.items()
+    }
+    table = pd.DataFrame({"en": list(wanted), language: list(wanted.values())})
+    table.to_csv(tmp_path / f"{language}.csv", index=False)
+    again = read_given(tmp_path / f"{language}.csv", language, wanted, shared=False)
+    assert [one.text for one in again.values()] == [one.text for one in found.values()]
+
+
 def test_the_same_translation_twice_is_one(tmp_path):
     write_form(tmp_path, "tsv", ("One", "Eins"), ("One ", " Eins"))
     assert len(run(tmp_path, FileTranslator(tmp_path, "de"), ["One"])) == 1
 
 
 @pytest.mark.parametrize(
-    ("names", "found"), [([], "neither de.jsonl nor de.tsv"), (["de.jsonl", "de.tsv"], "de.jsonl and de.tsv")]
+    ("names", "found"),
+    [
+        ([], "none of de.jsonl, de.tsv, de.csv, de.jsonl.gz, de.tsv.gz, de.csv.gz"),
+        (["de.jsonl", "de.tsv"], "de.jsonl and de.tsv"),
+        (["de.csv.gz", "de.csv"], "de.csv and de.csv.gz"),
+    ],
 )
 def test_a_language_has_one_file(tmp_path, names, found):
     for name in names:

@@ -1,5 +1,6 @@
 """XVNLI's rows: the same in every language, joined by pair id, without photos that a model has seen."""
 
+import gzip
 import json
 import logging
 from collections import Counter
@@ -72,6 +73,14 @@ def test_the_published_layout_is_a_folder_a_language(tmp_path):
         write(tmp_path / "nested" / code / "test.jsonl", rows)
         write(tmp_path / "nested" / code / "train_48.jsonl", ENGLISH[:1])  # of its few-shot setting
     assert xvnli.read(tmp_path / "nested", {}) == xvnli.read(made(tmp_path / "flat"), {})
+
+
+@pytest.mark.parametrize("name", ["{}.jsonl.gz", "{}/test.jsonl.gz"])
+def test_files_may_be_compressed(tmp_path, name):
+    for code, rows in (("en", ENGLISH), ("fr", FRENCH)):
+        write(path := tmp_path / "packed" / name.format(code), rows)
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    assert xvnli.read(tmp_path / "packed", {}) == xvnli.read(made(tmp_path / "flat"), {})
 
 
 def test_other_files_are_passed_over(tmp_path):
