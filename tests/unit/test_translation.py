@@ -232,7 +232,11 @@ def test_missing_and_refused_lines_are_failures_with_their_place(tmp_path):
         ("de.tsv", b"One\tEins\nTwo\n", r"de.tsv:2: found 1 columns, expected English and translation"),
         ("de.tsv", b"a\tOne\tEins\tb\n", r"de.tsv:1: found 4 columns"),
         ("de.tsv", b"nl\tOne\tEen\n", r"de.tsv:1: found target 'nl', expected 'de'"),
-        ("de.tsv", b"7a\tOne\tEins\n", r"de.tsv:1: found 3 columns, .* the file is tab-separated, not quoted, and .*'7a'"),
+        (
+            "de.tsv",
+            b"7a\tOne\tEins\n",
+            r"de.tsv:1: found 3 columns, .* the file is tab-separated, not quoted, and .*'7a'",
+        ),
         ("de.csv", b"One\nTwo\n", r"de.csv:1: found 1 columns, expected English .* comma-separated, .* is \['One'\]"),
         ("de.csv", b'en,de\n"One","Ei\nns"\nTwo,a,b\n', r"de.csv:4: found 3 columns, but 2 in the header: .*'Two'"),
         ("de.tsv", b"id\ten\tde\n1\tOne\n", r"de.tsv:2: found 2 columns, but 3 in the header"),
