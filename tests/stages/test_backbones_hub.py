@@ -254,6 +254,27 @@ def copy(source, target):
     return target
 
 
+@pytest.mark.parametrize(("name", "weights"), [("mbert", "safetensors"), ("clip", "convert")])
+def test_weights_in_shards_give_the_same_bytes(imported, published, tmp_path, name, weights):
+    folder = copy(published[0][f"owner/{name}"], tmp_path / "shards")
+    path = next(folder.glob("model.safetensors" if weights == "safetensors" else "pytorch_model.bin"))
+    tensors = load_file(path) if weights == "safetensors" else torch.load(path)
+    index = {"metadata": {}, "weight_map": {}}
+    for number, own in enumerate((sorted(tensors)[::2], sorted(tensors)[1::2]), start=1):
+        shard = f"{path.stem}-0000{number}-of-00002{path.suffix}"
+        part = {key: tensors[key] for key in own}
+        if weights == "safetensors":
+            save_file(part, folder / shard, metadata={"format": "pt"})
+        else:
+            torch.save(part, folder / shard)
+        index["weight_map"] |= dict.fromkeys(own, shard)
+    path.unlink()
+    (folder / f"{path.name}.index.json").write_text(json.dumps(index))
+    backbones.main(arguments(tmp_path / "out", name, {"clip": folder, "mbert": folder}))
+    made, fetched = (hashes(place / "models" / name) for place in (tmp_path / "out", imported))
+    assert {file for file in made if made[file] != fetched[file]} == {"README.md"}  # the id of the hub
+
+
 def test_a_tokenizer_of_another_model_is_named(published, tmp_path):
     folder = copy(published[0]["owner/mbert"], tmp_path / "mixed")
     (folder / "vocab.txt").write_text((folder / "vocab.txt").read_text() + "mehr\nnoch\n")

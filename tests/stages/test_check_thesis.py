@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from huggingface_hub import HfApi, constants
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
@@ -24,7 +25,9 @@ from clseave.answers import Answer, Answers
 from clseave.commands import check_thesis
 from clseave.findings import WIDTH, Check, Finding, aligned, run_checks
 from clseave.given import SUFFIXES
+from clseave.model_findings import judge_model
 from clseave.readiness import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
+from clseave.schema import Pretrained
 from settings import SETTINGS
 
 ARGUMENTS = {
@@ -295,6 +298,73 @@ def test_addresses_and_the_hub_that_answer(clone, repo_root):
     assert f"at {server.url}: no revision {REVISION}" in found["CLIP"][1]
     assert found["translation"] == ("ok", "google; stored so far: none")
     assert not [line for line in server.asked if line.startswith("GET") and "/api/" not in line], "no data is fetched"
+
+
+def at_hub(clone, config, file, names, **form):
+    """The pages of a hub with mBERT at its revision: list of files, config.json and weights of these names."""
+    mbert = YAML().load(clone / ARGUMENTS["profile"])["backbones"]["mbert"]
+    save_names(clone / file, names, **form)
+    content = {"config.json": json.dumps(config).encode(), file: (clone / file).read_bytes()}
+    listed = {"id": mbert["id"], "sha": mbert["revision"], "siblings": [{"rfilename": name} for name in content]}
+    start = f"/{mbert['id']}/resolve/{mbert['revision']}"
+    about = f"/api/models/{mbert['id']}/revision/{mbert['revision']}"
+    pages = {f"{start}/{name}": (200, {}, body) for name, body in content.items()}
+    return pages | {about: (200, {"Content-Type": "application/json"}, json.dumps(listed).encode())}
+
+
+BERT = {"model_type": "bert", "num_hidden_layers": 12}
+WHOLE, HEADLESS = ["bert.a", "cls.predictions.bias"], ["embeddings.a", "pooler.b"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (BERT, "safetensors", WHOLE, "to be fetched: google-bert/bert-base-multilingual-cased at"),
+        (BERT, "convert", WHOLE, "to be fetched: google-bert/bert-base-multilingual-cased at"),
+        (BERT | {"model_type": "xlm-roberta"}, "safetensors", WHOLE, "a xlm-roberta (model_type in config.json)"),
+        (BERT | {"num_hidden_layers": 6}, "safetensors", WHOLE, "align_words.layer: found 8, allowed with google-bert"),
+        (BERT, "safetensors", HEADLESS, "has no head for masked language modelling"),
+        (BERT, "convert", HEADLESS, "has no head for masked language modelling"),
+    ],
+)
+def test_a_model_at_the_hub_is_looked_at_before_it_is_fetched(clone, monkeypatch, case):
+    config, weights, names, found = case
+    file = {"safetensors": "model.safetensors", "convert": "pytorch_model.bin"}[weights]
+    change(clone, device="cpu", backbones__mbert__weights=weights)
+    with served(at_hub(clone, config, file, names)) as server:
+        line = judged(clone, server.url, monkeypatch)
+        state = "ok" if found.startswith("to be fetched") else "missing"
+        assert line.state == state and found in line.found, line
+        change(clone, backbones__mbert__weights="convert" if weights == "safetensors" else "safetensors")
+        line = judged(clone, server.url, monkeypatch)
+    if config == BERT:
+        assert line.state == "missing" and f": say `weights: {weights}` to read {file}" in line.found
+    assert not (clone / "hf").exists(), "nothing is kept"
+
+
+def judged(clone, endpoint, monkeypatch):
+    """What is found of mBERT, with this hub."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(clone / "hf"))
+    return in_process(clone, monkeypatch, "mBERT")[0]
+
+
+def test_a_model_of_an_earlier_run_counts_for_its_own_id_only(clone, monkeypatch):
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: pytest.fail("no network"))
+    made = clone / "made"
+    made.mkdir()
+    (made / "config.json").write_text("{}")
+    model = Pretrained(id="owner/bert", revision=REVISION, weights="safetensors")
+    settings = (model, "backbones.mbert", made, clone / ARGUMENTS["profile"], 0.1)
+    assert judge_model(*settings) == Finding("ok", f"{made}, of an earlier run")
+    (made / "README.md").write_text("base_model:\n- owner/bert\n")
+    assert judge_model(*settings).state == "ok"
+    (made / "README.md").write_text("base_model:\n- owner/another\n")
+    with pytest.raises(pytest.fail.Exception):  # it is looked for at the hub
+        judge_model(*settings)
 
 
 def test_models_in_the_hubs_cache(clone, repo_root):
