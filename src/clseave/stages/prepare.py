@@ -1,9 +1,8 @@
 """Make the examples and English hypotheses, and the images: drawn, with pre-training texts, or listed.
 
 Reads:  parameters; for a corpus of photos also what the user placed in the source folder, or downloads.
-Writes: examples/{train,dev,test}.jsonl, hypotheses/en.jsonl, counts.json, images/archive.zip (drawn) or
-        images/photos.jsonl (name and hash of each photo); pretraining/LANGUAGE.txt, none for a corpus of photos;
-        independent/: test examples with translations by others, one file a language (may be none).
+Writes: examples/SPLIT.jsonl, hypotheses/en.jsonl, counts.json; images/archive.zip (drawn) or images/photos.jsonl (name
+        and hash of each photo); pretraining/LANGUAGE.txt (no photos); independent/: test rows translated by others.
 Thesis: 2.1 and 3.1 (SNLI-VE over Flickr30k), or the generated corpus that stands in for it.
 Cost:   about 20 seconds and 1 GiB on the miniature; a minute or two and 1 GiB for SNLI-VE, after 90 MiB of download.
 """
