@@ -14,7 +14,8 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
 
 from clseave.errors import UserError
 from clseave.pretrained import WEIGHTS, is_headless, require_weights, weight_files
-from clseave.storage import read_json, require_no_pointer
+from clseave.remedies import have_again
+from clseave.storage import RERUN, cannot_read, read_json, require_no_pointer
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -43,7 +44,7 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
             **{"use_safetensors": True} | settings,
         )
     except OSError as error:
-        raise UserError(f"{folder} holds no {kind.__name__}: run the stage that writes it (`dvc repro`)") from error
+        raise UserError(f"{folder} holds no {kind.__name__}: {have_again(folder, RERUN)}") from error
     except UNREADABLE as error:
         raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
     if missing := sorted(report["missing_keys"]):
@@ -93,7 +94,8 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
     require_files(folder)
     kind = next((kind for kind in WEIGHTS if weight_files(folder, kind)), None)
     if kind is None:
-        raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+        remedy = have_again(folder / WEIGHTS["safetensors"], RERUN)
+        raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin: {remedy}")
     weights: dict[str, torch.Tensor] = {}
     for name in require_weights(str(folder), folder, kind):
         weights |= _read_file(folder / name)
@@ -126,6 +128,8 @@ def load_layers(module: nn.Module, path: Path | str, *, beside: str | None = Non
             if name in own and tensor.dtype != own[name].dtype:
                 raise ValueError(f"{name} is of {tensor.dtype}, expected {own[name].dtype}")
         missing, odd = module.load_state_dict(weights, strict=False)
+    except FileNotFoundError as error:
+        raise cannot_read(path, error) from error
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read into its model: {_reason(error)}: run its stage again") from error
     missing = [name for name in missing if beside is None or not name.startswith(f"{beside}.")]

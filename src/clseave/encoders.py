@@ -10,6 +10,8 @@ from tqdm import tqdm
 from clseave.autoencoder import Assembly, TokenStudent
 from clseave.batches import in_order
 from clseave.errors import UserError
+from clseave.remedies import have_again
+from clseave.storage import RERUN
 from clseave.student import Student
 from clseave.teacher import TextTower
 from clseave.text import encode, pad
@@ -29,7 +31,7 @@ def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
         return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
     if (folder / "head.json").exists():
         return TextTower.load(folder).eval()
-    raise UserError(f"{folder} holds no text encoder: run the stage that writes it (`dvc repro`)")
+    raise UserError(f"{folder} holds no text encoder: {have_again(folder, RERUN)}")
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from typing import IO, Any, NoReturn
 
 from clseave.disk import atomic
 from clseave.errors import UserError
+from clseave.remedies import have_again
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:
 def cannot_read(path: Path | str, error: OSError, remedy: str = RERUN) -> UserError:
     """What the system said of a file, and what to do; `remedy` is for one that is not there."""
     if isinstance(error, FileNotFoundError):
-        return UserError(f"{path} does not exist: {remedy}")
+        return UserError(f"{path} does not exist: {have_again(path, RERUN) if remedy == RERUN else remedy}")
     if isinstance(error, IsADirectoryError):
         return UserError(f"{path} is a folder, expected a file: move it away, then {remedy}")
     if isinstance(error, NotADirectoryError):

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from clseave.errors import UserError
+from clseave.remedies import have_again
 from clseave.visible import visible
 
 LongTexts = Literal["stop", "cut"]
@@ -25,6 +26,7 @@ NORMALISATION = {
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
 NORMALISED = "ÀÉ中x"  # case, accents and Chinese characters: each setting changes it
+REMAKE = "run the stage that writes this model"
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +46,9 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
         made("one word")
     except Exception as error:  # of files that are damaged, the library raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model ({reason})") from error
+        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} ({reason})") from error
     if len(made) <= len(made.all_special_tokens):  # which the library makes up where the file is missing
-        raise UserError(f"{folder}: no tokenizer there: run the stage that writes this model (it has no vocabulary)")
+        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} (it has no vocabulary)")
     if made.pad_token_id is None:
         raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
     if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
