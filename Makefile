@@ -17,6 +17,8 @@ EXACT_FLAGS ?=
 PYTEST_FLAGS ?=
 # Flags for the benchmark, e.g. `make bench BENCH_FLAGS="--repeats 5 --only clseave"`.
 BENCH_FLAGS ?=
+# Flags for clean-stale: `make clean-stale CLEAN_FLAGS=--dry-run` only lists what would go.
+CLEAN_FLAGS ?=
 # Flags for pip-audit, and its version.
 AUDIT_FLAGS ?=
 PIP_AUDIT := 2.10.1
@@ -27,7 +29,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean
+.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean clean-stale
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -151,6 +153,9 @@ lock: setup ## write requirements.lock from the environment
 	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort -f
 	} > .requirements.lock.tmp
 	mv .requirements.lock.tmp requirements.lock
+
+clean-stale: check ## remove outputs of languages, seeds and models that params.yaml does not name (CLEAN_FLAGS=--dry-run lists them)
+	@python src/clean_stale.py $(CLEAN_FLAGS)
 
 clean: ## remove temporary files (logs, checkpoints, caches); keep the environment and all results
 	@rm -rf .work dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis

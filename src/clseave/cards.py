@@ -121,7 +121,7 @@ SHA-256 of all inputs: `{{ data_hash }}`
 | --- | --- |
 {% for name, digest in inputs.items() %}| {{ name }} | `{{ digest }}` |
 {% endfor %}
-Of a folder: of what `sha256sum` prints for its files, sorted by path, without cards and hidden files.
+Of a folder: of what `sha256sum` prints for its files, sorted by path, without cards, hidden files and other languages.
 Of all: of such a list.
 
 ## Parameters
@@ -203,7 +203,7 @@ def _inputs(args: Namespace, *, fetched: bool) -> dict[str, str]:
     """SHA-256 of each input by its argument's name; of a fetched model its weights as they were saved."""
     if fetched:
         return {"weights as saved here": provenance.digest(args.out / "model.safetensors")}
-    paths = {name: path for name, path in sorted(vars(args).items()) if name in INPUTS and isinstance(path, Path)}
+    paths = {name: one for name, one in sorted(vars(args).items()) if name in INPUTS and isinstance(one, Path | list)}
     return {name: provenance.digest(path) for name, path in paths.items()}
 
 

@@ -14,11 +14,12 @@ from clseave.errors import UserError
 from clseave.metrics import mean, rounded
 from clseave.records import Example, Prediction, read_rows
 from clseave.schema import INDEPENDENT, SPLITS
-from clseave.storage import RERUN, read_json
+from clseave.storage import RERUN, read_json, warn_of_stale
 from clseave.verdicts import ENGLISH, Outcome
 
 Key = tuple[str, str, int | None]  # evaluation, metric, epoch
 MEAN = "mean_of_languages"
+BACKBONES = ("clip", "mbert")
 ALIGNMENT = (
     *("aer", "aer_diagonal", "precision", "recall", "sentences"),
     *("source_words_aligned", "target_words_aligned"),
@@ -44,13 +45,12 @@ class Training:
 
 
 def check_files(folders: Mapping[Path, set[str]]) -> None:
-    """UserError lists what is missing from the folders, or what `params.yaml` no longer names (DVC keeps old files)."""
+    """UserError lists what is missing from the folders; one warning counts what `params.yaml` does not name."""
     wanted = {folder / name for folder, names in folders.items() for name in names}
     found = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
     if missing := sorted(wanted - found):
         raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
-    if stale := sorted(found - wanted):
-        raise UserError(f"params.yaml names no such model or language any more, delete: {' '.join(map(str, stale))}")
+    warn_of_stale(found - wanted)
 
 
 def evaluation_names(values: SimpleNamespace) -> list[str]:
@@ -68,11 +68,11 @@ def trained_models(values: SimpleNamespace) -> list[str]:
 def expected_files(
     metrics: Path, predictions: Path, training: Path, curves: Path, values: SimpleNamespace
 ) -> dict[Path, set[str]]:
-    """The files that each folder must hold, no more; only the curves of backbones are optional."""
+    """The files that are read from each folder; only the curves of backbones are optional."""
     seeds = [f"seed{seed}" for seed in values.seeds]
     judged = [f"{seed}/{name}" for seed in seeds for name in evaluation_names(values)]
     trained = trained_models(values)
-    backbones = {path.name for path in curves.glob("backbones-*.csv")}
+    backbones = {path.name for path in backbone_curves(curves)}
     return {
         metrics: {f"{name}.json" for name in judged} | {f"align/{code}.json" for code in values.languages},
         predictions: {f"{name}.jsonl" for name in judged},
@@ -154,11 +154,16 @@ def _curve(path: Path) -> pd.DataFrame:
     return table
 
 
+def backbone_curves(folder: Path) -> list[Path]:
+    """The curves of the backbones that have one."""
+    return [path for name in BACKBONES if (path := folder / f"backbones-{name}.csv").exists()]
+
+
 def read_steps(folder: Path) -> list[dict[str, Any]]:
     """The backbones' losses by step; no row where they were fetched and not trained. UserError names a damaged file."""
     return [
         {"backbone": path.stem.removeprefix("backbones-"), **row}
-        for path in sorted(folder.glob("backbones-*.csv"))
+        for path in backbone_curves(folder)
         for row in frames.read_numbers(path, ["step"]).to_dict("records")
     ]
 

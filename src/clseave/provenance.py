@@ -81,11 +81,13 @@ def is_local(model: str) -> bool:
     return model.startswith((".", "/"))
 
 
-def digest(path: Path | str) -> str:
-    """SHA-256 of a file; of a folder, that of the list of its files' hashes by path.
+def digest(path: Path | str | list[Path]) -> str:
+    """SHA-256 of a file; of a folder, that of the list of its files' hashes by path; or of some files of one folder.
 
     Cards are left out, and hidden files: DVC writes a .gitignore where it keeps the files of a folder one by one.
     """
+    if isinstance(path, list):
+        return digest_of_list({file.name: digest(file) for file in path})
     path = Path(path)
     if path.is_dir():
         files = (file for file in path.rglob("*") if file.is_file() and file.name != CARD and file.name[0] != ".")

@@ -42,7 +42,7 @@ def key_of(
     `stage` is the stage's module, `inputs` are the arguments whose files it reads. The kind of processor counts too
     (None: the CPU), and the number of processes, as numbers of two kinds are not mixed.
     """
-    given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | None)}
+    given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | list | None)}
     read = {name: digest(getattr(args, name)) for name in inputs}
     versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
     processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"

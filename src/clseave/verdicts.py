@@ -177,16 +177,16 @@ def kind_rows(one: Outcome) -> list[dict[str, Any]]:
 
 
 def widen(outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The metrics that `dvc metrics diff` compares: one group a measure, one number an evaluation.
+    """The metrics that DVC's commands show: one group a measure, one number an evaluation, the mean over the seeds.
 
-    Few, so that a person reads all of the difference; of independent translations the accuracy only. What else was
-    measured stands in the metrics of each evaluation.
+    Few, so that a person reads all of them: the accuracy of every evaluation on the test set; what says more of it, for
+    English and the languages. All other numbers stand in the tables and in the metrics of each evaluation.
     """
-    wide: dict[str, dict[str, Any]] = {"accuracy": {one.name: one.mean("accuracy") for one in outcomes}}
     own = [one for one in outcomes if not one.name.startswith(INDEPENDENT)]
-    wide |= {key: {one.name: one.mean(key) for one in own} for key in ("accuracy_unseen", "loss")}
-    wide["aer"] = {row["language"]: row["aer"] for row in alignment if row["aer"] is not None}
-    wide[f"accuracy_kind_{ENGLISH}"] = {row["kind"]: row["accuracy"] for row in kind_rows(outcomes[0])}
+    main = {ENGLISH, *(row["language"] for row in alignment)}
+    wide: dict[str, dict[str, Any]] = {"accuracy": {one.name: one.mean("accuracy") for one in own}}
+    wide |= {key: {one.name: one.mean(key) for one in own if one.name in main} for key in ("accuracy_unseen", "loss")}
+    wide["aer"] = {row["language"]: row["aer"] for row in alignment}
     return {group: {key: value for key, value in values.items() if value is not None} for group, values in wide.items()}
 
 

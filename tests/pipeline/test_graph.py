@@ -64,6 +64,7 @@ class Stage:
     cmd: str
     deps: frozenset[str]
     outs: tuple[str, ...]
+    metrics: tuple[str, ...]  # those of the outs that DVC's commands show as metrics
     remotes: dict[str, str | None] = field(hash=False)  # of cached outs
     params: dict[str, frozenset[str]] = field(hash=False)  # top-level keys by file
 
@@ -118,6 +119,7 @@ def read_stage(stage) -> Stage:
         cmd=stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd),
         deps=frozenset(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)),
         outs=tuple(out.def_path for out in stage.outs),
+        metrics=tuple(out.def_path for out in stage.outs if out.metric),
         remotes={out.def_path: out.remote for out in stage.outs if out.use_cache},
         params=params,
     )
@@ -343,6 +345,14 @@ def test_stages_read_no_other_parameters_than_their_keys() -> None:
 def test_each_output_has_one_producer(profile: str) -> None:
     counts = Counter(out for stage in resolve(profile) for out in stage.outs)
     assert [out for out, count in counts.items() if count > 1] == []
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_headlines_are_the_only_metrics_that_dvc_shows(profile: str) -> None:
+    """All other numbers would make `dvc exp show` and `dvc metrics diff` too wide to read."""
+    metrics = [path for stage in resolve(profile) for path in stage.metrics]
+    assert metrics == [f"reports/{profile}/metrics.json"]
 
 
 @needs_pipeline

@@ -30,7 +30,17 @@ LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-test.lock"]
 # Tools of the environment itself, and what pip adds for torch's CUDA build.
 LEFT = re.compile(r"(pip|setuptools|wheel)$|nvidia-|cuda-|triton")
 # Used through another library, or started as a program; all else in pyproject.toml is imported.
-NOT_IMPORTED = {"codespell", "dvc-s3", "ipykernel", "jinja2", "jupyter", "mypy", "pytest-xdist", "ruff"}
+NOT_IMPORTED = {
+    "codespell",
+    "dvc-s3",
+    "ipykernel",
+    "jinja2",
+    "jupyter",
+    "mypy",
+    "pytest-xdist",
+    "ruamel-yaml-clib",
+    "ruff",
+}
 # What only `make bench` has, in a folder of its own, pinned in benchmarks/requirements.txt.
 BESIDE = {"sentence_transformers"}
 NEWEST = ROOT / ".ci" / "newest.py"

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from clseave import gold, params
+from clseave import gold, params, provenance
 from clseave.commands import predict
 from clseave.encoders import embed_texts
 from clseave.errors import UserError
@@ -765,16 +765,25 @@ def test_every_setting_of_the_student_matters(world, tmp_path, key, value):
         assert Student.load(world / out).pooling == value
 
 
-@pytest.mark.parametrize("folder", ["hypotheses", "alignments"])
-def test_a_file_left_by_an_earlier_run_stops_the_autoencoder(world, folder):
-    stale = world / "data" / folder / "ko.jsonl"
-    stale.write_text("")
+def test_the_autoencoder_does_not_depend_on_languages_that_the_settings_do_not_name(world, caplog):
+    folders = [world / "data" / name for name in ("hypotheses", "alignments")]
+    card = (world / "models/autoencoder/README.md").read_text(encoding="utf-8")
+    assert [folder.name for folder in folders if provenance.digest(folder) not in card] == []
+    stale = [folder / "ko.jsonl" for folder in folders]
+    for path in stale:
+        path.write_text("not a row")
     try:
-        with pytest.raises(UserError, match=r"names no such language any more, delete: .*ko\.jsonl"):
-            world.autoencoder(out="stale/autoencoder")
+        world.autoencoder(out="stale/autoencoder")
     finally:
-        stale.unlink()
-    assert not (world / "stale").exists()
+        for path in stale:
+            path.unlink()
+    made, usual = (
+        {path.name: path.read_bytes() for path in [*(world / out).iterdir(), world / f"{out}.csv"]}
+        for out in ("stale/autoencoder", "models/autoencoder")
+    )
+    assert made == usual and len(made) == 4
+    (warning,) = [line for line in caplog.messages if "params.yaml does not name" in line]
+    assert warning.startswith("2 files of ") and "make clean-stale" in warning
 
 
 def test_the_independent_examples_are_judged_in_their_own_words(world, tmp_path):

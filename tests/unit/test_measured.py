@@ -41,6 +41,9 @@ def test_fetched_backbones_leave_no_step(tmp_path):
     (tmp_path / "backbones-mbert.csv").write_text("step,loss,learning_rate\n")
     assert measured.read_steps(tmp_path) == []
     (tmp_path / "backbones-clip.csv").write_text("step,loss,learning_rate\n100,2.5,0.001\n")
+    (tmp_path / "backbones-old.csv").write_text(
+        "step,loss,learning_rate\n100,9.5,0.001\n"
+    )  # of no backbone that there is
     assert measured.read_steps(tmp_path) == [{"backbone": "clip", "step": 100, "loss": 2.5, "learning_rate": 0.001}]
 
 
@@ -84,13 +87,18 @@ def test_a_mean_of_other_languages_is_not_the_thesis_s(languages):
     assert (measured.MEAN, "accuracy", None) not in found
 
 
-def test_missing_and_stale_files_are_named(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/old.csv").write_text("")
+def test_missing_files_are_named_and_stale_ones_counted(tmp_path, caplog):
+    for name in ("a/old.csv", "a/.gitignore", "b/below/old.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=r"missing, `dvc repro` makes them: .*a/new.csv"):
         measured.check_files({tmp_path / "a": {"new.csv"}})
-    with pytest.raises(UserError, match=r"no such model or language any more, delete: .*a/old.csv"):
-        measured.check_files({tmp_path / "a": set()})
+    measured.check_files({tmp_path / "a": {"old.csv"}, tmp_path / "b": {"below/old.json"}})
+    assert caplog.messages == []
+    measured.check_files({tmp_path / "a": set(), tmp_path / "b": set()})
+    (message,) = caplog.messages
+    assert message.startswith("2 files of ") and f"the first is {tmp_path}/a/old.csv" in message
+    assert "`make clean-stale` removes them" in message
 
 
 def evaluation(root, name, rows, language="de", examples="test"):

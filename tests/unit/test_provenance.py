@@ -35,6 +35,13 @@ def test_the_hash_of_a_folder_is_what_the_shell_finds(tmp_path):
     assert provenance.digest(tmp_path) == found.split()[0]
 
 
+def test_the_hash_of_some_files_is_that_of_a_folder_without_the_others(tmp_path):
+    fill(tmp_path, de="one", en="two")
+    before = provenance.digest(tmp_path)
+    fill(tmp_path, nl="three")
+    assert provenance.digest([tmp_path / "en", tmp_path / "de"]) == before != provenance.digest(tmp_path)
+
+
 def test_the_hash_of_a_file_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert provenance.digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,14 +1,16 @@
 """Outcomes beside English and beside the thesis."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from clseave import verdicts
+from clseave import measured, verdicts
 from clseave.errors import UserError
 from clseave.labels import LABELS
 from clseave.params import read_yaml
 from clseave.records import Example, Prediction
-from clseave.verdicts import Expected
+from clseave.verdicts import Expected, Outcome
 
 ENTRY = Expected("de", "accuracy", 73.19, "percent", 1.5, "Table 4.1", "a reason")
 
@@ -155,3 +157,21 @@ def test_labels_and_images_are_those_of_the_examples_in_the_order_of_the_predict
     found = verdicts.outcome("de", "DE", [{"rows": 2}], [rows[::-1]], known)
     assert [row.pair_id for row in found.rows] == ["p1", "p0"] and [row.seen for row in found.rows] == [False, True]
     assert found.images == ["i0", "i0"] and found.gold.tolist() == [LABELS.index("neutral")] * 2
+
+
+def test_the_headlines_of_profile_mini_are_at_most_forty_numbers(repo_root):
+    values = SimpleNamespace(**read_yaml(repo_root / "params.yaml"))
+    values.evaluations = [SimpleNamespace(**entry) for entry in values.evaluations]
+    score = {"accuracy": 0.5, "accuracy_unseen": 0.25, "loss": 1.0}
+    outcomes = [
+        Outcome(name, name, [score, score], [], np.zeros((2, 0, 3)), np.zeros(0))
+        for name in measured.evaluation_names(values)
+    ]
+    wide = verdicts.widen(outcomes, [{"language": code, "aer": 0.125} for code in values.languages])
+    numbers = {f"{group}.{name}": number for group, row in wide.items() for name, number in row.items()}
+    assert len(numbers) <= 39  # one more place is that of the seeds
+    assert {"accuracy.en", "accuracy.zh", "accuracy.translate_test", "accuracy.hypothesis_only"} <= set(numbers)
+    for code in values.languages:
+        found = [numbers[f"{group}.{code}"] for group in ("accuracy", "accuracy_unseen", "loss", "aer")]
+        assert found == [0.5, 0.25, 1.0, 0.125]
+    assert "aer.en" not in numbers and verdicts.widen(outcomes, [{"language": "fr", "aer": None}])["aer"] == {}

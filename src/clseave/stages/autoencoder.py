@@ -6,6 +6,7 @@ Thesis: 3.2.2 (linear layer and ReLU each way, mean squared error; its final tra
 Cost:   about a minute.
 """
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,11 @@ from clseave import cards, cli, numerics, params
 from clseave.autoencoder import Autoencoder
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
-from clseave.errors import UserError
 from clseave.optimisation import make_optimiser
 from clseave.pairs import first_positions, gather, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
-from clseave.storage import write_csv
+from clseave.storage import warn_of_stale, write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import Ragged, load_tokenizer, pad
@@ -31,19 +31,19 @@ from clseave.training import Task, train
 KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
 
 
-def language_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
-    """Each language's file in every folder. UserError lists files too many: DVC keeps what an earlier run left."""
-    found = [path for folder in folders for path in sorted(folder.glob("*.jsonl"))]
-    if stale := [str(path) for path in found if path.stem not in {"en", *languages}]:
-        raise UserError(f"params.yaml names no such language any more, delete: {' '.join(stale)}")
-    return [[folder / f"{language}.jsonl" for folder in folders] for language in languages]
+def named_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
+    """Each folder's files of English and of `languages`: DVC keeps others that an earlier run left."""
+    files = [sorted(folder.glob("*.jsonl")) for folder in folders]
+    named = [[path for path in part if path.stem in {"en", *languages}] for part in files]
+    warn_of_stale(set(chain(*files)) - set(chain(*named)))
+    return named
 
 
 def aligned_words(
-    translations: Path, alignments: Path, wanted: set[str], tokenizer: PreTrainedTokenizerBase
+    translations: Path, alignments: Path, language: str, wanted: set[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Ragged, Ragged]:
     """Token ids of each wanted sentence of one language, and the positions of its aligned words."""
-    rows = read_aligned(translations, alignments, wanted)
+    rows = read_aligned(translations / f"{language}.jsonl", alignments / f"{language}.jsonl", wanted)
     tokens, starts = first_positions(tokenizer, [row.text for row, _ in rows], [link.target_words for _, link in rows])
     places = ([found[j] for _, j in link.pairs] for (_, link), found in zip(rows, starts, strict=True))
     return tokens, Ragged.of(sorted({place for place in row if place is not None}) for row in places)
@@ -62,8 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
-    files = language_files([args.hypotheses, args.alignments], values.languages)
-    parts = [aligned_words(texts, links, wanted, tokenizer) for texts, links in files]
+    parts = [aligned_words(args.hypotheses, args.alignments, one, wanted, tokenizer) for one in values.languages]
+    args.hypotheses, args.alignments = named_files([args.hypotheses, args.alignments], values.languages)
     tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
 

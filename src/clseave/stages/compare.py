@@ -2,7 +2,8 @@
 
 Reads:  the metrics, predictions, alignment scores, training metrics and curves that `params.yaml` names; the corpus's
         counts and test examples; the thesis's values; vectors of languages.
-Writes: the wide metrics JSON; tables (CSV, Markdown, LaTeX), also of what the figures draw; the README's results table.
+Writes: the headline metrics (JSON), which DVC's commands show; tables (CSV, Markdown, LaTeX), also of what the figures
+        draw; the README's results table.
 Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1; the numbers of its text.
 Cost:   about 20 seconds, 0.5 GiB.
 """
@@ -50,7 +51,7 @@ def write(folder: Path, contents: Mapping[str, Rows]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Compare what `params.yaml` names; UserError on a missing or a stale file."""
+    """Compare what `params.yaml` names; UserError on a missing file."""
     args = cli.parse(argv, __doc__, PATHS)
     values = params.load(args.params, args.profile, KEYS)
     measured.check_files(measured.expected_files(args.metrics, args.predictions, args.training, args.curves, values))
@@ -84,6 +85,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "fits": diagnostics.fits(table_1_1, [row for row in results if row["evaluation"] in values.languages]),
     }
     write(args.out_tables, contents)
-    seeds = {str(number): seed for number, seed in enumerate(values.seeds)}
+    seeds = ", ".join(map(str, values.seeds))
     write_json(args.out_metrics, {"seeds": seeds, **verdicts.widen(outcomes, alignment)})
     write_text(args.out_results, tables.results(results).markdown())
