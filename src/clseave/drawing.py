@@ -97,10 +97,15 @@ def name_axis(axes: Axes) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def marked_line(axes: Axes, place: float, top: float, text: str, colour: str, **look: Any) -> None:
-    """An upright line with its name at the top."""
+def marked_line(
+    axes: Axes, place: float, top: float, text: str, colour: str, *, left: bool = False, **look: Any
+) -> None:
+    """An upright line with its name at the top, right or left of it.
+
+    Of two lines the left one is named on its left and the right one on its right: so the names never meet.
+    """
     axes.axvline(place, color=colour, **look)
-    side, shift = ("right", -4) if place > 50 else ("left", 4)
+    side, shift = ("right", -4) if left else ("left", 4)
     axes.annotate(text, (place, top), (shift, -2), textcoords="offset points", va="top", ha=side, color=INK, size=9)
 
 
@@ -118,7 +123,7 @@ def bars(
     axes: Axes, places: Sequence[float], width: float, values: pd.Series, *, number: int, label: str, size: int = 9
 ) -> None:
     """Bars with their height written on top, told apart by colour and hatch."""
-    form = "{:.1f}" if values.max() < 10 else "{:.0f}"
+    form = "{:.0f}" if values.max() >= 10 else "{:.1f}" if values.max() >= 1 else "{:.2g}"
     shape = {"color": COLOURS[number % 10], "hatch": HATCHES[number % 4], "edgecolor": "white", "linewidth": 0}
     axes.bar_label(axes.bar(places, values, width, label=label, **shape), fmt=form, padding=2, size=size)
     axes.grid(axis="x", visible=False)
@@ -148,7 +153,8 @@ def heat_map(grid: pd.DataFrame, names: Sequence[str], title: str) -> Figure:
     values = grid.stack().dropna()  # without the empty cells, in which seaborn writes nothing
     for text, value in zip(axes.texts, values, strict=True):
         text.set_color("black" if value > 65 else "white")  # the more legible on cividis
-    axes.set_xticks([place + 0.5 for place in range(len(names))], names, rotation=0, size=8)
+    size = 8 if max(len(line) for name in names for line in name.split("\n")) <= 12 else 6
+    axes.set_xticks([place + 0.5 for place in range(len(names))], names, rotation=0, size=size)
     axes.set(title=title, xlabel="", ylabel="")
     axes.tick_params(length=0)
     return figure

@@ -13,7 +13,6 @@ from clseave.drawing import (
     CHANCE,
     DASHES,
     GREY,
-    INK,
     ORANGE,
     bars,
     canvas,
@@ -25,6 +24,7 @@ from clseave.drawing import (
 )
 from clseave.tables import language_name
 
+GOLD = 7  # the palette's grey
 WORD_LEVEL = "clteave"  # first part of the names of its evaluations
 
 
@@ -33,18 +33,18 @@ def accuracy(results: pd.DataFrame) -> Figure:
     need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
     figure, (axes,) = canvas(1.3 + 0.36 * len(results))
     english = 100 * results["accuracy"].iloc[0]
-    marked_line(axes, CHANCE, -0.9, "chance", GREY, linestyle=DASHES, linewidth=1.2)
-    marked_line(axes, english, -0.9, "English", ORANGE, linewidth=1.4)
+    marked_line(axes, CHANCE, -0.9, "chance", GREY, left=english >= CHANCE, linestyle=DASHES, linewidth=1.2)
+    marked_line(axes, english, -0.9, "English", ORANGE, left=english < CHANCE, linewidth=1.4)
     for place, row in enumerate(results.to_dict("records")):
         value, low, high = (100 * row[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
-        axes.plot([low, high], [place, place], color=BLUE, linewidth=5, alpha=0.35, solid_capstyle="butt")
-        axes.plot(value, place, "o" if place else "D", color=BLUE if place else ORANGE, markersize=6)
+        axes.barh(place, high - low, 0.6, low, color=BLUE, alpha=0.35, linewidth=0)  # higher than the mark is wide
+        axes.plot(value, place, "o" if place else "D", color=BLUE if place else ORANGE, markersize=3.5)
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     axes.set_yticks(range(len(results)), results["label"])
     axes.set_ylim(len(results) - 0.4, -0.9)
     percent_axis(axes, min(25.0, 100 * results["accuracy_low"].min() - 2), 112)
     axes.set_xticks(range(40, 101, 20))
-    axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent; {count(results)}")
+    axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(results)}")
     return figure
 
 
@@ -62,7 +62,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     axes.set_yticks(list(places), frame["label"])
     axes.set_ylim(len(frame) - 0.4, -0.8)
     percent_axis(axes, min(25.0, unseen.min() - 3, seen.min() - 3))
-    axes.set(title="Sentences seen and not seen in training", xlabel="accuracy, percent")
+    axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -85,14 +85,14 @@ def predicted_classes(table: pd.DataFrame) -> Figure:
     need(table[words], "class", "predicted", "gold")
     frame = table[words | (table["evaluation"] == first)]
     figure, (axes,) = canvas(3.5)
-    classes, models = list(dict.fromkeys(frame["class"])), list(dict.fromkeys(frame["label"]))
-    width = 0.8 / len(models)
-    for number, label in enumerate(models):
-        shares = 100 * frame[frame["label"] == label].set_index("class")["predicted"].loc[classes]
-        bars(axes, _around(len(classes), number, len(models), width), width * 0.94, shares, number=number, label=label)
-    gold = 100 * frame.groupby("class")["gold"].first().loc[classes]
-    left, right = ([place + side for place in range(len(classes))] for side in (-0.45, 0.45))
-    axes.hlines(gold, left, right, color=INK, linewidth=1.5, linestyle=(0, (4, 2)), label="gold labels")
+    classes = list(dict.fromkeys(frame["class"]))
+    series = {"gold labels": frame.groupby("class")["gold"].first()}
+    series |= {label: part.set_index("class")["predicted"] for label, part in frame.groupby("label", sort=False)}
+    width = 0.84 / len(series)
+    for number, (label, shares) in enumerate(series.items()):
+        places = _around(len(classes), number, len(series), width)
+        look = number - 1 if number else GOLD
+        bars(axes, places, width * 0.94, 100 * shares.loc[classes], number=look, label=label)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_ylim(0, 109)
     axes.set(title="Which class is predicted how often", ylabel=f"percent of n = {frame['rows'].max():,} rows")
@@ -109,14 +109,16 @@ def alignment(table: pd.DataFrame) -> Figure:
     """Alignment error rate of the word aligner by language, beside that of the diagonal; lower is better."""
     frame = need(table, "language", "aer", "aer_diagonal", "sentences")
     figure, (axes,) = canvas(3.3)
+    sentences = "–".join(f"{one:,.0f}" for one in sorted({frame["sentences"].min(), frame["sentences"].max()}))
     columns = {"aer": "mBERT's states (awesome-align's rule)", "aer_diagonal": "diagonal"}
     for number, (column, label) in enumerate(columns.items()):
         bars(axes, _around(len(frame), number, 2, 0.4), 0.37, 100 * frame[column], number=number, label=label)
-    axes.set_xticks(range(len(frame)), [language_name(code) for code in frame["language"]])
+    names = [language_name(code) for code in frame["language"]]
+    axes.set_xticks(range(len(frame)), names, rotation=90 if len(frame) > 6 else 0)
     axes.set_ylim(0, 1.12 * 100 * float(frame[["aer", "aer_diagonal"]].to_numpy().max()) + 1)
     axes.set(
         title="Word alignment error; lower is better",
-        xlabel=f"n = {frame['sentences'].max():,.0f} sentences a language",
+        xlabel=f"n = {sentences} sentences a language",
         ylabel="AER, percent",
     )
     figure.legend(loc="outside lower center", ncols=2)

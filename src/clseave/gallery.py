@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from clseave import figures, statistics_figures, thesis_figures
+from clseave import captions, figures, narrative, params, statistics_figures, thesis_figures
 from clseave.drawing import NothingToDrawError
 from clseave.statistics_tables import VIEWS
 
@@ -34,40 +34,39 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "consistency": (statistics_figures.consistency, ("consistency",)),
     "fits": (statistics_figures.fits, ("fits",)),
 }
-# Why a run may have nothing to show.
-REASONS = {
-    "seen_unseen": "Which sentences were seen is not known for this corpus.",
-    "kinds": "This corpus has no kinds of statement.",
-    "predicted_classes": "No CLTEAVE model was evaluated in this run.",
-    "alignment": "The true word pairs of this corpus are not known: no error rate.",
-    "backbones": "The backbones of this profile are downloaded, not trained here.",
-    "fits": "Too few languages with a known distance for any fit.",
-}
-NOTHING = "This run has nothing to show here."
 
 
 class Gallery:
-    """The tables of one profile's reports."""
+    """The tables of one profile's reports, and what they and its settings let the report say."""
 
-    def __init__(self, tables: Path):
-        """Nothing is read yet."""
+    def __init__(self, tables: Path, values: Path, profile: Path):
+        """Read the tables' CSV files; `values` is `params.yaml`. UserError when the settings are not valid."""
         self.tables = tables
+        frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
+        self.run = narrative.Run(profile.stem, params.load(values, profile, narrative.KEYS), frames)
 
     def table(self, name: str) -> Markdown:
         """A table with its caption, as `compare` wrote it; nothing where it wrote none: the table's figure says why."""
         path = self.tables / f"{name}.md"
         return Markdown(path.read_text(encoding="utf-8") if path.exists() else "")
 
-    def figure(self, name: str, caption: str) -> None:
-        """A figure and what it shows."""
+    def text(self, name: str) -> Markdown:
+        """What the report says about this run under a name."""
+        return Markdown(narrative.TEXTS[name](self.run))
+
+    def figure(self, name: str, caption: str = "") -> None:
+        """A figure and what it shows: its caption of `captions` where it has one there, else the one given."""
         draw, names = FIGURES[name]
+        frames = [self.run.tables[one] for one in names if one in self.run.tables]
         try:
-            picture = draw(*(pd.read_csv(self.tables / f"{one}.csv") for one in names))
-        except (FileNotFoundError, NothingToDrawError):
-            display(Markdown(REASONS.get(name, NOTHING)))
+            picture = draw(*frames) if len(frames) == len(names) else None
+        except NothingToDrawError:
+            picture = None
+        if picture is None:
+            display(Markdown(captions.reason(name, self.run)))
             return
         display(picture)
-        display(Markdown(caption))
+        display(Markdown(captions.CAPTIONS[name](self.run) if name in captions.CAPTIONS else caption))
 
 
 def sources(shown: str) -> tuple[str, ...]:

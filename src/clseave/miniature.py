@@ -77,7 +77,10 @@ def retell(
 
 
 def monolingual_text(said: dict[str, Saying], language: str, count: int, seed: int) -> list[str]:
-    """Up to `count` training sentences in one language: another choice for each, so that no two texts are parallel."""
+    """Up to `count` training sentences in one language, drawn for each anew: the texts of two languages share many.
+
+    Where they share a sentence, one is the exact translation of the other, mostly on other lines.
+    """
     rng = np.random.default_rng([seed, 4, LANGUAGES.index(language)])
     sayings = list(said.values())
     chosen = rng.permutation(len(sayings))[:count]

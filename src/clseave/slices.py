@@ -12,7 +12,7 @@ import numpy as np
 
 from clseave.metrics import interval, mean, rounded
 
-NAMES = ("all", "negation", "counting", "short", "medium", "long")  # the order of `rows`
+NAMES = ("all", "negation", "numbers", "short", "medium", "long")  # the order of `rows`
 
 # Words: short at most, long at least. The thirds of 2,341 hypotheses of SNLI's dev and test end at 6 and 8 words.
 SHORT, LONG = 6, 9
@@ -61,13 +61,13 @@ def _counts(found: Sequence[str]) -> bool:
 
 
 def of(english: str) -> set[str]:
-    """The slices of an English hypothesis: one of short, medium and long, and negation or counting where they fit.
+    """The slices of an English hypothesis: one of short, medium and long, and negation or numbers where they fit.
 
     Length is in words between blanks: short up to `SHORT`, long from `LONG` on.
     """
     found, length = words(english), len(english.split())
     slices = {"short" if length <= SHORT else "long" if length >= LONG else "medium"}
-    return slices | ({"negation"} if _negates(found) else set()) | ({"counting"} if _counts(found) else set())
+    return slices | ({"negation"} if _negates(found) else set()) | ({"numbers"} if _counts(found) else set())
 
 
 def rows(

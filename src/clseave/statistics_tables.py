@@ -81,9 +81,13 @@ def independent(rows: Sequence[Row]) -> Table:
         "Interval": lambda row: span(row["low"], row["high"]),
     }
     caption = (
-        "Test accuracy on translations that are not the pipeline's (XVNLI's by people; in the miniature another "
-        "phrasing), and the difference to the pipeline's own on the same rows."
+        "Test accuracy on translations that are not the pipeline's, and the difference to the pipeline's own on the "
+        "same rows"
     )
+    if all(row["rows_shared"] == row["rows"] for row in rows):
+        del columns["Rows that the test set has"]
+        caption += ", all of which the test set has"
+    caption += "."
     return table(caption, rows, columns)
 
 
@@ -107,7 +111,8 @@ def significance(rows: Sequence[Row]) -> Table:
     }
     caption = (
         f"Every two languages on the same {whole(rows[0]['rows'])} rows: difference in accuracy with its 95 % interval "
-        f"over images, exact McNemar test (of the first seed), and its p corrected for {len(rows)} comparisons (Holm). "
+        f"over images, exact McNemar test (of the first seed), and its p corrected for the number of comparisons, "
+        f"{len(rows)} (Holm). "
         f"Apart: the corrected p is below {ALPHA} and the interval excludes 0."
     )
     return table(caption, rows, columns, left=2)
@@ -141,8 +146,8 @@ def slices(rows: Sequence[Row]) -> Table:
             found = score.get((row["label"], name))
             if found is None:
                 return DASH
-            share, low, high = (100 * found[key] for key in ("accuracy", "low", "high"))
-            return f"{share:.1f} ({low:.1f}–{high:.1f})"
+            ends = span_of({"accuracy_low": found["low"], "accuracy_high": found["high"]})
+            return f"{100 * found['accuracy']:.1f} ({ends})"
 
         return text
 

@@ -115,14 +115,17 @@ def signed(points: float | None) -> str:
 
 
 def span(low: float | None, high: float | None) -> str:
-    """An interval of points: "−2.5 to −1.1"."""
-    return DASH if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    """An interval of points: "−2.5 to −1.1"; none where it has no width, as there was nothing to resample."""
+    return DASH if low is None or high is None or low == high else f"{signed(low)} to {signed(high)}"
 
 
 def span_of(row: Row, key: str = "accuracy") -> str:
-    """An interval in percent of a share: "72.5–73.8"; `key` names the share, `key`_low and _high its ends."""
+    """An interval in percent of a share: "72.5–73.8"; `key` names the share, `key`_low and _high its ends.
+
+    None where it has no width: every image has the same share, and resampling images finds no spread.
+    """
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    return DASH if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+    return DASH if low is None or high is None or low == high else f"{100 * low:.1f}–{100 * high:.1f}"
 
 
 def number(value: float | None, digits: int = 4) -> str:

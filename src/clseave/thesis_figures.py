@@ -21,12 +21,13 @@ def figure_2_1(labels: pd.DataFrame) -> Figure:
     figure, panels = canvas(3.2, panels=2)
     classes, datasets = list(dict.fromkeys(labels["label"])), list(dict.fromkeys(labels["dataset"]))
     width = 0.84 / len(datasets)
+    size = 7 if labels["rows"].max() < 1e6 else 5
     for axes, split in zip(panels, ("train", "test"), strict=True):
         for number, dataset in enumerate(datasets):
             part = labels[(labels["split"] == split) & (labels["dataset"] == dataset)].set_index("label")["rows"]
             places = [place + (number - (len(datasets) - 1) / 2) * width for place in range(len(classes))]
             name = dataset if split == "train" else "_"  # one legend for both panels
-            bars(axes, places, width * 0.94, part.loc[classes] / 1000, number=number, label=name, size=7)
+            bars(axes, places, width * 0.94, part.loc[classes] / 1000, number=number, label=name, size=size)
         axes.margins(y=0.1)
         axes.set_xticks(range(len(classes)), [f"{name[:7]}." if len(name) > 8 else name for name in classes], size=9)
         axes.set(title=split, ylabel="rows, thousands" if split == "train" else "")
@@ -58,23 +59,24 @@ def figure_3_2(table: pd.DataFrame) -> Figure:
 
 
 def by_language(table: pd.DataFrame, column: str) -> Iterator[tuple[int, str, pd.DataFrame, pd.DataFrame]]:
-    """Number, name, our rows and the thesis's rows of each language that has a value in the column."""
+    """Number, name, our rows and the thesis's rows of each of our languages that has a value in the column."""
     frame = need(table, column)
-    for number, code in enumerate(dict.fromkeys(frame["language"].dropna())):
+    for number, code in enumerate(dict.fromkeys(frame.loc[frame["source"] == OURS, "language"])):
         part = frame[frame["language"] == code]
         yield number, language_name(code), part[part["source"] == OURS], part[part["source"] == THESIS]
 
 
 def _draw_students(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """One curve a language, the thesis's dashed in the same colour."""
+    """One curve a language, the thesis's of that language dashed in the same colour."""
+    dashes = {"linestyle": DASHES, "linewidth": 1.4}
+    drawn = False
     for number, name, ours, thesis in by_language(table, column):
-        if len(ours):
-            curve(axes, ours["epoch"], ours[column], number, label=name)
+        curve(axes, ours["epoch"], ours[column], number, label=name)
         if len(thesis):
-            dashes = {"color": look(number)["color"], "linestyle": DASHES, "linewidth": 1.4}
-            axes.plot(thesis["epoch"], thesis[column], **dashes)
-    if table.loc[table["source"] == THESIS, column].notna().any():
-        axes.plot([], [], color=INK, linestyle=DASHES, linewidth=1.4, label="thesis")
+            axes.plot(thesis["epoch"], thesis[column], color=look(number)["color"], **dashes)
+            drawn = True
+    if drawn:
+        axes.plot([], [], color=INK, label="thesis", **dashes)
 
 
 def figure_4_1a(table: pd.DataFrame) -> Figure:
@@ -95,7 +97,9 @@ def figure_4_1b(table: pd.DataFrame) -> Figure:
     _draw_students(axes, table, "train_mse")
     for row in table.dropna(subset=["train_mse_low"]).to_dict("records"):
         ends = [row["train_mse_low"], row["train_mse_high"]]
-        axes.plot([row["epoch"]] * 2, ends, color=INK, linewidth=5, solid_capstyle="butt", label="thesis, all end here")
+        axes.plot(
+            [row["epoch"]] * 2, ends, color=INK, linewidth=5, solid_capstyle="butt", label="thesis, its last epoch"
+        )
     return _finish(figure, axes, "(b) Training error", "MSE per element, log scale")
 
 

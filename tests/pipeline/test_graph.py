@@ -35,7 +35,7 @@ ORDER = (
     "segmentation", "alignment", "pairs", "autoencoder", "encoders",
     "metrics", "calibration", "significance", "slices", "frames", "distances", "verdicts", "diagnostics", "measured",
     "published", "recipe", "tables", "thesis_tables", "statistics_tables", "drawing", "figures", "thesis_figures",
-    "statistics_figures", "gallery", "notebook", "findings", "readiness", "model_findings",
+    "statistics_figures", "narrative", "captions", "gallery", "notebook", "findings", "readiness", "model_findings",
 )  # fmt: skip
 
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40

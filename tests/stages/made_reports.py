@@ -27,25 +27,31 @@ TEXTS = (
 )
 
 
-def write_params(path: Path, seeds: tuple[int, ...]) -> None:
+def write_params(path: Path, seeds: tuple[int, ...], languages: list[str]) -> None:
     """The tests' `params.yaml` cut down to the made evaluations, as JSON, which is YAML."""
     values = read_yaml(SETTINGS / "params.yaml")
     evaluations = [entry for entry in values["evaluations"] if entry["name"] in RIGHT]
     baselines = [entry for entry in values["baselines"] if entry["name"] in RIGHT]
-    changes = {"languages": LANGUAGES, "seeds": list(seeds), "evaluations": evaluations, "baselines": baselines}
+    changes = {"languages": languages, "seeds": list(seeds), "evaluations": evaluations, "baselines": baselines}
     changes["ve_models"] = ["clip_ve", "hypothesis_only"]
     path.write_text(json.dumps(values | changes), encoding="utf-8")
 
 
 def judge(name: str, number: int, gold: int) -> int:
     """What an evaluation answers to row `number`."""
-    right = RIGHT[name]
+    right = RIGHT.get(name, 5 + sum(map(ord, name)) % 4)
     return 1 if right is None else gold if number % 10 < right else (gold + 1) % 3
 
 
 def hypothesis(number: int) -> str:
     """The hypothesis id of row `number`."""
     return f"{number % 20:016x}"
+
+
+def evaluations(languages: list[str]) -> list[str]:
+    """The names of all made evaluations for these languages."""
+    others = [name for name in RIGHT if name not in LANGUAGES and name.removeprefix("independent_") not in LANGUAGES]
+    return [*others, *languages, *(f"independent_{code}" for code in languages)]
 
 
 def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
@@ -60,7 +66,7 @@ def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
     write_jsonl(folder / f"predictions/seed{seed}/{name}.jsonl", predictions)
     language = name.removeprefix("independent_")
     about = {"name": name, "seed": seed, "set": "independent" if independent else "test", "kernels": "deterministic"}
-    about["language"] = language if language in LANGUAGES else "de" if name == "clteave" else "en"
+    about["language"] = language if len(language) == 2 else "de" if name == "clteave" else "en"
     label, kind, seen, image = ([row[key] for row in rows] for key in ("label", "kind", "seen", "image_id"))
     summary = metrics.summary(label, logits, kind, seen, image, name=name, seed=seed) if rows else {"rows": 0}
     write_json(folder / f"metrics/seed{seed}/{name}.json", summary | about)
@@ -134,24 +140,24 @@ def write_corpus(folder: Path, known: bool) -> None:
     write_jsonl(folder / "independent/examples.jsonl", examples(known)[:INDEPENDENT_ROWS])
 
 
-def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True) -> Path:
+def make(root: Path, *, seeds: tuple[int, ...] = (0,), known: bool = True, languages: list[str] = LANGUAGES) -> Path:
     """Everything that `compare` and `report` read, below `root`; returns the reports of profile mini.
 
     `known` tells kinds of statement and seen flags; without it they are null, as in a corpus that has none.
     """
     reports = root / "reports" / "mini"
     for seed in seeds:
-        for name in RIGHT:
+        for name in evaluations(languages):
             write_evaluation(reports, name, seed, known)
-        write_curves(reports / "curves", LANGUAGES, seed)
-        write_training(reports / "training", LANGUAGES, seed)
-    for number, language in enumerate(LANGUAGES):
+        write_curves(reports / "curves", languages, seed)
+        write_training(reports / "training", languages, seed)
+    for number, language in enumerate(languages):
         write_json(
             reports / f"metrics/align/{language}.json",
             {"aer": 0.1 + number / 10, "aer_diagonal": 0.5, "precision": 0.9, "recall": 0.8, "sentences": 30},
         )
     write_corpus(root / "data/mini", known)
-    write_params(root / "params.yaml", seeds)
+    write_params(root / "params.yaml", seeds, languages)
     return reports
 
 

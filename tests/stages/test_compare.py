@@ -279,7 +279,7 @@ def test_statistics_are_of_the_same_rows(tmp_path):
     # German is wrong wherever English is, and on every tenth row more: 72 rows hold 7 such.
     assert (pairs["en", "de"]["b"], pairs["en", "de"]["c"]) == ("7", "0")
     assert float(pairs["en", "de"]["p"]) == pytest.approx(2 * 0.5**7, abs=1e-6)
-    assert {row["slice"] for row in table(reports, "slices")} >= {"all", "negation", "counting"}
+    assert {row["slice"] for row in table(reports, "slices")} >= {"all", "negation", "numbers"}
     same = {row["evaluation"]: float(row["same"]) for row in table(reports, "consistency")}
     assert same["de"] == pytest.approx(65 / 72, abs=1e-6)
     assert sum(int(row["rows"]) for row in table(reports, "reliability") if row["evaluation"] == "ko") == 72

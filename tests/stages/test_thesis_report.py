@@ -92,7 +92,7 @@ def test_the_page_says_why_something_is_missing(rendered):
         "The backbones of this profile are downloaded, not trained here.",
         "This corpus has no kinds of statement.",
         "The true word pairs of this corpus are not known: no error rate.",
-        "Too few languages with a known distance for any fit.",
+        "No fit: it takes three languages with a known distance and different accuracies; this run has two languages.",
     ):
         assert reason in body
     assert "French" in body and "yes: neutral" in body

@@ -60,8 +60,8 @@ def test_reliability_pools_the_seeds():
 def test_slices_by_the_english_sentence():
     rows = diagnostics.slice_rows(OUTCOMES, {"h0": "Nobody is here.", "h1": "A man eats two apples."})
     found = {(row["evaluation"], row["slice"]): row for row in rows}
-    assert found["de", "negation"]["rows"] == found["de", "counting"]["rows"] == 3
-    assert found["de", "counting"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)  # its one miss is the last row
+    assert found["de", "negation"]["rows"] == found["de", "numbers"]["rows"] == 3
+    assert found["de", "numbers"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)  # its one miss is the last row
     assert found["de", "negation"]["accuracy"] == 1.0
 
 

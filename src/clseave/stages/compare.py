@@ -1,4 +1,4 @@
-"""Put all evaluations side by side, with statistics, and every table and figure of the thesis beside ours.
+"""Put all evaluations side by side, with statistics, and tables and figures of the thesis beside ours.
 
 Reads:  the metrics, predictions, alignment scores, training metrics and curves that `params.yaml` names; the corpus's
         counts and test examples; the thesis's values; vectors of languages.
