@@ -32,8 +32,9 @@ unexport PYTHONHOME PYTHONPATH
 .PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean clean-stale
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
-	  || grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST))
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
+	  printf '  make %-13s %s\n' "$${line%%:*}" "$${line#*## }"
+	done
 
 setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX= chooses torch's build)
 	@venv="$(VENV)"
@@ -84,12 +85,12 @@ shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis S
 prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
 	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
 
-# worksteal: each process keeps to its own files, so that costly fixtures are made once, until it has nothing left to do.
+# loadfile: the tests of a file stay in one process, so that what they share is made once.
 test: setup ## run the fast tests
-	@python -m pytest -q -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+	@python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_FLAGS)
 
 test-all: setup ## run all tests, slow ones too
-	@python -m pytest -q -n $(JOBS) --dist worksteal -m '' $(PYTEST_FLAGS)
+	@python -m pytest -q -n $(JOBS) -m '' $(PYTEST_FLAGS)
 
 lint: setup ## check style, format and spelling
 	@ruff check --quiet src tests benchmarks .ci

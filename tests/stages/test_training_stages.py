@@ -421,8 +421,8 @@ def test_pretraining_texts_hold_no_sentence_of_dev_and_test_alone(backbone_world
 
 
 def test_the_corpus_has_the_same_bytes_again(backbone_world):
-    backbone_world.prepare("again")
-    again = hashes(backbone_world / "again")
+    backbone_world.prepare("prepared-again")
+    again = hashes(backbone_world / "prepared-again")
     assert len(again) == 3 + 1 + 1 + 6 + 1 + 7  # the last: independent examples, and their texts in six languages
     assert again == {name: value for name, value in hashes(backbone_world / "data").items() if name in again}
 
