@@ -223,7 +223,7 @@ class NmtTranslation(Untranslated):
 
 
 class FileTranslation(Untranslated):
-    """Translations someone already has: LANGUAGE.jsonl or LANGUAGE.tsv in a folder."""
+    """Translations someone already has: LANGUAGE.tsv, or another of `given.SUFFIXES`, in a folder."""
 
     backend: Literal["files"]
     folder: str
