@@ -293,7 +293,7 @@ def _snli_file(snli: Path, split: str) -> Any:
     try:
         root: Any = snli if snli.is_dir() else zipfile.Path(snli)
     except BROKEN as error:
-        raise UserError(f"{snli} is no whole zip ({error}): delete it and run again") from error
+        raise UserError(f"{snli} is no whole zip ({error}): replace it with a whole copy and run again") from error
     for suffix in (".jsonl", ".txt", ".jsonl.gz", ".txt.gz"):
         for folder in (root, root / "snli_1.0"):
             if (path := folder / f"snli_1.0_{split}{suffix}").is_file():
