@@ -60,7 +60,7 @@ LANGUAGES = {
     "Hebrew": "he iw yi", "Greek": "el", "Ethiopic": "am ti", "Thaana": "dv", "Han": "ja yue zh", "Hiragana": "ja",
     "Katakana": "ja", "Hangul": "ko",
 }  # fmt: skip
-UNRELATED, GROWTH, DIFFERENT, SHARE = 4, 1 / 40, 3, 0.01  # see `Repetitions`
+UNRELATED, GROWTH, DIFFERENT, SHARE, ENOUGH = 4, 1 / 40, 3, 0.01, 50  # see `Repetitions`
 IDS = regex.compile(r"\d+(?:[:.]\d+)+|\w*\d{5,}\w*")
 # Words that unrelated English sentences have in common.
 COMMON = frozenset(
@@ -108,7 +108,7 @@ def damage(source: str, text: str) -> str | None:
         for found in pattern.findall(text):
             close = found.replace(" ", "")
             if found not in source and (pattern is not ENTITY or html.unescape(close) != close):
-                return f"{name} ({found[:20]}), expected plain text"
+                return f"{name} ({found[:20]!r}), expected plain text"
     if any(wrong(text) and not wrong(source) for wrong in (is_bad, LOST.search)):
         return "characters of a wrong encoding, expected UTF-8"
     return None
@@ -144,12 +144,8 @@ def _foreign(text: str, language: str) -> str | None:
 def _is_chinese(text: str) -> bool:
     """Of a text without kana: whether it has characters that Japanese lacks, or too many for a name or a date."""
     found = regex.findall(r"\p{Han}+", text)
-    return max(map(len, found)) > WITHOUT_KANA or not can_encode("".join(found), "cp932")
-
-
-def can_encode(text: str, encoding: str) -> bool:
-    """Whether an encoding has all characters of a text."""
-    return text.encode(encoding, "ignore").decode(encoding) == text
+    known = "".join(found).encode("cp932", "ignore").decode("cp932")
+    return max(map(len, found)) > WITHOUT_KANA or known != "".join(found)
 
 
 def _length(source: str, text: str) -> str | None:
@@ -175,14 +171,15 @@ class Repetitions:
 
     Paraphrases do share a translation ("A man is outside.", "A guy is outdoors."), and the more sentences there are,
     the more paraphrases. Too many different sources do not: `UNRELATED`, or `GROWTH` times the square root of all, of
-    which no two have a word in common; or at least `DIFFERENT`, and a share of `SHARE` of all, of which no two have
-    half of their words in common. Of 1,024 real hypotheses in four languages at most two share one.
+    which no two have a word in common; or at least `DIFFERENT`, and a share of `SHARE` of all (but no more than
+    `ENOUGH`), of which no two have half of their words in common. Of 1,024 real hypotheses in four languages at most
+    two share one.
     """
 
     def __init__(self, total: int):
         """`total`: how many sources there are."""
         self._unrelated = max(UNRELATED, GROWTH * total**0.5)
-        self._different = max(DIFFERENT, SHARE * total)
+        self._different = min(max(DIFFERENT, SHARE * total), ENOUGH)
         self._sources: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def add(self, source: str, text: str) -> bool:

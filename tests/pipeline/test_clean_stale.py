@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
     for name in ("profiles", ".dvc"):
         (tmp_path / name).mkdir()
     shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc")
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = (SETTINGS / "params.yaml").read_text(encoding="utf-8")
     text = re.sub(r"(?m)^- (?:nl|ja|ko|zh)\n", "", text)
     text = re.sub(r"(?m)^- name: majority\n(?:  .*\n)+", "", text)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")

@@ -152,7 +152,7 @@ def test_rows_that_are_no_translations_are_listed(tmp_path):
         "?? de.tsv:1: marker of a missing value",
         "?? de.tsv:2: characters of a wrong encoding, expected UTF-8",
         "?? de.tsv:3: not in the script of 'de'",
-        "?? de.tsv:4: an HTML entity (&quot;), expected plain text",
+        "?? de.tsv:4: an HTML entity ('&quot;'), expected plain text",
     ]
     assert written(files(tmp_path, rows, keep="keep_english")) == [*SENTENCES[:4], "Ein rotes Auto steht da."]
 

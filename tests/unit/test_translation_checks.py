@@ -161,6 +161,11 @@ def test_in_a_large_set_it_takes_four_without_a_common_word():
     assert add(Repetitions(901), alike) == [False] * 9
 
 
+def test_fifty_different_sources_are_too_many_in_any_set():
+    alike = [(f"A man near {number} trees.", "Fehler!") for number in range(50)]
+    assert add(Repetitions(500_000), alike) == [False] * 49 + [True]
+
+
 def test_an_answer_with_times_and_identifiers_is_the_same_answer():
     pairs = [(source, f"Fehler 8f3a10022{number} um 10:0{number}") for number, source in enumerate(THINGS)]
     assert add(Repetitions(5), pairs)[:3] == [False, False, True]
