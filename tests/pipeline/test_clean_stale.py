@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from settings import SETTINGS
+
 ROOT = Path(__file__).resolve().parents[2]
 # What language `zh`, seed 1 and the baseline `majority` leave.
 STALE = (
