@@ -905,7 +905,7 @@ REFUSED = [
         holding('{"vocab_size": 10, "hidden_size": 16, "num_attention_heads": 2}'),
         "config.json and weights make no BERT",
     ),
-    ("a local model", "missing", nothing, r"holds no model\.safetensors: say `weights: convert`"),
+    ("a local model", "missing", nothing, r"holds no model\.safetensors: found no weights at all"),
     ("a local model", "a pointer of Git LFS", holding(POINTER), r"model\.safetensors is a pointer of Git LFS"),
     (
         "store of answers",
