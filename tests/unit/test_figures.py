@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from drawn_texts import outside, overlapping
 
 from clseave import drawing, figures, statistics_figures, thesis_figures
 
@@ -264,3 +265,35 @@ def test_nothing_to_draw_is_its_own_error(draw):
 def test_a_missing_column_is_named():
     with pytest.raises(ValueError, match="nothing to draw: no column accuracy_low"):
         figures.accuracy(RESULTS.drop(columns="accuracy_low"))
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_no_text_is_printed_over_another_or_cut_off(name):
+    figure = DRAW[name]()
+    assert (overlapping(figure), outside(figure)) == ([], [])
+
+
+@pytest.mark.parametrize("english", [0.2, 1 / 3, 0.35, 0.5, 1.0])
+def test_english_near_chance_keeps_both_names_legible(english):
+    near = RESULTS.assign(accuracy=english, accuracy_low=english, accuracy_high=english)
+    assert overlapping(figures.accuracy(near)) == []
+
+
+def test_many_languages_and_many_rows_keep_their_names_legible():
+    many = pd.concat([ALIGNMENT.assign(language=code) for code in ("de", "nl", "ja", "ko", "zh", "ar", "es", "ru")])
+    kinds = pd.concat([KINDS.assign(kind=kind, rows=1_234_567) for kind in "abcdef"]).drop_duplicates(["label", "kind"])
+    labels = LABELS.assign(rows=1_234_567)
+    for figure in (figures.alignment(many), figures.kinds(kinds), thesis_figures.figure_2_1(labels)):
+        assert overlapping(figure) == []
+
+
+def test_curves_of_languages_that_were_not_run_are_not_drawn():
+    only = STUDENTS[(STUDENTS["language"] == "ko") | (STUDENTS["source"] == "thesis")]
+    figure = thesis_figures.figure_4_1c(only, COUNTS)
+    assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 1
+    assert "thesis" not in words(figure)
+
+
+def test_gold_labels_are_bars_and_strike_through_no_number():
+    axes = DRAW["predicted_classes"]().axes[0]
+    assert "gold labels" in words(axes.figure) and not axes.collections

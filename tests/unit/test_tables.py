@@ -67,6 +67,10 @@ def test_numbers_for_people():
     assert tables.span_of({"same_low": None, "same_high": 1.0}, "same") == "–"
 
 
+def test_an_interval_without_width_is_none():
+    assert tables.span_of({"accuracy_low": 1 / 3, "accuracy_high": 1 / 3}) == tables.span(0.0, 0.0) == "–"
+
+
 def test_languages_of_other_corpora_have_names():
     assert [tables.language_name(code) for code in ("fr", "es", "ru", "ar", "xx")] == [
         *("French", "Spanish", "Russian", "Arabic", "xx")
