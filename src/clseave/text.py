@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
+from clseave import normalisation
 from clseave.errors import UserError
 from clseave.remedies import have_again
 from clseave.visible import visible
@@ -19,13 +19,6 @@ from clseave.visible import visible
 LongTexts = Literal["stop", "cut"]
 POLICY = "long_texts"  # its key in tokenizer_config.json
 CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
-# What BERT's tokenizer does to a text before it cuts it, by its names in tokenizer.json and in tokenizer_config.json.
-NORMALISATION = {
-    "lowercase": "do_lower_case",
-    "strip_accents": "strip_accents",
-    "handle_chinese_chars": "tokenize_chinese_chars",
-}
-NORMALISED = "ÀÉ中x"  # case, accents and Chinese characters: each setting changes it
 REMAKE = "run the stage that writes this model"
 
 log = logging.getLogger(__name__)
@@ -39,10 +32,8 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """
     try:
         whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
-        normaliser = whole.get("normalizer") or {}
-        said = {name: normaliser.get(key) for key, name in NORMALISATION.items() if config.get(name) is None}
-        said = {name: value for name, value in said.items() if value is not None}
-        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **said)
+        told = normalisation.said(whole.get("normalizer") or {}, config)
+        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **told)
         made("one word")
     except Exception as error:  # of files that are damaged, the library raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -52,42 +43,13 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     if made.pad_token_id is None:
         raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
     if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
-        _require_normalisation(Path(folder), made, whole, config)
+        normalisation.require_normalisation(Path(folder), made, whole, config)
     return made
 
 
 def _settings(path: Path) -> dict[str, Any]:
     """A JSON object, empty where there is no file."""
     return json.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
-
-
-def _require_normalisation(
-    folder: Path, made: PreTrainedTokenizerBase, whole: dict[str, Any], config: dict[str, Any]
-) -> None:
-    """UserError unless a BERT's files say, and say the same, what it does to a text before it cuts it."""
-    if not whole and not isinstance(config.get("do_lower_case"), bool):
-        raise UserError(
-            f"{folder}: nothing says whether this BERT lower-cases: expected tokenizer_config.json with "
-            '"do_lower_case" true (an uncased model) or false (a cased one): copy that file, or tokenizer.json, from '
-            "where the model comes from"
-        )
-    if not whole:
-        return
-    kind, ours = whole["model"].get("type"), type(made.backend_tokenizer.model).__name__
-    if kind not in (None, ours):
-        raise UserError(
-            f"{folder}: tokenizer.json holds a {kind} vocabulary, which {type(made).__name__} would read as {ours}: "
-            'expected tokenizer_config.json with its "tokenizer_class": copy it from where the model comes from'
-        )
-    empty = {"model": {"type": "WordLevel", "vocab": {}, "unk_token": ""}, "added_tokens": []}
-    theirs = Tokenizer.from_str(json.dumps(whole | empty)).normalizer
-    wanted = theirs.normalize_str(NORMALISED) if theirs else NORMALISED
-    found = made.backend_tokenizer.normalizer.normalize_str(NORMALISED)
-    if wanted != found:
-        raise UserError(
-            f"{folder}: tokenizer.json makes {wanted!r} of {NORMALISED!r}, tokenizer_config.json {found!r}: they "
-            "disagree on lower-casing, accents or Chinese characters: copy both from where the model comes from"
-        )
 
 
 def set_policy(tokenizer: PreTrainedTokenizerBase, long_texts: LongTexts) -> None:

@@ -28,7 +28,7 @@ ORDER = (
     "cli", "schema", "faults", "references", "params", "pretrained", "labels", "threads", "downloads",
     "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
-    "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
+    "normalisation", "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
     "batches", "distributed", "resume", "image_parts", "optimisation", "training", "pretraining",
     "fusion", "pooling", "student", "thresholds", "teacher", "acceleration", "entailment", "distillation",
     "translation_checks", "answers", "pace", "google", "prerequisites", "nmt", "given", "asking", "translation",

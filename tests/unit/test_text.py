@@ -222,3 +222,12 @@ def test_share_of_unknown_tokens_by_hand(text, share):
     assert unknown_share(bert_text(), text) == share
     assert "!" not in bert_text().get_vocab()
     assert unknown_share(clip_text(), text) == 0  # bytes are never unknown
+
+
+def test_a_normaliser_of_several_parts_says_it_too(tmp_path):
+    bert_text().save_pretrained(tmp_path)
+    whole = json.loads((tmp_path / "tokenizer.json").read_text())
+    whole["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, whole["normalizer"]]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(whole))
+    save_vocabulary(tmp_path, {})
+    assert load_tokenizer(tmp_path).do_lower_case is False
