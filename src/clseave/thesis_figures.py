@@ -5,6 +5,7 @@ per element of a vector.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ def by_language(table: pd.DataFrame, column: str) -> Iterator[tuple[int, str, pd
 
 def _draw_students(axes: Axes, table: pd.DataFrame, column: str) -> None:
     """One curve a language, the thesis's of that language dashed in the same colour."""
-    dashes = {"linestyle": DASHES, "linewidth": 1.4}
+    dashes: dict[str, Any] = {"linestyle": DASHES, "linewidth": 1.4}
     drawn = False
     for number, name, ours, thesis in by_language(table, column):
         curve(axes, ours["epoch"], ours[column], number, label=name)
