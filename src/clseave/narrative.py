@@ -82,8 +82,8 @@ def corpus(run: Run) -> str:
         of = f" of {number(kinds['kind'].nunique(), 'kind')}" if len(kinds) else ""
         own = (
             f"This run's corpus is **generated**: images of 2 × 2 cells with coloured shapes, some behind a panel, and "
-            f"statements{of} in {languages([ENGLISH, *run.values.languages])}, with known translations, word alignments "
-            f"and labels. It is a place to check methods against a known truth. "
+            f"statements{of} in {languages([ENGLISH, *run.values.languages])}, with known translations, word "
+            f"alignments and labels. It is a place to check methods against a known truth. "
         )
     if run.judged():
         return "This run works on the thesis's corpus, SNLI-VE over Flickr30k: its numbers are judged by the thesis's."
