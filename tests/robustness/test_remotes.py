@@ -291,3 +291,21 @@ def test_no_credentials_are_in_git(repo_root: Path) -> None:
         check=False,
     )
     assert (found.returncode, found.stdout) == (1, ""), found.stdout + found.stderr
+
+
+def test_one_output_is_taken_from_a_clone_and_from_a_url_with_the_clones_store(tmp_path: Path, repo_root: Path) -> None:
+    """The commands of README.md; fails once DVC finds a relative remote from a URL, and README.md can be shorter."""
+    root = make(tmp_path / "small", repo_root, "mini")
+    run(root, sys.executable, str(repo_root / "src/publish.py"))
+    run(root, "git", "add", "--all", "--force", "store")
+    run(root, "git", "commit", "--quiet", "--message=store")
+    url = f"file://{root}"
+    run(tmp_path, "git", "clone", "--quiet", "--depth", "1", url, "clone")
+    dvc, made = (sys.executable, "-m", "dvc", "get"), "out/mini/first"
+    assert "/store/files/md5" in run(tmp_path, *dvc, url, made, "-o", "none", code=255)
+    run(tmp_path, *dvc, "clone", made)
+    run(tmp_path, *dvc, url, made, "-o", "again", "--remote-config", f"url={tmp_path}/clone/store")
+    code = f"import dvc.api; print(dvc.api.read('{made}/a.txt', repo='clone'))"
+    assert run(tmp_path, sys.executable, "-c", code).strip() == "mini"
+    for folder in ("first", "again"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == ["a.txt", "b.txt"]

@@ -1,7 +1,6 @@
 """Ctrl-C in any program ends it with one line and exit code 130, at whatever moment it comes."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
