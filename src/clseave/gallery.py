@@ -5,12 +5,13 @@ The notebook calls these and holds no computation. Where a run has nothing to sh
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from clseave import captions, figures, narrative, params, statistics_figures, thesis_figures
+from clseave import captions, figures, narrative, statistics_figures, thesis_figures
 from clseave.drawing import NothingToDrawError
 from clseave.statistics_tables import VIEWS
 
@@ -39,11 +40,11 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
 class Gallery:
     """The tables of one profile's reports, and what they and its settings let the report say."""
 
-    def __init__(self, tables: Path, values: Path, profile: Path):
-        """Read the tables' CSV files; `values` is `params.yaml`. UserError when the settings are not valid."""
+    def __init__(self, tables: Path, profile: str, values: SimpleNamespace):
+        """Read the tables' CSV files; `values` are those of `narrative.KEYS`."""
         self.tables = tables
         frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
-        self.run = narrative.Run(profile.stem, params.load(values, profile, narrative.KEYS), frames)
+        self.run = narrative.Run(profile, values, frames)
 
     def table(self, name: str) -> Markdown:
         """A table with its caption, as `compare` wrote it; nothing where it wrote none: the table's figure says why."""

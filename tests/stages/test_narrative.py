@@ -30,7 +30,8 @@ def show(root, profile="mini", name="mini", **changes):
     path = root / f"{profile}.yaml"
     values = params.read_yaml(REPO / f"profiles/{profile}.yaml")
     path.write_text(json.dumps(values | changes), encoding="utf-8")
-    return gallery.Gallery(root / "reports" / name / "tables", root / "params.yaml", path)
+    loaded = params.load(root / "params.yaml", path, narrative.KEYS)
+    return gallery.Gallery(root / "reports" / name / "tables", profile, loaded)
 
 
 @pytest.fixture(scope="module")
