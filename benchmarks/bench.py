@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 import performance  # noqa: E402
 import scale  # noqa: E402
 
-import interrupts  # noqa: E402
+from clseave import interrupts  # noqa: E402
 from clseave.storage import read_json, write_json, write_text  # noqa: E402
 
 ENTRANTS = {

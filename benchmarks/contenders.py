@@ -24,8 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
-import interrupts  # noqa: E402
-from clseave import numerics  # noqa: E402
+from clseave import interrupts, numerics  # noqa: E402
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LATENCY_S = 0.05  # of the translation server

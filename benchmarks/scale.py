@@ -28,8 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
-import interrupts  # noqa: E402
-from clseave import numerics  # noqa: E402
+from clseave import interrupts, numerics  # noqa: E402
 
 FULL, LANGUAGES = 565_286, ["de", "nl", "ja", "ko", "zh"]
 NARROW, WIDE, VECTOR = 16, 24, 512  # widths of the tiny CLIP and the tiny mBERT; of sentence vectors, as in CLIP

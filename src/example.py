@@ -10,7 +10,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-import interrupts
+from clseave import interrupts
 
 OUT = Path("docs/EXPERIMENT.md")
 EXPERIMENT = "dvc exp run -S lr=4e-5"

@@ -18,7 +18,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import interrupts
+from clseave import interrupts
 from clseave.storage import write_text
 
 # Allowed anywhere: permissive, or copyleft that ends at the package's own files.

@@ -29,7 +29,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import interrupts
+from clseave import interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 EMULATOR = "qemu-x86_64-static"

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import interrupts
 import without_git
+from clseave import interrupts
 
 PROFILE = "mini"
 STORE = Path("store")

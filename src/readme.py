@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import interrupts
+from clseave import interrupts
 
 RESULTS = Path("reports/mini/results.md")
 README = Path("README.md")

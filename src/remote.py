@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import interrupts
 import without_git
+from clseave import interrupts
 
 PATIENCE = 10.0  # seconds for a server to answer a call
 PORTS = {"http": 80, "https": 443}

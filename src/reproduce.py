@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import interrupts
 import without_git
+from clseave import interrupts
 
 LOGS = Path(".work/logs")
 LOCK = Path(".work/reproduce.lock")

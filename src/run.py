@@ -17,7 +17,7 @@ from types import ModuleType
 SOURCE = Path(__file__).resolve().parent
 sys.path.insert(0, str(SOURCE))
 
-import interrupts  # noqa: E402
+from clseave import interrupts  # noqa: E402
 
 interrupts.end_in_one_line()  # also while the rest is loaded
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-import interrupts
+from clseave import interrupts
 
 SHA256 = "bc43eddce15175ee1561c8a0566f56e42019d5987ea6c2890770a1b5d1f48fa4"  # lang2vec-1.1.2-py3-none-any.whl
 FOLDER = Path("data/typology")

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import interrupts
 import without_git
+from clseave import interrupts
 
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")

@@ -4,6 +4,8 @@ import signal
 import sys
 from types import TracebackType
 
+from clseave import ranks
+
 CODE = 128 + signal.SIGINT  # as a shell counts
 
 
@@ -18,8 +20,6 @@ def _show(kind: type[BaseException], error: BaseException, traceback: TracebackT
         sys.__excepthook__(kind, error, traceback)
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
-    from clseave import ranks
-
     if ranks.first():  # of several processes one speaks
         sys.stderr.write("interrupted: run the same command again to go on\n")
     raise SystemExit(CODE)
