@@ -25,8 +25,8 @@ PROFILES = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
 # The nouns in reading order: each imports only nouns above it.
 ORDER = (
     "errors", "visible", "ranks", "interrupts", "disk", "remedies", "storage", "delimited", "archives", "numerics",
-    "guard", "shards", "cli", "schema", "faults", "references", "params", "pretrained", "labels", "threads", "downloads",
-    "records",
+    "guard", "shards", "cli", "schema", "faults", "references", "params", "pretrained", "labels", "threads",
+    "downloads", "records",
     "scenes", "facts", "lexicon", "grammar", "gold", "corpus", "miniature", "photos", "snli_ve", "xvnli", "images",
     "normalisation", "text", "word_rows", "vectors", "vocabulary", "checkpoints", "provenance", "cards", "hub",
     "batches", "distributed", "resume", "image_parts", "optimisation", "training", "pretraining",
