@@ -14,6 +14,8 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from clseave import interrupts
+
 FOLDERS = ("data", "models", "reports")
 SOURCE = "source"  # below data/<profile>: what a user places
 
@@ -85,4 +87,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())

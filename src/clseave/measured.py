@@ -13,8 +13,9 @@ from clseave import frames, verdicts
 from clseave.errors import UserError
 from clseave.metrics import mean, rounded
 from clseave.records import Example, Prediction, read_rows
+from clseave.references import warn_of_stale
 from clseave.schema import INDEPENDENT, SPLITS
-from clseave.storage import RERUN, read_json, warn_of_stale
+from clseave.storage import RERUN, read_json
 from clseave.verdicts import ENGLISH, Outcome
 
 Key = tuple[str, str, int | None]  # evaluation, metric, epoch

@@ -1,10 +1,14 @@
-"""Whether the entries of `params.yaml` fit each other: names that are taken once, models that something makes."""
+"""Names in `params.yaml`: taken once, of models that something makes; and files that it does not name any more."""
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from clseave.errors import UserError
 from clseave.faults import not_one_of
 from clseave.schema import INDEPENDENT, Baseline, Evaluation, Params
+
+log = logging.getLogger(__name__)
 
 FOLDERS = ("clip", "mbert", "autoencoder", "clteave", "clseave")  # of models, beside those named in params.yaml
 
@@ -69,3 +73,13 @@ def _check_new(where: str, name: str, taken: list[str]) -> None:
     if name in taken:
         raise UserError(f"{where}: found {name!r} twice, allowed: names not used by another entry")
     taken.append(name)
+
+
+def warn_of_stale(paths: Iterable[Path]) -> None:
+    """One warning for files that an earlier run left and the settings do not name: no result depends on them."""
+    if found := sorted(paths):
+        log.warning(
+            "%d files of languages, seeds or models that params.yaml does not name are ignored, the first is %s: "
+            "`make clean-stale` removes them",
+            *(len(found), found[0]),
+        )

@@ -240,14 +240,3 @@ def require_no_pointer(path: Path) -> None:
         return
     if start == POINTER:
         raise UserError(f"{path} is {FETCH}")
-
-
-def warn_of_stale(paths: Iterable[Path]) -> None:
-    """One warning for files that an earlier run left and the settings do not name: no result depends on them."""
-    if found := sorted(paths):
-        log.warning(
-            "%d files of languages, seeds or models that params.yaml does not name are ignored, the first is %s: "
-            "`make clean-stale` removes them",
-            len(found),
-            found[0],
-        )

@@ -21,8 +21,9 @@ from clseave.disk import whole_folder
 from clseave.optimisation import make_optimiser
 from clseave.pairs import first_positions, gather, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.references import warn_of_stale
 from clseave.resume import begin
-from clseave.storage import warn_of_stale, write_csv
+from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import Ragged, load_tokenizer, pad

@@ -6,7 +6,6 @@ Thesis: 2.2 (the thesis downloads both).
 Cost:   fetching: 600 and 714 MB, twice as much memory; training: about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def train_mbert(backbones: schema.Backbones, text: Path, out: Path, checkpoint: 
     return curve
 
 
-def fetch(load: Callable[..., Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+def fetch(load: partial[Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
     """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
     folder = hub.fetch(source, key=key)
     model = load(folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
@@ -84,8 +83,7 @@ def import_clip(source: schema.Encoder, out: Path) -> Curve:
     folder, model, tokenizer = fetch(partial(load_model, CLIPModel), source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
-    # What a tower that is loaded by itself reads.
-    text.projection_dim = vision.projection_dim = model.config.projection_dim
+    text.projection_dim = vision.projection_dim = model.config.projection_dim  # what a tower loaded by itself reads
     for part in (load_processor(folder), model, tokenizer):
         part.save_pretrained(out)
     return []
@@ -93,7 +91,7 @@ def import_clip(source: schema.Encoder, out: Path) -> Curve:
 
 def import_mbert(source: schema.Encoder, out: Path) -> Curve:
     """The multilingual BERT, its weights by today's names (hub: `LayerNorm.gamma`)."""
-    _, model, tokenizer = fetch(load_bert, source, "backbones.mbert")
+    _, model, tokenizer = fetch(partial(load_bert), source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)
     return []
