@@ -29,7 +29,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean clean-stale
+.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do

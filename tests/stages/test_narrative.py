@@ -11,6 +11,7 @@ from made_reports import REPO, compare_arguments, make
 
 from clseave import captions, gallery, narrative, params
 from clseave.stages import compare
+from settings import SETTINGS
 
 sys.path.append(str(REPO / "tests/unit"))
 from drawn_texts import outside, overlapping
@@ -28,7 +29,7 @@ RUNS = {
 def show(root, profile="mini", name="mini", **changes):
     """The gallery of the reports below `root`, with some values of the profile changed."""
     path = root / f"{profile}.yaml"
-    values = params.read_yaml(REPO / f"profiles/{profile}.yaml")
+    values = params.read_yaml(SETTINGS / f"profiles/{profile}.yaml")
     path.write_text(json.dumps(values | changes), encoding="utf-8")
     loaded = params.load(root / "params.yaml", path, narrative.KEYS)
     return gallery.Gallery(root / "reports" / name / "tables", profile, loaded)

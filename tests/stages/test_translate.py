@@ -155,7 +155,7 @@ def test_failures_end_the_run_and_corrections_mend_it(tmp_path):
 
 def test_files_need_no_service(tmp_path):
     words = arguments(tmp_path, FILES, ["One", "Two"])
-    with pytest.raises(UserError, match=r"made: found neither de.jsonl nor de.tsv"):
+    with pytest.raises(UserError, match=r"made: found none of de.jsonl, de.tsv, de.csv, "):
         translate.main(words)
     (tmp_path / "source" / "made").mkdir(parents=True)
     (tmp_path / "source" / "made" / "de.tsv").write_text("Two\tZwei\nOne\tEins\n")

@@ -40,7 +40,7 @@ def test_pairs_carry_labels_and_rows():
     assert (row["label"], row["other_label"], row["b"], row["c"], row["rows"]) == ("EN", "DE", 1, 0, 6)
     assert row["points"] == pytest.approx(100 / 6, abs=1e-6)
     table = statistics_tables.significance(diagnostics.pairs(OUTCOMES))
-    assert "on the same 6 rows" in table.caption and "3 comparisons" in table.caption
+    assert "on the same 6 rows" in table.caption and "number of comparisons, 3" in table.caption
     assert table.cells[0][:4] == ["EN", "DE", "1", "0"]
 
 

@@ -137,7 +137,7 @@ def test_help_lists_the_stages_without_loading_torch(repo_root):
 def test_an_unknown_stage_exits_with_2_and_lists_the_known_ones(repo_root, arguments):
     done = run(repo_root, *arguments)
     assert done.returncode == 2 and done.stdout == ""
-    assert re.fullmatch(r"error: no stage '.*'; stages: .*check.*\n", done.stderr)
+    assert re.fullmatch(r"error: no stage '.*'(; did you mean check\?)?; stages: .*check.*\n", done.stderr)
 
 
 def test_no_stage_at_all_exits_with_2(repo_root):

@@ -14,6 +14,7 @@ from clseave import params, prerequisites
 from clseave.errors import UserError
 from clseave.pretrained import KINDS, names_at_start, weight_names
 from clseave.stages import check
+from settings import SETTINGS
 
 CLIP = ["text_model.a", "vision_model.a", "text_projection.weight", "visual_projection.weight"]
 BERT = ["bert.a", "cls.predictions.bias"]
@@ -35,13 +36,13 @@ def thesis(tmp_path, repo_root, monkeypatch):
     """The values of profile thesis with two sound local models, and `check` on them after a change at a dotted key."""
     for name, (kind, names) in MODELS.items():
         place(tmp_path / name, kind, names)
-    profile = YAML(typ="safe").load(repo_root / "profiles/thesis.yaml")
+    profile = YAML(typ="safe").load(SETTINGS / "profiles/thesis.yaml")
     for name in MODELS:
         profile["backbones"][name] |= {"id": f"./{name}", "revision": None, "weights": "safetensors"}
     monkeypatch.chdir(tmp_path)
 
     def run(languages=("de",), **changes):
-        values = params.read_yaml(repo_root / "params.yaml") | {"profile": "thesis", "languages": list(languages)}
+        values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "thesis", "languages": list(languages)}
         values["evaluations"] = values["evaluations"][:1]
         (tmp_path / "profiles").mkdir(exist_ok=True)
         (tmp_path / "params.yaml").write_text(json.dumps(values))
@@ -159,15 +160,15 @@ def test_a_profile_without_a_remote_is_named(thesis, tmp_path):
 
 
 def test_every_committed_profile_has_its_remote(repo_root):
-    for name in params.profile_names(repo_root / "profiles"):
+    for name in params.profile_names(SETTINGS / "profiles"):
         prerequisites.require_remote(name, repo_root / ".dvc")
 
 
 def test_the_program_says_it_in_one_line_with_exit_code_2(repo_root, tmp_path):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("")
-    (tmp_path / "profiles").symlink_to(repo_root / "profiles")
-    command = [sys.executable, repo_root / "src/run.py", "check", "--params", repo_root / "params.yaml"]
+    (tmp_path / "profiles").symlink_to(SETTINGS / "profiles")
+    command = [sys.executable, repo_root / "src/run.py", "check", "--params", SETTINGS / "params.yaml"]
     command += ["--profiles", "profiles", "--out", "checked.txt"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

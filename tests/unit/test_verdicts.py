@@ -11,6 +11,7 @@ from clseave.labels import LABELS
 from clseave.params import read_yaml
 from clseave.records import Example, Prediction
 from clseave.verdicts import Expected, Outcome
+from settings import SETTINGS
 
 ENTRY = Expected("de", "accuracy", 73.19, "percent", 1.5, "Table 4.1", "a reason")
 
@@ -160,7 +161,7 @@ def test_labels_and_images_are_those_of_the_examples_in_the_order_of_the_predict
 
 
 def test_the_headlines_of_profile_mini_are_at_most_forty_numbers(repo_root):
-    values = SimpleNamespace(**read_yaml(repo_root / "params.yaml"))
+    values = SimpleNamespace(**read_yaml(SETTINGS / "params.yaml"))
     values.evaluations = [SimpleNamespace(**entry) for entry in values.evaluations]
     score = {"accuracy": 0.5, "accuracy_unseen": 0.25, "loss": 1.0}
     outcomes = [
