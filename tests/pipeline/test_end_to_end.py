@@ -312,7 +312,7 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     headlines = dvc_json(work, "metrics", "diff", "--json", "--all")["reports/tiny/metrics.json"]
     assert {"accuracy.en", "accuracy_unseen.de", "aer.ja"} <= set(headlines)
     rows = list(csv.DictReader(read(work, *DVC, "exp", "show", "--csv").splitlines()))
-    assert {float(row["params.yaml:lr"]) for row in rows} == {rate, 4e-5}
+    assert {float(row["lr"]) for row in rows} == {rate, 4e-5}
     dvc(work, "plots", "diff", "--targets", "reports/tiny/curves/clseave-de-seed0.csv")
     page = (work / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert "HEAD" in page and "workspace" in page
@@ -326,7 +326,7 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
 def test_the_thesis_profile_runs_as_an_experiment(work: Path, test_data: Path) -> None:
     """Real photos and pairs, small models: `dvc exp run -S profile=thesis` and what it leaves."""
     rows = {"train": 60, "dev": 10, "test": 10}
-    small = {"clip_ve": {"epochs": 1}, "clseave": {"epochs": 2, "stop_after": 1}}
+    small = {"align_words": {"layer": 2}, "clip_ve": {"epochs": 1}, "clseave": {"epochs": 2, "stop_after": 1}}
     (work / "profiles/thesis.yaml").write_text(json.dumps(profile_values(rows, small)))
     place(work / "data/thesis/source", test_data, LANGUAGES, rows)
     save_models(work, test_data, LANGUAGES, full_size=False)
