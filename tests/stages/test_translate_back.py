@@ -60,7 +60,7 @@ def test_files_are_named_by_both_languages(tmp_path):
 def test_without_a_file_it_says_what_may_be_done(tmp_path):
     (tmp_path / "source/made").mkdir(parents=True)
     (tmp_path / "source/made/en.tsv").write_text("Ein Hund.\tA dog.\n")
-    with pytest.raises(UserError, match=r"found none of de-en.jsonl, de-en.tsv, .* into en; or set translate.back: false"):
+    with pytest.raises(UserError, match=r"found none of de-en.jsonl, .* into en; or set translate.back: false"):
         run(tmp_path, FILES)
     assert not (tmp_path / "back.jsonl").exists()
 
