@@ -161,6 +161,7 @@ def test_reproduce_keeps_the_order_and_runs_two_at_a_time(toy: Path, repo_root: 
     assert run(toy, sys.executable, "-m", "dvc", "status").strip() == "Data and pipelines are up to date."
 
 
+@pytest.mark.slow
 def test_reproduce_with_nothing_to_do_starts_no_stage(done: Path, repo_root: Path) -> None:
     before = (done / "times.txt").read_text()
     output = reproduce(done, repo_root)
@@ -180,6 +181,7 @@ def test_reproduce_uses_the_run_cache_unless_told_otherwise(done: Path, repo_roo
     assert set(outcomes(done).values()) == {"ran"}
 
 
+@pytest.mark.slow
 def test_reproduce_stops_at_the_first_failure_and_names_it(toy: Path, repo_root: Path) -> None:
     (toy / "fail-middle-ja").touch()
     output = reproduce(toy, repo_root, code=1)

@@ -27,6 +27,8 @@ from clseave.images import processor
 from clseave.records import Translation, read_rows, read_splits, read_vectors
 from settings import SETTINGS
 
+pytestmark = pytest.mark.slow  # stages as programs
+
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = {"train": ["1", "2"], "dev": ["3"], "test": ["4"]}
 LABELS = ("entailment", "neutral", "contradiction")

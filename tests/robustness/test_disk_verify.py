@@ -12,6 +12,8 @@ import pytest
 from small_pipeline import commit, copy, make
 from test_infrastructure import load, publish, reproduce, run
 
+pytestmark = pytest.mark.slow  # a pipeline for each damage
+
 MADE = "out/mini/first/a.txt"  # holds "mini", one of two files of a folder
 
 
@@ -108,7 +110,6 @@ def test_a_turned_bit_in_the_cache(work: Path, repo_root: Path, victim: str) -> 
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("victim", [MADE, "out/mini/middle/ja"], ids=["in a folder", "a file"])
 def test_a_turned_bit_in_the_workspace(work: Path, repo_root: Path, victim: str) -> None:
     flip(work / victim)
@@ -117,7 +118,6 @@ def test_a_turned_bit_in_the_workspace(work: Path, repo_root: Path, victim: str)
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_a_turned_bit_in_an_output_that_is_in_git(work: Path, repo_root: Path) -> None:
     flip(work / "reports/mini/results.md")
     output = verify(work, repo_root, 1)
@@ -134,7 +134,6 @@ def test_a_turned_bit_in_the_store(work: Path, repo_root: Path) -> None:
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_the_same_turned_bit_in_cache_and_workspace(work: Path, repo_root: Path) -> None:
     """What a checkout from a damaged cache makes: two bad files that agree."""
     path = cached(work, repo_root)
@@ -147,7 +146,6 @@ def test_the_same_turned_bit_in_cache_and_workspace(work: Path, repo_root: Path)
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["turned", "gone"])
 def test_a_damaged_list_of_a_folder(work: Path, repo_root: Path, damage: str) -> None:
     (path,) = (work / ".dvc/cache").rglob("*.dir")
@@ -157,7 +155,6 @@ def test_a_damaged_list_of_a_folder(work: Path, repo_root: Path, damage: str) ->
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_without_a_remote_the_workspace_or_the_stage_gives_it_back(work: Path, repo_root: Path) -> None:
     shutil.rmtree(work / "store")
     (work / ".gitignore").write_text((work / ".gitignore").read_text() + "/store\n")
@@ -178,7 +175,6 @@ def test_without_a_remote_the_workspace_or_the_stage_gives_it_back(work: Path, r
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_everything_damaged_at_once(work: Path, repo_root: Path) -> None:
     flip(cached(work, repo_root))
     cached(work, repo_root, "out/mini/middle/ko").unlink()
@@ -201,7 +197,6 @@ def test_a_missing_object(work: Path, repo_root: Path, place: str) -> None:
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_an_object_more_is_counted_and_a_damaged_one_found(work: Path, repo_root: Path) -> None:
     """Of another run or profile: nothing is wrong with it. What a killed DVC leaves is told."""
     extra = work / ".dvc/cache/files/md5/5d/41402abc4b2a76b9719d911017c592"
@@ -219,7 +214,6 @@ def test_an_object_more_is_counted_and_a_damaged_one_found(work: Path, repo_root
     mend(work, repo_root, output)
 
 
-@pytest.mark.slow
 def test_a_remote_folder_outside_git_is_filled_by_a_push(work: Path, repo_root: Path) -> None:
     (work / "params.yaml").write_text("profile: thesis\nseed: 1\n")
     reproduce(work, repo_root)
@@ -248,7 +242,6 @@ def test_what_is_not_in_the_lock_is_counted(work: Path, repo_root: Path) -> None
     assert "1 outputs not in dvc.lock yet)" in verify(work, repo_root, 0)
 
 
-@pytest.mark.slow
 def test_a_pipeline_that_does_not_parse_and_a_busy_dvc_are_one_line(work: Path, repo_root: Path) -> None:
     holder = subprocess.Popen(
         [

@@ -38,6 +38,8 @@ from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 from hub_server import REVISION, serve
 from settings import SETTINGS
 
+pytestmark = pytest.mark.slow  # models are written, served and fetched
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "import json, sys; from run import main; sys.exit(max(map(main, json.load(sys.stdin))))"
 ENGLISH = ["A man in a red shirt is riding a bike .", "Two dogs play in the grass .", "A woman sings"]

@@ -253,6 +253,7 @@ def test_everything_is_there(clone, repo_root):
     assert output.endswith("\n\nNothing is missing: `dvc exp run -S profile=thesis` runs it.\n")
 
 
+@pytest.mark.slow
 def test_hosts_that_never_answer_are_not_waited_for(clone, repo_root):
     with silent() as url:
         change(clone, source__rows__url=f"{url}/snli.zip", device="cpu")

@@ -149,6 +149,7 @@ def two_seeds(tmp_path_factory):
     return root, compared(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
 def test_a_smaller_run_depends_on_its_own_files_alone(two_seeds, tmp_path, changes):
     """As `dvc exp run -S` changes the settings: compared in place, and in a folder without all other files."""

@@ -266,6 +266,7 @@ def test_photos_in_an_archive_have_the_same_content(tmp_path, repo_root, kind):
     assert without_place[0] == without_place[1]
 
 
+@pytest.mark.slow
 def test_a_missing_folder_of_photos_is_said_before_anything_else(world):
     message = world.fail()
     assert f"{world.source / 'flickr30k-images'} does not exist: place there the folder of photos or a link" in message
@@ -273,6 +274,7 @@ def test_a_missing_folder_of_photos_is_said_before_anything_else(world):
     assert not (world.folder / "examples").exists()
 
 
+@pytest.mark.slow
 def test_missing_photos_are_listed_in_a_file(world):
     place_photos(world.source, content={"5": CONTENT["5"], "3": CONTENT["3"]})
     message = world.fail()

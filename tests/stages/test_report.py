@@ -20,6 +20,8 @@ from clseave import gallery, notebook, statistics_tables
 from clseave.stages import compare, report
 from settings import SETTINGS
 
+pytestmark = pytest.mark.slow  # the notebook is executed
+
 # Not through src/run.py, which would pin the hash seed.
 CALL = "from clseave.stages.report import main; main()"
 
@@ -53,7 +55,6 @@ def contents(root):
     return {path.relative_to(reports).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.mark.slow
 def test_same_bytes(rendered, tmp_path, repo_root):
     """In another folder and with another hash seed."""
     one, other = (contents(root) for root in (rendered, render(tmp_path / "run2", repo_root, "2")))
@@ -96,7 +97,6 @@ def test_the_notebook_is_valid_and_ran(rendered):
     assert not any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", []))
 
 
-@pytest.mark.slow
 def test_a_corpus_without_kinds_or_seen_flags(tmp_path, repo_root, monkeypatch):
     make(tmp_path, known=False)
     compare.main(compare_arguments(tmp_path))

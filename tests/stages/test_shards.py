@@ -27,6 +27,8 @@ from clseave.shards import Shard
 from clseave.stages import align_words, encode_images, translate, translate_back
 from translate_server import Service, said, serving
 
+pytestmark = pytest.mark.slow  # several processes at once
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -112,7 +114,6 @@ def test_images_of_shards_on_two_machines_whose_folders_are_put_together(world, 
     assert encode(world) == plain
 
 
-@pytest.mark.slow
 def test_images_of_shards_at_once_and_one_killed(tmp_path, repo_root):
     world = World(tmp_path, repo_root, count=160)
     encode_images.main(world.arguments(out=world.folder / "plain"))

@@ -54,6 +54,8 @@ from clseave.student import Student
 from clseave.teacher import TextTower
 from settings import SETTINGS
 
+pytestmark = pytest.mark.slow  # all stages on a world of a few images
+
 ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"layers": 1, "width": 16, "heads": 2}
 CHANGES = {
@@ -546,7 +548,6 @@ def test_training_a_student_leaves_its_inputs_unchanged(world):
     assert [contents(folder) for folder in folders] == before
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world):
     for train, name in (
         (world.clseave, "clseave"),
@@ -599,7 +600,7 @@ def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, n
 
 @pytest.mark.parametrize(
     "name",
-    ["de", *(pytest.param(name, marks=pytest.mark.slow) for name in ("decoder", "clip_score", "translate_train"))],
+    ["de", "decoder", "clip_score", "translate_train"],
 )
 def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
     world.evaluate(tmp_path / "here", **EVALUATIONS[name])

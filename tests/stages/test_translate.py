@@ -68,6 +68,7 @@ def wait_for(condition, seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_cut_short_goes_on_and_asks_again_for_what_was_in_flight_only(tmp_path, how):
     english = texts(300)
@@ -96,6 +97,7 @@ def test_a_run_cut_short_goes_on_and_asks_again_for_what_was_in_flight_only(tmp_
     assert read_rows(tmp_path / "de.jsonl", Translation) == expected
 
 
+@pytest.mark.slow
 def test_the_output_is_the_same_whether_the_run_was_cut_short_or_not(tmp_path):
     english, outputs = texts(40), []
     for fail in (False, True):

@@ -84,6 +84,7 @@ def compare(losses, published):
     assert sum(losses[-STEPS:]) < 0.9 * sum(losses[:STEPS])
 
 
+@pytest.mark.slow
 def test_clip_ve(folder):
     args, values = contenders.arguments(folder, "clip_ve"), values_of(folder, finetune_clip_ve.KEYS, "clip_ve")
     torch.manual_seed(1)

@@ -194,6 +194,7 @@ def test_a_broken_transfer_is_taken_up_where_it_stopped(server, model, tmp_path)
     assert len(server.ranges) == 1 and server.ranges[0].startswith("bytes=") and server.ranges != ["bytes=0-"]
 
 
+@pytest.mark.slow
 def test_a_transfer_that_never_ends_well_is_an_error_and_whole_files_are_kept(server, tmp_path):
     server.short = True
     message = failure(ask(tmp_path / "home", server.url))
