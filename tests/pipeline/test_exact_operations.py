@@ -27,6 +27,7 @@ REFUSED = {
     "atan": f"{APPROXIMATE}: take `atan2`",
     "tan": f"{APPROXIMATE} in double precision",
     "log": f"{APPROXIMATE} in double precision: take `log_softmax`, or numpy's",
+    "log10": f"{APPROXIMATE} in double precision",
     "logit": f"{APPROXIMATE} in double precision",
     "_cdist_forward": "ends in a square root: take products, or numpy",
     "_euclidean_dist": "ends in a square root: take products, or numpy",
@@ -48,7 +49,8 @@ REFUSED |= dict.fromkeys(
 )  # fmt: skip
 # The same as `REFUSED` by the names of `exact_operations.py`.
 MAY_DIFFER = {
-    *(f"torch.{name} {kind}" for name in ("sqrt", "acos", "asin", "atan", "tan", "log", "logit", "cdist", "pow 0.5")
+    *(f"torch.{name} {kind}"
+      for name in ("sqrt", "acos", "asin", "atan", "tan", "log", "log10", "logit", "cdist", "pow 0.5")
       for kind in ("float32", "float64")),
     *(f"AdamW {settings}" for settings in ({"foreach": True}, {"foreach": False})),
 }  # fmt: skip
