@@ -475,7 +475,8 @@ def test_a_failing_stage_says_why_and_harms_nothing(work: Path) -> None:
     own = ("models/tiny/clseave/de/", "reports/tiny/curves/clseave-de", "reports/tiny/training/clseave-de")
     assert {name for name in changed(work, before) if not name.startswith(own)} == set(), "others' outputs changed"
 
-    assert stages_run(dvc(work, "repro")) == set(), "everything comes back from the cache"
+    # DVC's run cache leaves out stages with an output that is neither cached nor a metric: its figures lie in git.
+    assert stages_run(dvc(work, "repro")) <= {"clseave@tiny-de-0"}, "everything else comes back from the cache"
     assert_clean(work)
 
 
