@@ -409,8 +409,24 @@ def test_ci_runs_the_fast_tests_on_the_bare_path_and_the_others_with_all_package
     script = (repo_root / ".ci" / "run").read_text()
     fast, others = re.findall(r"(?:^env .* \\\n +)?make test .*$", script, re.MULTILINE)
     assert 'PATH="$temporary/bare"' in fast and "LOCPATH=" in fast and "-m " not in fast
-    assert "-m 'slow or needs_package'" in others and "env " not in others
+    assert "-m '$chosen'" in others and "env " not in others
+    assert re.findall(r"chosen='(.*)'", script) == [
+        "(slow or needs_package) and not full",
+        "slow or needs_package or full",
+    ]
     assert "must_run.py .ci/must-run.txt .work/junit-fast.xml .work/junit-slow.xml" in script
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [("a: {cmd: x}, gone: {cmd: y}", 0), ("a: {cmd: z}", 1), ("b: {cmd: x}", 1)],
+    ids=["with the entry of a stage that is gone", "another command", "absent"],
+)
+def test_the_lock_file_of_ci_holds_each_committed_stage(tmp_path: Path, repo_root: Path, made: str, code: int) -> None:
+    (tmp_path / "made").write_text(f"stages: {{{made}}}\n")
+    (tmp_path / "committed").write_text("stages: {a: {cmd: x}}\n")
+    output = run(tmp_path, sys.executable, str(repo_root / ".ci" / "same_lock.py"), "made", "committed", code=code)
+    assert ("1 stages agree" in output, "made: a differs from committed" in output) == (code == 0, code == 1)
 
 
 def test_a_missing_package_is_named_and_each_reason_is_one_line(tmp_path: Path, repo_root: Path) -> None:
