@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cards, cli, numerics, params
+from clseave import cli, numerics, params
 from clseave.autoencoder import Autoencoder
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
@@ -28,6 +28,7 @@ from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import Ragged, load_tokenizer, pad
 from clseave.training import Task, train
+from clseave.training_record import TrainingRecord, digests, named, plain
 
 KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
 
@@ -83,10 +84,15 @@ def main(argv: list[str] | None = None) -> None:
     groups = [{"params": model.parameters(), "lr": settings.lr}]
     steps = settings.epochs * len(batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    checkpoint = begin(args, __name__, ["examples", "hypotheses", "alignments", "mbert", "clip"], values, device)
+    inputs = ["examples", "hypotheses", "alignments", "mbert", "clip"]
+    checkpoint = begin(args, __name__, inputs, values, device)
     train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
-    with whole_folder(args.out) as args.out:
-        model.save(args.out)
-        cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, values.languages)
+    with whole_folder(args.out) as folder:
+        model.save(folder)
+        TrainingRecord(
+            name="autoencoder", stage="autoencoder", profile=args.profile.stem, seed=args.seed,
+            languages=values.languages, parameters=plain(values), metrics=task.curve[-1],
+            inputs=digests(args, inputs), bases=[named(args.clip), named(args.mbert)],
+        ).write(folder)  # fmt: skip
     write_csv(args.curve, task.curve)
     checkpoint.remove()
