@@ -1,15 +1,21 @@
 """The record that a training leaves: the same bytes everywhere, nothing of the machine in it, and bad ones refused."""
 
 import json
+import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clseave import params, provenance, training_record
 from clseave.errors import UserError
+from clseave.records import write_vectors
+from clseave.storage import write_jsonl
 from clseave.training_record import TrainingRecord, digests, named, plain
-from settings import SETTINGS
+from settings import ROOT, SETTINGS
 
 FIELDS = {
     "name": "clseave",
@@ -136,3 +142,44 @@ def test_a_backbone_from_a_folder_does_not_tell_which(tmp_path, folder):
     made = backbone(tmp_path, "thesis", id=folder, revision=None)
     assert folder not in made.model_dump_json()
     assert (made.origin.id, made.parameters["clip"]["id"]) == ("a local folder", "a local folder")
+
+
+ROW = {"pair_id": "1", "image_id": "1", "hypothesis_id": "1", "hypothesis": "Ein Kreis", "label": "neutral"}
+
+
+def majority(source, folder):
+    """The files of a model that the copy of the code in `source` makes of three rows."""
+    for split in ("train", "dev", "test"):
+        write_jsonl(folder / f"examples/{split}.jsonl", [ROW | {"split": split, "kind": None, "seen": None}])
+    write_vectors(folder / "images", ["1"], np.ones((1, 4)))
+    for name in ("clip", "mbert"):
+        (folder / "models/mini" / name).mkdir(parents=True)
+    for name in ("en", "de"):
+        (folder / f"{name}.jsonl").write_text("")
+    paths = {
+        "params": SETTINGS / "params.yaml",
+        "profile": SETTINGS / "profiles/mini.yaml",
+        "checkpoints": "unfinished",
+    }
+    paths |= {"examples": "examples", "english": "en.jsonl", "translated": "de.jsonl", "images": "images"}
+    paths |= {
+        "clip": "models/mini/clip",
+        "mbert": "models/mini/mbert",
+        "out": "out",
+        "curve": "a.csv",
+        "metrics": "a.json",
+    }
+    names = {"kind": "majority", "hypotheses": "english", "seed": "0"}
+    options = [part for name, value in (paths | names).items() for part in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, str(source / "run.py"), "finetune_baseline", *options], cwd=folder, check=True)
+    return {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_model_has_the_same_bytes_whatever_the_modules_are_called(tmp_path):
+    copy = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "clseave/thresholds.py").rename(copy / "clseave/cuts.py")
+    for path in copy.rglob("*.py"):
+        path.write_text(path.read_text().replace("clseave.thresholds", "clseave.cuts"))
+    one, other = (majority(source, tmp_path / name) for source, name in ((ROOT / "src", "usual"), (copy, "renamed")))
+    assert set(one) == {"head.json", "training.json"} and one == other
