@@ -1,33 +1,32 @@
-"""Model cards: a README.md in each model folder, in the Hugging Face format, by the stage that makes the model.
+"""Model cards in the Hugging Face format, from the records that trainings leave and the hashes of the weights.
 
-A card says what the model was made from, by which code, with which values, what it reached while it was made, and what
-it may be used for. The same run gives the same bytes: no commit, no device, no date, no path of the machine is in it.
+A card says what the model was made from, with which values, what it reached while it was made, and what it may be used
+for. The same records give the same bytes: no commit, no device, no date, no path of the machine is in it.
 """
 
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.utils import yaml_dump
-from pydantic import BaseModel
 
-from clseave import provenance
+from clseave import licences, training_record
 from clseave.errors import UserError
-from clseave.provenance import CARD, GENERATED, OTHER, Standing
-from clseave.storage import write_text
+from clseave.faults import not_one_of
+from clseave.licences import OTHER, Standing
+from clseave.provenance import RECORD, digest, digest_of_list
+from clseave.references import warn_of_stale
+from clseave.storage import RERUN
+from clseave.training_record import TrainingRecord
 
-# Arguments of a stage that name what its model is made from, and those among them that are folders of models.
-INPUTS = frozenset(
-    "text examples images hypotheses english translations translated targets alignments "
-    "clip mbert teacher autoencoder".split()
-)
-BASES = ("clip", "mbert", "teacher", "autoencoder")
-# Values that say where and in how much memory the model was computed, not what.
-ELSEWHERE = ("device", "max_resident_gb")
+log = logging.getLogger(__name__)
+
+TEMPLATE = Path(__file__).with_name("card.md.j2")
+GENERATED = "generated-data"  # the tag of a model whose corpus is generated
+WEIGHTS = ("*.safetensors", "head.json")  # files that make the model; the thresholds of a simple head are in the second
 
 
 @dataclass(frozen=True)
@@ -80,113 +79,64 @@ MODELS = {
         transformer=False,
     ),
 }
-TEMPLATE = """---
-{{ card_data }}
----
-
-# {{ title }}
-
-{{ does }}
-
-Profile `{{ profile }}`, seed {{ seed }}. Written by the stage `{{ stage }}`: do not edit. `models/README.md` of the
-repository says how to load the model, the report what it reaches on test data.
-
-## Intended use
-
-{{ use }}
-
-## Limits
-
-{{ limits }}
-
-## Licence
-
-{{ terms }}
-
-## Figures
-{% if figures %}
-| Figure | Value |
-| --- | --- |
-{% for name, value in figures.items() %}| {{ name }} | {{ value }} |
-{% endfor %}
-Of training, and of the validation data that chose the epoch where there are such: never of test data.
-{% else %}
-None: nothing was trained here.
-{% endif %}
-## Data
-
-SHA-256 of all inputs: `{{ data_hash }}`
-
-| Input | SHA-256 |
-| --- | --- |
-{% for name, digest in inputs.items() %}| {{ name }} | `{{ digest }}` |
-{% endfor %}
-Of a folder: of what `sha256sum` prints for its files, sorted by path, without cards, hidden files and other languages.
-Of all: of such a list.
-
-## Parameters
-
-```yaml
-{{ parameters }}
-```
-
-## Code
-
-Fingerprint `{{ code }}`: of the {{ modules }} modules that the stage imports, without their comments and docstrings.
-"""
 
 
-def write(
-    args: Namespace, stage: str, values: SimpleNamespace, figures: Mapping[str, Any], languages: str | Sequence[str]
-) -> None:
-    """Write the card of the model that `args.out` holds.
+def folders(models: Path, values: SimpleNamespace) -> dict[str, Path]:
+    """The folder of every model that the settings name, by the name of its card."""
+    single = [*values.ve_models, *(entry.name for entry in values.baselines), "autoencoder", "clteave"]
+    trained = {name: models / name for name in single}
+    trained |= {f"clseave-{code}": models / "clseave" / code for code in values.languages}
+    seeded = {f"{name}-seed{seed}": path / f"seed{seed}" for name, path in trained.items() for seed in values.seeds}
+    return {name: models / name for name in ("clip", "mbert")} | seeded
 
-    `args` are the stage's, of which those in `INPUTS` are read; `stage` is its module's name, `values` its parameters,
-    `figures` what it measured, with the seed where the parameters have none; `languages` are the codes of the languages
-    that the model was trained on.
+
+def read(models: Path, values: SimpleNamespace) -> dict[str, tuple[Path, TrainingRecord]]:
+    """Folder and record of every model that the settings name, by the name of its card.
+
+    One warning counts the models without a record, one the records that the settings do not name. UserError lists
+    the folders that are missing.
     """
-    stage_name = stage.rpartition(".")[2]
-    name = getattr(args, "model", None) or getattr(args, "backbone", None) or stage_name
-    model, files, parameters = MODELS[name], provenance.code_files(stage), _parameters(args, values, name)
-    standing, inputs = _standing(args, name, values), _inputs(args, fetched=parameters.get("kind") == "hub")
-    profile = args.profile.stem
-    results = _results(profile, model, parameters, figures)
-    # A backbone's epoch is a line of its curve.
-    aside = ("seed", "epoch") if hasattr(values, "backbones") else ("seed",)
+    wanted = folders(models, values)
+    if missing := [folder for folder in wanted.values() if not folder.is_dir()]:
+        raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
+    warn_of_stale(set(models.rglob(RECORD)) - {folder / RECORD for folder in wanted.values()})
+    found = {name: (folder, training_record.read(folder)) for name, folder in wanted.items()}
+    if bare := [folder for folder, record in found.values() if record is None]:
+        log.warning("no card for %d models without %s, the first is %s: %s", len(bare), RECORD, bare[0], RERUN)
+    return {name: (folder, record) for name, (folder, record) in found.items() if record is not None}
+
+
+def render(folder: Path, record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> str:
+    """The card of the model in `folder`; `records` are those of all models, by `training_record.named`.
+
+    UserError when the record is of a model that this version does not know.
+    """
+    if record.name not in MODELS:
+        raise UserError(f"{folder / RECORD}: name: {not_one_of(record.name, list(MODELS))}: {RERUN}")
+    model, standing = MODELS[record.name], licences.of_model(record, records)
+    weights = {path.name: digest(path) for pattern in WEIGHTS for path in sorted(folder.glob(pattern))}
     card = ModelCard.from_template(
-        _front_matter(f"{name}, profile {profile}", model, standing, results, languages),
-        template_str=TEMPLATE,
+        _front_matter(model, standing, record),
+        template_str=TEMPLATE.read_text(encoding="utf-8"),
         **vars(model) | vars(standing),
-        profile=profile,
-        seed=figures.get("seed", parameters.get("seed", "none")),
-        stage=stage_name,
-        inputs=inputs,
-        data_hash=provenance.digest_of_list(inputs),
-        figures={key: value for key, value in figures.items() if key not in aside},
-        parameters=yaml_dump(parameters).strip(),
-        code=provenance.fingerprint(files),
-        modules=len(files),
+        profile=record.profile,
+        seed="none" if record.seed is None else record.seed,
+        stage=record.stage,
+        folder=training_record.named(folder),
+        inputs=record.inputs,
+        data_hash=digest_of_list(record.inputs),
+        figures=record.metrics,
+        weights=weights,
+        parameters=yaml_dump(record.parameters).strip(),
     )
-    write_text(args.out / CARD, card.content.strip() + "\n")
+    return card.content.strip() + "\n"
 
 
-def read(folder: Path | str) -> ModelCardData | None:
-    """The front matter of a folder's card; None where there is no card. UserError when it does not parse."""
-    path = Path(folder) / CARD
-    try:
-        return ModelCardData(**ModelCard(path.read_text(encoding="utf-8")).data.to_dict())
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # of UTF-8, of YAML, of the card's own checks: several libraries
-        raise UserError(f"{path} is no model card: delete its folder and run the stage that writes it") from error
-
-
-def _front_matter(
-    name: str, model: Model, standing: Standing, results: list[EvalResult], languages: str | Sequence[str]
-) -> ModelCardData:
+def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> ModelCardData:
     """What the hub reads."""
+    results = _results(model, record)
     return ModelCardData(
-        language=languages if isinstance(languages, str) else list(languages),
+        language=record.languages[0] if len(record.languages) == 1 else record.languages,
         license=standing.licence,
         license_name="see-card" if standing.licence == OTHER else None,
         base_model=list(standing.base_models) or None,
@@ -194,57 +144,22 @@ def _front_matter(
         pipeline_tag=model.task,
         tags=["visual-entailment", "clseave", *([GENERATED] if standing.generated else [])],
         metrics=[one.metric_type for one in results] or None,
-        model_name=name if results else None,
+        model_name=f"{record.name}, profile {record.profile}" if results else None,
         eval_results=results or None,
     )
 
 
-def _inputs(args: Namespace, *, fetched: bool) -> dict[str, str]:
-    """SHA-256 of each input by its argument's name; of a fetched model its weights as they were saved."""
-    if fetched:
-        return {"weights as saved here": provenance.digest(args.out / "model.safetensors")}
-    paths = {name: one for name, one in sorted(vars(args).items()) if name in INPUTS and isinstance(one, Path | list)}
-    return {name: provenance.digest(path) for name, path in paths.items()}
-
-
-def _parameters(args: Namespace, values: SimpleNamespace, name: str) -> dict[str, Any]:
-    """The names and values that make the model, as plain objects: of two backbones those of the one that is `name`."""
-    plain: dict[str, Any] = {key: value for key, value in vars(args).items() if isinstance(value, str)} | {
-        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        for key, value in vars(values).items()
-        if key not in ELSEWHERE
-    }
-    if both := plain.pop("backbones", None):
-        plain |= {key: value for key, value in both.items() if key == name or not isinstance(value, dict)}
-        if both["kind"] == "hub":  # no corpus is in it; and a folder of this machine is nobody else's
-            del plain["source"]
-            if provenance.is_local(plain[name]["id"]):
-                plain[name]["id"] = "a local folder"
-    return plain
-
-
-def _standing(args: Namespace, name: str, values: SimpleNamespace) -> Standing:
-    """From the values for a backbone; for what is made from other models, from their cards."""
-    if not hasattr(values, "backbones"):
-        return provenance.derived([read(getattr(args, key)) for key in BASES if hasattr(args, key)])
-    fetched = getattr(values.backbones, name) if values.backbones.kind == "hub" else None
-    return provenance.of_backbone(fetched, generated=values.source.kind == "scenes")
-
-
-def _results(profile: str, model: Model, parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> list[EvalResult]:
-    """The validation figures as the hub lists them."""
-    split = next(
-        (one["validation"] for one in parameters.values() if isinstance(one, dict) and "validation" in one), "dev"
-    )
+def _results(model: Model, record: TrainingRecord) -> list[EvalResult]:
+    """The validation metrics as the hub lists them."""
     return [
         EvalResult(
             task_type=model.task,
-            dataset_type=f"clseave-{profile}",
-            dataset_name=f"profile {profile}",
-            dataset_split=split,
+            dataset_type=f"clseave-{record.profile}",
+            dataset_name=f"profile {record.profile}",
+            dataset_split=record.validation,
             metric_type=key.removeprefix("dev_"),
             metric_value=value,
         )
-        for key, value in figures.items()
+        for key, value in record.metrics.items()
         if key.startswith("dev_")
     ]

@@ -13,7 +13,7 @@ import requests
 from huggingface_hub import HfApi, constants, errors, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.utils import build_hf_headers
 
-from clseave import pretrained
+from clseave import pretrained, training_record
 from clseave.errors import UserError
 from clseave.findings import Finding
 from clseave.readiness import one_line
@@ -49,9 +49,11 @@ def judge_model(
 
 
 def _was_made(made: Path, model: Pretrained) -> bool:
-    """Whether a folder holds what a run made of this model, as its card says."""
-    card = made / "README.md"
-    return (made / "config.json").is_file() and (not card.is_file() or model.id in card.read_text(encoding="utf-8"))
+    """Whether a folder holds what a run made of this model, as its record says where it has one."""
+    if not (made / "config.json").is_file():
+        return False
+    record = training_record.read(made)
+    return record is None or (record.origin is not None and record.origin.id == model.id)
 
 
 def _cached(model: Pretrained) -> Path | None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What language `zh`, seed 1 and the baseline `majority` leave.
 STALE = (
     *("data/mini/hypotheses/zh.jsonl", "models/mini/clseave/zh/seed0/model.safetensors"),
-    *("models/mini/clseave/zh/seed0/README.md", "models/mini/clseave/zh/.gitignore"),
+    *("models/mini/clseave/zh/seed0/training.json", "models/mini/clseave/zh/.gitignore"),
     *("models/mini/clip_ve/seed1/model.safetensors", "reports/mini/metrics/seed1/en.json"),
     *("reports/mini/predictions/seed0/independent_zh.jsonl", "reports/mini/metrics/align/zh.json"),
     *("reports/mini/training/majority-seed0.json", "reports/mini/curves/clseave-zh-seed0.csv"),
@@ -25,6 +25,7 @@ KEPT = (
     *("models/mini/clseave/de/seed0/model.safetensors", "models/mini/clip_ve/seed0/README.md", "models/local/clip/x"),
     *("reports/mini/metrics.json", "reports/mini/metrics/seed0/independent_de.json", "reports/expected.yaml"),
     *("data/tiny/hypotheses/zh.jsonl", "reports/tiny/metrics/seed1/en.json", "reports/mini/tables/anything.csv"),
+    *("reports/mini/cards/clip.md", "reports/mini/cards/clseave-de-seed0.md"),
 )
 
 

@@ -230,28 +230,33 @@ def test_predictions_keep_their_format(finished: Path) -> None:
         assert all(len(row["logits"]) == 3 and all(isinstance(one, float) for one in row["logits"]) for row in rows)
 
 
-def test_every_model_folder_has_a_card_of_its_data_code_and_seed(finished: Path) -> None:
+def test_every_model_has_a_card_of_its_data_seed_and_weights(finished: Path) -> None:
     from huggingface_hub import ModelCard
 
     from clseave import provenance
 
-    found = 0
+    found = set()
     for name, stage in read_yaml(finished / "dvc.lock")["stages"].items():
         folders = [out["path"] for out in stage["outs"] if out["path"].startswith("models/")]
         for folder in folders:
-            text = (finished / folder / "README.md").read_text(encoding="utf-8")
+            path = finished / "reports/tiny/cards" / f"{folder.removeprefix('models/tiny/').replace('/', '-')}.md"
+            text = path.read_text(encoding="utf-8")
             card, base = ModelCard(text), name.partition("@")[0]
             assert (card.data.license, "generated-data" in card.data.tags) == ("mit", True), folder
-            assert card.data.language and f"Written by the stage `{base}`" in text and "seed 0" in text, folder
-            code = provenance.fingerprint(provenance.code_files(f"clseave.stages.{base}"))
-            assert f"Fingerprint `{code}`" in text, folder
-            inputs = dict(re.findall(r"^\| (\w+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+            assert card.data.language and f"Made by the stage `{base}`" in text and "seed 0" in text, folder
+            rows = dict(re.findall(r"^\| ([\w.]+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
+            weights = {key: value for key, value in rows.items() if "." in key}
+            assert weights == {key: provenance.digest(finished / folder / key) for key in weights} != {}, folder
+            inputs = {key: value for key, value in rows.items() if key not in weights}
             arguments = dict(re.findall(r"--(\w+) (\S+)", stage["cmd"]))
             assert inputs == {key: provenance.digest(finished / arguments[key]) for key in inputs} != {}, folder
+            read = {dep["path"] for dep in stage["deps"] if dep["path"].startswith(("data/", "models/"))}
+            assert {arguments[key] for key in inputs} == read - {"data/tiny/checked.txt"}, folder
             for odd in (str(finished), "device:"):
                 assert odd not in text, folder
-            found += 1
-    assert found >= 5 + 1 + len(LANGUAGES)  # two backbones, CLIP-VE and controls, autoencoder, students
+            found.add(path)
+    assert len(found) >= 5 + 1 + len(LANGUAGES)  # two backbones, CLIP-VE and controls, autoencoder, students
+    assert found == set((finished / "reports/tiny/cards").iterdir())
 
 
 def test_every_metrics_file_names_its_seed(finished: Path) -> None:
@@ -296,7 +301,7 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     output = dvc(work, "exp", "run", "-S", "lr=4e-5")
     trained = ("clseave", "evaluate_clseave", "evaluate_independent")
     students = {f"{stage}@tiny-{code}-0" for stage in trained for code in LANGUAGES}
-    assert stages_run(output) == {"check@tiny", *students, "compare@tiny", "report@tiny"}
+    assert stages_run(output) == {"check@tiny", *students, "cards@tiny", "compare@tiny", "report@tiny"}
     assert "\nlr: 4e-05\n" in (work / "params.yaml").read_text()
     metrics = json.loads((work / "reports/tiny/training/clseave-de-seed0.json").read_text())
     assert metrics["lr"] == pytest.approx(4e-5 * read_yaml(work / "profiles/tiny.yaml")["clseave"]["lr_scale"])
@@ -395,21 +400,22 @@ def test_one_line_adds_a_language_and_removing_it_leaves_the_results_as_they_wer
     ran = stages_run(dvc(work, "repro"))
     assert new <= ran
     # The autoencoder learns from all languages together, and CLTEAVE from the autoencoder.
-    shared = {"check", "autoencoder", "clteave", "evaluate", "compare", "report"}
+    shared = {"check", "autoencoder", "clteave", "evaluate", "cards", "compare", "report"}
     assert {name.partition("@")[0] for name in ran - new} == shared, "stages of other languages ran"
     assert "zh" in json.loads((work / "reports/tiny/metrics.json").read_text())["accuracy"]
 
     edit(work / "params.yaml", r"^ *- zh\n", "")
     output = dvc(work, "repro")
     warnings = re.findall(r"\d+ files of languages, seeds or models .* are ignored", output)
-    assert len(warnings) == 2, output  # of the autoencoder, which finds two, and of `compare`
+    assert len(warnings) == 3, output  # of the autoencoder, which finds two, of `cards` and of `compare`
     assert changed(work, before) <= {str(path.relative_to(work)) for path in work.rglob(".gitignore")}
 
     assert "removed: models/tiny/clseave/zh\n" in run(work, sys.executable, "src/clean_stale.py")
     made = ("independent", "pretraining")  # by `prepare`, in all languages of the grammar
     assert not [path for path in output_files(work) if "zh" in path.as_posix() and path.parent.name not in made]
     assert "nothing is stale" in run(work, sys.executable, "src/clean_stale.py")
-    assert stages_run(dvc(work, "repro")) <= {"autoencoder@tiny-0", "compare@tiny"}  # their folders hold less
+    readers = {"autoencoder@tiny-0", "cards@tiny", "compare@tiny"}  # of folders that hold less now
+    assert stages_run(dvc(work, "repro")) <= readers
     assert changed(work, before) <= {str(path.relative_to(work)) for path in work.rglob(".gitignore")}
 
 

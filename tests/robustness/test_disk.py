@@ -34,7 +34,7 @@ WORDS = {
 STAGES = (
     "check prepare backbones-clip backbones-mbert encode_images translate translate_back align_words finetune_clip_ve "
     "finetune_baseline-baseline0 finetune_baseline-baseline1 finetune_baseline-baseline2 embed_english autoencoder "
-    "clteave clseave evaluate compare report"
+    "clteave clseave cards evaluate compare report"
 ).split()
 
 

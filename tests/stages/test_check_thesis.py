@@ -28,6 +28,7 @@ from clseave.given import SUFFIXES
 from clseave.model_findings import judge_model
 from clseave.readiness import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
 from clseave.schema import Pretrained
+from clseave.training_record import Origin, TrainingRecord
 from settings import SETTINGS
 
 ARGUMENTS = {
@@ -361,9 +362,11 @@ def test_a_model_of_an_earlier_run_counts_for_its_own_id_only(clone, monkeypatch
     model = Pretrained(id="owner/bert", revision=REVISION, weights="safetensors")
     settings = (model, "backbones.mbert", made, clone / ARGUMENTS["profile"], 0.1)
     assert judge_model(*settings) == Finding("ok", f"{made}, of an earlier run")
-    (made / "README.md").write_text("base_model:\n- owner/bert\n")
-    assert judge_model(*settings).state == "ok"
-    (made / "README.md").write_text("base_model:\n- owner/another\n")
+    record = {"name": "mbert", "stage": "backbones", "profile": "thesis", "seed": None, "languages": ["multilingual"]}
+    record |= {"parameters": {}, "inputs": {}, "metrics": {}}
+    TrainingRecord(**record, origin=Origin(corpus="photos", id="owner/bert", revision=REVISION)).write(made)
+    assert judge_model(*settings) == Finding("ok", f"{made}, of an earlier run")
+    TrainingRecord(**record, origin=Origin(corpus="photos", id="owner/another", revision=REVISION)).write(made)
     with pytest.raises(pytest.fail.Exception):  # it is looked for at the hub
         judge_model(*settings)
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from clseave import gold, params, provenance
+from clseave import gold, params, provenance, training_record
 from clseave.commands import predict
 from clseave.encoders import embed_texts
 from clseave.errors import UserError
@@ -104,8 +104,8 @@ def hashes(folder):
 
 
 def weights_and_settings(folder):
-    """The model without its card, which names what it was made from."""
-    return {name: digest for name, digest in hashes(folder).items() if name != "README.md"}
+    """The model without its record, which names what it was made from."""
+    return {name: digest for name, digest in hashes(folder).items() if name != "training.json"}
 
 
 class World:
@@ -562,7 +562,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_weights(world
         one, other = hashes(world / f"seed0/{name}"), hashes(world / f"seed1/{name}")
         weights = [file for file in one if file.endswith(".safetensors")]
         assert set(one) == set(other) and weights and all(one[file] != other[file] for file in weights), name
-        assert all(one[file] == other[file] for file in one if file not in [*weights, "README.md"])
+        assert all(one[file] == other[file] for file in one if file not in [*weights, "training.json"])
 
 
 EVALUATIONS = {
@@ -768,8 +768,8 @@ def test_every_setting_of_the_student_matters(world, tmp_path, key, value):
 
 def test_the_autoencoder_does_not_depend_on_languages_that_the_settings_do_not_name(world, caplog):
     folders = [world / "data" / name for name in ("hypotheses", "alignments")]
-    card = (world / "models/autoencoder/README.md").read_text(encoding="utf-8")
-    assert [folder.name for folder in folders if provenance.digest(folder) not in card] == []
+    inputs = training_record.read(world / "models/autoencoder").inputs
+    assert [folder.name for folder in folders if provenance.digest(folder) != inputs[folder.name]] == []
     stale = [folder / "ko.jsonl" for folder in folders]
     for path in stale:
         path.write_text("not a row")
@@ -845,7 +845,7 @@ def test_hypotheses_of_the_test_set_that_are_not_there_are_no_choice(world, tmp_
 
 
 def test_the_majority_is_the_shares_of_the_labels(world, tmp_path):
-    assert sorted(path.name for path in (world / "models/majority").iterdir()) == ["README.md", "head.json"]
+    assert sorted(path.name for path in (world / "models/majority").iterdir()) == ["head.json", "training.json"]
     head = json.loads((world / "models/majority/head.json").read_text())
     assert (head["thresholds"], head["inputs"]) == ([], "clip_ve")
     assert np.exp(head["log_shares"][0]) == pytest.approx([1 / 3] * 3, abs=1e-6)  # the miniature is balanced

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel, PreTrainedTokenizerBase
 
-from clseave import cards, cli, hub, numerics, params, schema
+from clseave import cli, hub, numerics, params, schema, training_record
 from clseave.checkpoints import Model, load_bert, load_model
 from clseave.disk import whole_folder
 from clseave.errors import UserError
@@ -100,21 +100,21 @@ def import_mbert(source: schema.Encoder, out: Path) -> Curve:
 def main(argv: list[str] | None = None) -> None:
     """Fetch or train the backbone that `--backbone` names, and save it."""
     args = cli.parse(argv, __doc__, ["params", "profile", "text", "checkpoints", "out", "curve"], names=["backbone"])
-    settings = params.load(args.params, args.profile, KEYS)
+    settings, name = params.load(args.params, args.profile, KEYS), args.backbone
     checkpoint = begin(args, __name__, ["text"], settings)
-    with whole_folder(args.out) as args.out:
-        match settings.backbones.kind, args.backbone:
+    with whole_folder(args.out) as folder:
+        match settings.backbones.kind, name:
             case "train", "clip":
-                curve = train_clip(settings.source, settings.backbones, args.text, args.out, checkpoint)
+                curve = train_clip(settings.source, settings.backbones, args.text, folder, checkpoint)
             case "train", "mbert":
-                curve = train_mbert(settings.backbones, args.text, args.out, checkpoint)
+                curve = train_mbert(settings.backbones, args.text, folder, checkpoint)
             case "hub", "clip" | "mbert":
-                fetched = getattr(settings.backbones, args.backbone)
-                curve = {"clip": import_clip, "mbert": import_mbert}[args.backbone](fetched, args.out)
+                curve = {"clip": import_clip, "mbert": import_mbert}[name](getattr(settings.backbones, name), folder)
             case _, other:
                 raise ValueError(f"no backbone {other!r}: clip or mbert")
-        many = LANGUAGES if settings.backbones.kind == "train" else "multilingual"
-        cards.write(args, __name__, settings, (curve or [{}])[-1], "en" if args.backbone == "clip" else many)
+        training_record.of_backbone(
+            name, args.profile.stem, LANGUAGES, text=args.text, folder=folder, curve=curve, **vars(settings)
+        ).write(folder)
     lines = [f"{row['epoch'] * STEPS_PER_LINE},{row['train_loss']},{row['learning_rate']}\n" for row in curve]
     write_text(args.curve, "".join(["step,loss,learning_rate\n", *lines]))
     checkpoint.remove()

@@ -6,7 +6,7 @@ Thesis: 3.3 (mean squared error, AdamW, linear schedule with 10 % warm-up, [SEP]
 Cost:   about 2 minutes a language.
 """
 
-from clseave import cards, cli, distributed, numerics, params, ranks
+from clseave import cli, distributed, numerics, params, ranks
 from clseave.disk import whole_folder
 from clseave.distillation import Pairs, prepare
 from clseave.resume import begin
@@ -14,6 +14,7 @@ from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import load_tokenizer
 from clseave.training import train
+from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.vectors import VectorTable
 from clseave.word_rows import put_back
 
@@ -36,19 +37,23 @@ def main(argv: list[str] | None = None) -> None:
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
     task, optimiser, schedule = prepare(student, data, dev, values, args.seed)
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
-    checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
+    inputs = ["examples", "translations", "targets", "mbert"]
+    checkpoint = begin(args, __name__, inputs, values, device)
     kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
     distributed.stop()
     if not ranks.first():
         return
     put_back(student)
     rate = float(f"{values.lr * settings.lr_scale:.6g}")
-    about = {"seed": args.seed, "lr": rate, "loss": settings.loss, "width": teacher.width}
-    about |= numerics.used(device, values.precision)
-    figures = {**about, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
-    with whole_folder(args.out) as args.out:
-        student.save(args.out)
-        cards.write(args, __name__, values, figures, args.translations.stem)
+    about = {"lr": rate, "loss": settings.loss, "width": teacher.width, **numerics.used(device, values.precision)}
+    metrics = {**about, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
+    with whole_folder(args.out) as folder:
+        student.save(folder)
+        TrainingRecord(
+            name="clseave", stage="clseave", profile=args.profile.stem, seed=args.seed,
+            languages=[args.translations.stem], parameters=plain(values), metrics=metrics,
+            inputs=digests(args, inputs), bases=[named(args.mbert)],
+        ).write(folder)  # fmt: skip
     write_csv(args.curve, task.curve)
-    write_json(args.metrics, figures)
+    write_json(args.metrics, {"seed": args.seed, **metrics})
     checkpoint.remove()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from clseave import cards, cli, distributed, numerics, params, ranks
+from clseave import cli, distributed, numerics, params, ranks
 from clseave.autoencoder import Autoencoder, TokenStudent
 from clseave.batches import draw_batches
 from clseave.disk import whole_folder
@@ -24,6 +24,7 @@ from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import load_tokenizer, pad
 from clseave.training import Task, train
+from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.word_rows import hold_only, put_back
 
 KEYS = ("sampler", "clteave", "device", "kernels")
@@ -81,8 +82,12 @@ def main(argv: list[str] | None = None) -> None:
     if not ranks.first():
         return
     put_back(student)
-    with whole_folder(args.out) as args.out:
-        student.save(args.out)
-        cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, args.translations.stem)
+    with whole_folder(args.out) as folder:
+        student.save(folder)
+        TrainingRecord(
+            name="clteave", stage="clteave", profile=args.profile.stem, seed=args.seed,
+            languages=[args.translations.stem], parameters=plain(values), metrics=task.curve[-1],
+            inputs=digests(args, inputs), bases=[named(args.mbert), named(args.teacher), named(args.autoencoder)],
+        ).write(folder)  # fmt: skip
     write_csv(args.curve, task.curve)
     checkpoint.remove()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from clseave import cards, cli, numerics, params
+from clseave import cli, numerics, params
 from clseave.disk import whole_folder
 from clseave.encoders import embed_texts
 from clseave.entailment import Split, fine_tune, read_examples
@@ -29,6 +29,7 @@ from clseave.teacher import ClipVE, TextTower, VEHead, save_head
 from clseave.text import load_tokenizer
 from clseave.thresholds import ThresholdHead, cosine
 from clseave.training import Curve
+from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.vectors import VectorTable
 
 KEYS = ("sampler", "mbert_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
@@ -85,8 +86,7 @@ def train_mbert(args: Namespace, values: SimpleNamespace, device: torch.device) 
     images = VectorTable(args.images, device, values.max_resident_gb)
     student = Student(load_mbert(args.mbert), load_tokenizer(args.mbert), images.width, "sep")
     model = ClipVE(student, Head(images.width, settings.hidden, settings.dropout), "clip_ve").to(device)
-    hypotheses = args.english if args.hypotheses == "english" else args.translated
-    texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
+    texts = {row.hypothesis_id: row.text for row in iter_rows(getattr(args, args.hypotheses), Translation)}
     parts = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split(examples, images, student.tokenizer, texts) for examples in parts)
     checkpoint = begin(args, __name__, ["examples", args.hypotheses, "images", "mbert"], values, device)
@@ -104,13 +104,17 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, KEYS)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     curve, kept, head, encoder = KINDS[args.kind](args, values, device)
-    about = {"seed": args.seed, **numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve)}
-    figures = {**about, **curve[kept - 1]}
-    with whole_folder(args.out) as args.out:
+    metrics = {**numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
+    with whole_folder(args.out) as folder:
         if encoder:
-            encoder.save(args.out)
-        save_head(args.out, head, "clip_ve")
-        cards.write(args, __name__, values, figures, "en" if args.hypotheses == "english" else args.translated.stem)
+            encoder.save(folder)
+        save_head(folder, head, "clip_ve")
+        TrainingRecord(
+            name="finetune_baseline", stage="finetune_baseline", profile=args.profile.stem, seed=args.seed,
+            languages=[getattr(args, args.hypotheses).stem], bases=[named(args.clip), named(args.mbert)],
+            parameters=plain(values, kind=args.kind, hypotheses=args.hypotheses), validation=values.mbert_ve.validation,
+            inputs=digests(args, "examples english translated images clip mbert".split()), metrics=metrics,
+        ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
-    write_json(args.metrics, figures)
+    write_json(args.metrics, {"seed": args.seed, **metrics})
     clear(args.checkpoints)

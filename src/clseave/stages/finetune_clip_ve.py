@@ -6,13 +6,14 @@ Thesis: 3.1.2, Eq. 3.1-3.3; the head's details are those of its author's code.
 Cost:   about 3 minutes, 1 GiB.
 """
 
-from clseave import cards, cli, numerics, params
+from clseave import cli, numerics, params
 from clseave.disk import whole_folder
 from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
 from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.teacher import ClipVE, TextTower, save_head
+from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.vectors import VectorTable
 
 KEYS = ("sampler", "clip_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
@@ -32,13 +33,17 @@ def main(argv: list[str] | None = None) -> None:
     data, dev = (Split(examples, images, tower.tokenizer) for examples in splits)
     checkpoint = begin(args, __name__, ["examples", "images", "clip"], values, device)
     curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
-    about = {"seed": args.seed, **numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve)}
-    figures = {**about, **curve[kept - 1]}
-    with whole_folder(args.out) as args.out:
+    used = numerics.used(device, values.precision)
+    metrics = {**used, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
+    with whole_folder(args.out) as folder:
         if args.model != "image_only":  # its tower never ran
-            tower.save(args.out)
-        save_head(args.out, model.head, model.inputs)
-        cards.write(args, __name__, values, figures, "en")
+            tower.save(folder)
+        save_head(folder, model.head, model.inputs)
+        TrainingRecord(
+            name=args.model, stage="finetune_clip_ve", profile=args.profile.stem, seed=args.seed, languages=["en"],
+            parameters=plain(values, model=args.model), validation=settings.validation, metrics=metrics,
+            inputs=digests(args, ["examples", "images", "clip"]), bases=[named(args.clip)],
+        ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
-    write_json(args.metrics, figures)
+    write_json(args.metrics, {"seed": args.seed, **metrics})
     checkpoint.remove()
