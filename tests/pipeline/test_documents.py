@@ -287,6 +287,24 @@ def test_method_lists_every_stage_with_what_it_reads_and_writes() -> None:
         assert quoted(writes) == outs, f"{name}: Writes"
 
 
+def test_the_tests_that_hold_the_promises_exist() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py")))
+    named = {span for span in spans("docs/RELIABILITY.md") if re.fullmatch(r"test_\w+", span)}
+    assert named and {name for name in named if f"def {name}(" not in code} == set()
+
+
+def test_every_promise_says_which_run_of_ci_holds_it() -> None:
+    tables = [part.strip() for part in text("docs/RELIABILITY.md").split("\n\n") if "| Promise |" in part]
+    assert len(tables) > 10
+    for table in tables:
+        head, rule, *rows = table.splitlines()
+        assert head.endswith("| Run |") and rule.startswith("|---"), head
+        assert rows
+        for row in rows:
+            run = row.rstrip("| ").rpartition(" | ")[2]
+            assert "each push" in run or run in ("full", "the same"), f"{run!r} of: {row[:100]}"
+
+
 def test_method_stays_short() -> None:
     assert len(text("docs/METHOD.md").splitlines()) <= METHOD_LINES
 
