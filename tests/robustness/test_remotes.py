@@ -294,7 +294,7 @@ def test_no_credentials_are_in_git(repo_root: Path) -> None:
 
 
 def test_one_output_is_taken_from_a_clone_and_from_a_url_with_the_clones_store(tmp_path: Path, repo_root: Path) -> None:
-    """The commands of README.md; fails once DVC finds a relative remote from a URL, and README.md can be shorter."""
+    """The commands of docs/DVC.md; fails once DVC finds a relative remote from a URL: shorten docs/DVC.md then."""
     root = make(tmp_path / "small", repo_root, "mini")
     run(root, sys.executable, str(repo_root / "src/publish.py"))
     run(root, "git", "add", "--all", "--force", "store")
