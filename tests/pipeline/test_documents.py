@@ -176,13 +176,13 @@ def defines(module: Path, names: list[str]) -> bool:
 
 
 def in_code(dotted: str) -> bool:
-    """Whether `module.name`, with or without `clseave.` or `clseave.stages.` before it, is in the code."""
+    """Whether `module.name`, with or without `clseave.` before it, is in the code."""
     parts = dotted.split(".")
     folder = SOURCE / "clseave"
     if parts[0] == "clseave" and len(parts) > 1:
         parts = parts[1:]
-        if parts[0] == "stages":
-            folder, parts = folder / "stages", parts[1:]
+    if parts and (folder / parts[0]).is_dir():  # a package: `stages`, `objectives`
+        folder, parts = folder / parts[0], parts[1:]
     if not parts:
         return folder.is_dir()
     module = folder / f"{parts[0]}.py"
@@ -216,7 +216,10 @@ def fault(span: str) -> str | None:
         return None if file_name_exists(path) or exists(path) else f"{span}: no such file"
     dotted = path.removesuffix("()")
     first = dotted.split(".")[0]
-    ours = first == "clseave" or (SOURCE / "clseave" / f"{first}.py").exists() or parameter(first) is not MISSING
+    module = SOURCE / "clseave" / first
+    ours = (
+        first == "clseave" or module.is_dir() or module.with_suffix(".py").exists() or parameter(first) is not MISSING
+    )
     if re.fullmatch(r"\w+(\.\w+)+", dotted) and ours and not in_code(dotted) and parameter(dotted) is MISSING:
         return f"{span}: neither in the code nor a parameter"
     return None

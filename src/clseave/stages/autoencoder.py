@@ -9,25 +9,22 @@ Cost:   about a minute.
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from clseave import cards, cli, numerics, params
 from clseave.autoencoder import Autoencoder
-from clseave.batches import draw_batches
 from clseave.disk import whole_folder
+from clseave.objectives.reconstruction import Reconstruction
 from clseave.optimisation import make_optimiser
-from clseave.pairs import first_positions, gather, read_aligned
+from clseave.pairs import first_positions, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.references import warn_of_stale
 from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import Ragged, load_tokenizer, pad
-from clseave.training import Task, train
+from clseave.text import Ragged, load_tokenizer
+from clseave.training import train
 
 KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
 
@@ -67,26 +64,16 @@ def main(argv: list[str] | None = None) -> None:
     args.hypotheses, args.alignments = named_files([args.hypotheses, args.alignments], values.languages)
     tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
-
-    def step(chosen: np.ndarray) -> torch.Tensor:
-        ids, mask = pad([tokens[row] for row in chosen], tokenizer, device)
-        with torch.no_grad():
-            states = gather(
-                mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [positions[row] for row in chosen]
-            )
-        return functional.mse_loss(model(states), states)
-
-    def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(tokens.lengths, settings.batch_size, values.sampler, [args.seed, epoch])
-
-    task = Task("autoencoder", model, batches, step)
+    objective = Reconstruction(
+        model, mbert, tokenizer, tokens, positions, settings=settings, sampler=values.sampler, seed=args.seed
+    )
     groups = [{"params": model.parameters(), "lr": settings.lr}]
-    steps = settings.epochs * len(batches(1))
+    steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     checkpoint = begin(args, __name__, ["examples", "hypotheses", "alignments", "mbert", "clip"], values, device)
-    train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     with whole_folder(args.out) as args.out:
         model.save(args.out)
-        cards.write(args, __name__, values, {"seed": args.seed, **task.curve[-1]}, values.languages)
-    write_csv(args.curve, task.curve)
+        cards.write(args, __name__, values, {"seed": args.seed, **curve[-1]}, values.languages)
+    write_csv(args.curve, curve)
     checkpoint.remove()
