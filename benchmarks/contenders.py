@@ -61,6 +61,12 @@ def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
     return values, numerics.start_torch(0, values.device, getattr(values, "kernels", "deterministic"))
 
 
+def how(values: SimpleNamespace) -> dict[str, Any]:
+    """The values that our objectives take beside their settings."""
+    given = {"sampler": values.sampler, "encode_batch": values.encode_batch, "precision": values.precision}
+    return given | {"compiled": values.compile, "seed": 0}
+
+
 def warmed(steps: Callable[[], object]) -> float:
     """Seconds of steps that are not counted: those that follow use their memory and compiled passes."""
     import torch
@@ -72,25 +78,25 @@ def warmed(steps: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def one_step(task: Any, optimiser: Any, rows: Any) -> None:
+def one_step(objective: Any, optimiser: Any, batch: Any) -> None:
     """A step of our training."""
-    task.module.train()
-    task.step(rows).backward()
+    objective.model.train()
+    objective.loss(batch).backward()
     optimiser.step()
 
 
 class Watch:
     """The clock of our training: when each epoch began, as the loop asks for the epoch's batches."""
 
-    def __init__(self, task: Any, choose: Callable[[Any], Any] | None = None):
-        """Listens to `task`, which is trained without validation: no contender validates.
+    def __init__(self, objective: Any, choose: Callable[[Any], Any] | None = None):
+        """Listens to `objective`, which is trained without validation: no contender validates.
 
         `choose` takes the batches of an epoch and gives those to do; None does all.
         """
         self.begun: list[float] = []
         self.done: list[Any] = []  # the batches of the last epoch
-        self._batches, self._choose = task.batches, choose
-        task.batches, task.validate = self._note, None
+        self._batches, self._choose = objective.batches, choose
+        objective.batches, objective.validate = self._note, dict
 
     def _note(self, epoch: int) -> Any:
         self.begun.append(time.perf_counter())
@@ -106,8 +112,8 @@ class Watch:
 
 def clip_ve_ours(folder: Path, epochs: int) -> Measured:
     """The stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
-    from clseave.entailment import Split, prepare
     from clseave.fusion import Head
+    from clseave.objectives.entailment import Entailment, Split, optimiser_for
     from clseave.records import read_splits
     from clseave.stages import finetune_clip_ve
     from clseave.teacher import ClipVE, TextTower
@@ -122,12 +128,13 @@ def clip_ve_ours(folder: Path, epochs: int) -> Measured:
     model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), "clip_ve").to(device)
     begin = time.perf_counter()
     images = VectorTable(args.images, device, values.max_resident_gb)
-    data = Split(read_splits(args.examples, ["train"]), images, tower.tokenizer)
-    task, optimiser, schedule = prepare(model, data, data, settings, values, seed=0)
-    batch = max(task.batches(1), key=lambda rows: int(data.lengths[rows].max()))
-    begin += warmed(lambda: one_step(task, optimiser, batch))
-    watch = Watch(task)
-    train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
+    data = Split.of(read_splits(args.examples, ["train"]), images, tower.tokenizer)
+    objective = Entailment(model, data, data, settings, **how(values))
+    optimiser, schedule = optimiser_for(objective)
+    batch = max(objective.batches(1), key=lambda rows: int(data.lengths[rows].max()))
+    begin += warmed(lambda: one_step(objective, optimiser, batch))
+    watch = Watch(objective)
+    train(objective, optimiser, schedule, settings.epochs, stop_after=epochs)
     seconds, rows = time.perf_counter() - begin, len(data.premise)
     return {
         "seconds": seconds,
@@ -204,7 +211,7 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     from sampling import sampled
 
     from clseave.acceleration import PART
-    from clseave.distillation import Pairs, prepare
+    from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
     from clseave.stages import clseave as stage
     from clseave.student import Student, load_mbert
     from clseave.text import load_tokenizer
@@ -219,16 +226,17 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
     begin = time.perf_counter()
     teacher = VectorTable(args.targets, device, values.max_resident_gb)
-    data = Pairs(args.examples, args.translations, "train", tokenizer, teacher)
-    task, optimiser, schedule = prepare(student, data, data, values, 0)
+    data = Pairs.read(args.examples, args.translations, "train", tokenizer, teacher)
+    objective = Distillation(student, data, data, settings, **how(values))
+    optimiser, schedule = optimiser_for(objective, values.lr)
     lengths, part = data.tokens.lengths, PART if device.type == "cpu" else None
 
     def some(batches: Sequence[np.ndarray]) -> Any:
         return sampled(batches, lengths, steps_of(folder, "clseave"), part)
 
-    begin += warmed(lambda: [one_step(task, optimiser, batch) for batch in some(task.batches(1))])
-    watch = Watch(task, some)
-    train(task, optimiser, schedule, settings.epochs, stop_after=epochs)
+    begin += warmed(lambda: [one_step(objective, optimiser, batch) for batch in some(objective.batches(1))])
+    watch = Watch(objective, some)
+    train(objective, optimiser, schedule, settings.epochs, stop_after=epochs)
     seconds, done = time.perf_counter() - begin, np.concatenate(watch.done)
     return {
         "seconds": seconds,

@@ -3,11 +3,6 @@
 Only the shapes and the corpus are small: the models are transformers' own, in Hugging Face layout.
 """
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
-import torch
-from torch.nn import functional
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -19,14 +14,11 @@ from transformers import (
     CLIPVisionConfig,
 )
 
-from clseave.images import prepare
+from clseave.objective import Objective
 from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint
 from clseave.schema import STEPS_PER_LINE, ClipBackbone, MbertBackbone, Tower
-from clseave.text import encode, pad
-from clseave.training import Curve, Task, train
-
-IGNORED = -100  # the label that transformers' masked language model leaves out of its loss
+from clseave.training import Curve, train
 
 
 def _shape(tower: Tower) -> dict[str, int]:
@@ -73,92 +65,9 @@ def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMas
     )
 
 
-def contrastive_logits(model: CLIPModel, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Scaled cosine similarity of text and image vectors, two (B, D) -> (B, B).
-
-    `CLIPModel.forward` normalises by a square root through `torch.pow`, which is approximate and differs between
-    processors; `functional.normalize` does not.
-    """
-    texts, images = (functional.normalize(vectors, dim=-1) for vectors in (texts, images))
-    return model.logit_scale.exp() * texts @ images.T
-
-
-def contrastive_task(
-    model: CLIPModel,
-    tokenizer: CLIPTokenizer,
-    pairs: Iterator[tuple[list[str], np.ndarray]],
-    batch_size: int,
-    draws: np.random.Generator | None = None,
-) -> Task:
-    """CLIP's symmetric contrastive loss; the other images of the batch are the negatives (Radford et al. 2021).
-
-    `draws` is what `pairs` draws from, for a training that is to go on after a kill.
-    """
-    right: list[float] = []
-
-    def step(_: np.ndarray) -> torch.Tensor:
-        captions, images = next(pairs)
-        ids, mask = pad(encode(tokenizer, captions), tokenizer)
-        texts = model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
-        pictures = model.get_image_features(pixel_values=prepare(images, images.shape[1])).pooler_output
-        logits, truth = contrastive_logits(model, texts, pictures), torch.arange(len(captions))
-        right.append(float((logits.argmax(dim=0) == truth).float().mean()))
-        return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
-
-    def figures() -> dict[str, float]:
-        accuracy = round(sum(right) / len(right), 6)
-        right.clear()
-        return {"train_accuracy": accuracy}
-
-    return Task(
-        "CLIP",
-        model,
-        lambda epoch: [np.arange(batch_size)] * STEPS_PER_LINE,
-        step,
-        clip=1.0,
-        train_figures=figures,
-        tally=right,
-        draws=draws,
-    )
-
-
-def masked_language_task(
-    model: BertForMaskedLM, tokenizer: BertTokenizer, texts: Sequence[str], settings: MbertBackbone, seed: int
-) -> Task:
-    """Masked language modelling (Devlin et al. 2019): of the chosen tokens 80 % masked, 10 % random, 10 % kept."""
-    rows = encode(tokenizer, texts)
-    rng = np.random.default_rng([seed, 6])
-
-    def step(_: np.ndarray) -> torch.Tensor:
-        chosen = rng.integers(0, len(rows), size=settings.batch_size)
-        ids, mask = pad([rows[row] for row in chosen], tokenizer)
-        inputs, labels = mask_tokens(ids, tokenizer, settings.mask, rng)
-        return model(input_ids=inputs, attention_mask=mask, labels=labels).loss
-
-    batches = [np.arange(settings.batch_size)] * STEPS_PER_LINE
-    return Task("mBERT", model, lambda epoch: batches, step, clip=1.0, draws=rng)
-
-
-def optimise(task: Task, settings: ClipBackbone | MbertBackbone, checkpoint: Checkpoint) -> Curve:
-    """Train the task's model; a row of the curve every `STEPS_PER_LINE` steps."""
-    groups = [{"params": task.module.parameters(), "lr": settings.lr}]
+def optimise(objective: Objective, settings: ClipBackbone | MbertBackbone, checkpoint: Checkpoint) -> Curve:
+    """Train the objective's model; a row of the curve every `STEPS_PER_LINE` steps."""
+    groups = [{"params": objective.model.parameters(), "lr": settings.lr}]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.steps, settings.warmup, "linear")
-    train(task, optimiser, schedule, settings.steps // STEPS_PER_LINE, checkpoint=checkpoint)
-    return task.curve
-
-
-def mask_tokens(
-    ids: torch.Tensor, tokenizer: BertTokenizer, share: float, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masked inputs and labels, both (B, T); labels are `IGNORED` where nothing is to be guessed.
-
-    At least one token is to be guessed: the mean loss of none would be nan.
-    """
-    special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
-    draw, fate = (torch.from_numpy(rng.random(ids.shape)) for _ in range(2))
-    least = draw.masked_fill(special, 1.0).min()
-    chosen = ((draw < share) | (draw == least)) & ~special
-    inputs = torch.where(chosen & (fate < 0.8), tokenizer.mask_token_id, ids)
-    noise = torch.from_numpy(rng.integers(len(tokenizer.all_special_ids), len(tokenizer), size=ids.shape))
-    inputs = torch.where(chosen & (fate >= 0.9), noise, inputs)
-    return inputs, torch.where(chosen, ids, IGNORED)
+    curve, _ = train(objective, optimiser, schedule, settings.steps // STEPS_PER_LINE, checkpoint=checkpoint)
+    return curve

@@ -1,12 +1,15 @@
-"""The one training loop: steps, validation, early stopping on the best epoch, a curve, checkpoints."""
+"""The training loop: steps, validation, early stopping, the curve, and checkpoints that resume to the same bytes.
+
+Read from top to bottom: the loop (`train`), where it stands (`LoopState`), and each part of it (`TrainingLoop`), in the
+order in which they run.
+"""
 
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 import torch
@@ -15,39 +18,18 @@ from tqdm import tqdm
 
 from clseave import distributed, ranks
 from clseave.errors import UserError
+from clseave.objective import Objective
 from clseave.resume import Checkpoint
 
 log = logging.getLogger(__name__)
 
 Keep = Literal["best", "last"]
-Curve = list[dict[str, float]]
-LOOK_EVERY = 50  # steps between two looks at the losses on a GPU, which each look makes wait; on the CPU every step
-
-
-@dataclass
-class Task:
-    """What a stage trains: `step(rows)` returns the loss to minimise, `validate()` the figure to lower first.
-
-    `batches(epoch)` gives the rows of each step. `clip` bounds the gradient's norm; None leaves it. What else changes
-    from step to step is part of a checkpoint: `tally`, numbers that an epoch collects for `train_figures`, and
-    `draws`, what the steps draw from beside torch's own generator.
-    """
-
-    name: str
-    module: nn.Module
-    batches: Callable[[int], Sequence[np.ndarray]]
-    step: Callable[[np.ndarray], torch.Tensor]
-    validate: Callable[[], dict[str, float]] | None = None
-    clip: float | None = None
-    train_figures: Callable[[], dict[str, float]] | None = None
-    loss_name: str = "train_loss"
-    tally: list[Any] = field(default_factory=list)
-    draws: np.random.Generator | None = None
-    curve: Curve = field(default_factory=list)
+Curve = list[dict[str, float]]  # one row an epoch
+FLUSH_EVERY = 50  # steps between two reads of the losses on a GPU, which each read makes wait; on the CPU every step
 
 
 def train(
-    task: Task,
+    objective: Objective,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
     epochs: int,
@@ -56,185 +38,194 @@ def train(
     keep: Keep = "best",
     stop_after: int | None = None,
     checkpoint: Checkpoint | None = None,
-) -> int:
-    """Train, append a row an epoch to `task.curve`, and leave the best epoch's weights, or the last's, in the module.
+) -> tuple[Curve, int]:
+    """Train, and leave the weights of the best epoch, or of the last one, in the model, in evaluation mode.
 
-    The best epoch has the lowest first figure of `validate`; training stops after `patience` epochs without a better
-    one, or after epoch `stop_after` of a schedule made for `epochs`. Without `validate` the last epoch counts.
-    With a `checkpoint` it goes on where a killed run stopped, to the same bytes; the caller removes it when the
-    outputs are written. Returns the epoch kept, from 1. UserError at the step whose loss is not finite.
+    The best epoch has the lowest first metric of `validate`; training stops after `patience` epochs without a better
+    one, or after epoch `stop_after` of a schedule made for `epochs`. Without validation the last epoch counts.
+    With a `checkpoint` it resumes where a killed run stopped, to the same bytes; the caller removes the checkpoint when
+    the outputs are written. Returns the curve and the epoch kept, from 1. UserError at a loss that is not finite.
     """
-    run = _Run(task, optimiser, schedule, epochs, checkpoint)
-    run.resume()
+    loop = TrainingLoop(objective, optimiser, schedule, epochs, checkpoint)
+    loop.load_checkpoint()
+    state = loop.state
     try:
-        _epochs(run, patience, keep, min(epochs, stop_after or epochs))
+        while state.epoch <= min(epochs, stop_after or epochs) and not state.stopped:
+            loop.run_epoch()
+            metrics = loop.validate()
+            loop.add_curve_row(metrics)
+            loop.compare_with_best(metrics, keep, patience)
+            state.start_next_epoch()
+            loop.save_checkpoint()
     finally:
         if checkpoint:
             checkpoint.settle()
-    if run.best:
-        task.module.load_state_dict(run.best)
-    task.module.eval()
-    return run.at.kept if keep == "best" else len(task.curve)
-
-
-def _epochs(run: "_Run", patience: int | None, keep: Keep, last: int) -> None:
-    """Epochs until the last, or until none was better for long enough."""
-    task = run.task
-    while run.at.epoch <= last and not run.at.over:
-        run.pass_over()
-        if (score := run.close_epoch()) < run.at.best:
-            run.at.best, run.at.kept = score, run.at.epoch
-            if keep == "best" and task.validate:
-                run.best = {name: value.clone() for name, value in task.module.state_dict().items()}
-        elif patience is not None and run.at.epoch - run.at.kept >= patience:
-            log.info("%s stops: no better epoch than %d in %d", task.name, run.at.kept, patience)
-            run.at.over = True
-        run.at.next_epoch()
-        run.save()
+    if loop.best_weights:
+        objective.model.load_state_dict(loop.best_weights)
+    objective.model.eval()
+    return state.curve, state.best_epoch if keep == "best" else len(state.curve)
 
 
 @dataclass
-class _Place:
-    """Where a training stands, and the sums of the epoch at work."""
+class LoopState:
+    """Where a training stands: part of a checkpoint."""
 
     epoch: int = 1
-    step: int = 0  # done in this epoch
-    steps: int = 0  # done in all
-    total: float = 0.0  # of the losses, over rows
-    rows: int = 0
-    rate: float = 0.0  # of the last step
-    best: float = math.inf
-    kept: int = 0
-    over: bool = False  # stopped early
+    step: int = 0  # steps done in this epoch
+    total_steps: int = 0  # steps done in all epochs
+    loss_sum: float = 0.0  # over the rows of this epoch
+    rows: int = 0  # in `loss_sum`
+    learning_rate: float = 0.0  # of the last step
+    best_score: float = math.inf
+    best_epoch: int = 0
+    stopped: bool = False  # before the last epoch
+    curve: Curve = field(default_factory=list)
 
-    def next_epoch(self) -> None:
-        """Begin an epoch."""
-        self.epoch, self.step, self.total, self.rows = self.epoch + 1, 0, 0.0, 0
+    def start_next_epoch(self) -> None:
+        """Count on, with empty sums."""
+        self.epoch, self.step, self.loss_sum, self.rows = self.epoch + 1, 0, 0.0, 0
 
 
-class _Run:
-    """One training at work: what a checkpoint holds, and how it is made and taken up."""
+class TrainingLoop:
+    """The parts of one training, in the order in which `train` runs them."""
 
     def __init__(
         self,
-        task: Task,
+        objective: Objective,
         optimiser: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LambdaLR,
         epochs: int,
         checkpoint: Checkpoint | None,
     ):
-        self.task, self.optimiser, self.schedule, self.epochs = task, optimiser, schedule, epochs
-        self.checkpoint, self.at, self.step = checkpoint, _Place(), distributed.parallel(task.module, task.step)
-        self.best: dict[str, torch.Tensor] | None = None  # weights of the best epoch
-        self.device = next(task.module.parameters()).device
-        self.speed = 0.0  # pairs a second in the last epoch, of which a resumed one counts what it did itself
-        self.pending: list[tuple[torch.Tensor, int]] = []  # losses not looked at yet, each with its rows
+        self.objective, self.optimiser, self.schedule, self.epochs = objective, optimiser, schedule, epochs
+        self.checkpoint, self.state = checkpoint, LoopState()
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self.loss = distributed.parallel(objective.model, objective.loss)
+        self.device = next(objective.model.parameters()).device
+        self.pending: list[tuple[torch.Tensor, int]] = []  # losses not read yet, each with its number of rows
+        self.rows_per_second = 0.0  # in the last epoch, without the steps that an earlier run did
 
-    def resume(self) -> None:
+    def load_checkpoint(self) -> None:
         """Take up the newest checkpoint, if there is one."""
-        state = self.checkpoint.load() if self.checkpoint else None
-        if state is None:
+        found = self.checkpoint.load() if self.checkpoint else None
+        if found is None:
             return
-        self.at, self.best = _Place(**state["at"]), state["best"]
-        self.task.curve[:], self.task.tally[:] = state["curve"], state["tally"]
-        self.task.module.load_state_dict(state["module"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["torch"][ranks.rank()])
+        self.state, self.best_weights = LoopState(**found["loop"]), found["best_weights"]
+        self.objective.model.load_state_dict(found["model"])
+        self.objective.load_state_dict(found["objective"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.schedule.load_state_dict(found["schedule"])
+        torch.set_rng_state(found["torch"][ranks.rank()])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"][ranks.rank()], self.device)
-        if self.task.draws is not None:
-            self.task.draws.bit_generator.state = json.loads(state["draws"])
-        place = (self.task.name, self.at.steps, self.at.epoch, self.at.step)
+            torch.cuda.set_rng_state(found["cuda"][ranks.rank()], self.device)
+        if self.objective.generator is not None:
+            self.objective.generator.bit_generator.state = json.loads(found["generator"])
+        place = (self.objective.name, self.state.total_steps, self.state.epoch, self.state.step)
         log.info("%s goes on after step %d: epoch %d, step %d", *place)
 
-    def save(self) -> None:
+    def run_epoch(self) -> None:
+        """The steps of the epoch that are still to do."""
+        self.objective.model.train()
+        batches, label = self.objective.batches(self.state.epoch), f"{self.objective.name} {self.state.epoch}"
+        done, total = (sum(map(len, part)) for part in (batches[: self.state.step], batches))
+        start, hide = time.monotonic(), None if ranks.first() else True  # None: where no person watches
+        with tqdm(
+            desc=f"{label}/{self.epochs}", total=total, initial=done, unit=" pairs", disable=hide, leave=False
+        ) as bar:
+            for batch in batches[self.state.step :]:
+                self.run_step(batch, len(batches))
+                bar.update(len(batch))
+        self.flush_losses(len(batches))
+        self.rows_per_second = (total - done) / max(1e-9, time.monotonic() - start)
+
+    def run_step(self, batch: np.ndarray, steps: int) -> None:
+        """One step of the `steps` of an epoch, and a checkpoint where one is due."""
+        loss = self.loss(batch)
+        self.pending.append((loss.detach(), len(batch)))
+        self.state.step, self.state.total_steps = self.state.step + 1, self.state.total_steps + 1
+        if self.device.type == "cpu" or len(self.pending) >= FLUSH_EVERY:
+            self.flush_losses(steps)
+        self.optimiser.zero_grad()
+        loss.backward()
+        if self.objective.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.objective.model.parameters(), self.objective.max_grad_norm)
+        self.optimiser.step()
+        self.state.learning_rate = float(self.schedule.get_last_lr()[0])
+        self.schedule.step()
+        if self.checkpoint and self.checkpoint.due and self.state.step < steps:  # the epoch's end writes its own
+            self.flush_losses(steps)
+            self.save_checkpoint()
+
+    def flush_losses(self, steps: int) -> None:
+        """Add the losses of the last steps to the epoch's sum. UserError at the first that is not finite."""
+        values = distributed.mean(torch.stack([loss for loss, _ in self.pending])).tolist() if self.pending else []
+        for offset, (value, (_, rows)) in enumerate(zip(values, self.pending, strict=True), start=1 - len(values)):
+            if not math.isfinite(value):
+                place = f"epoch {self.state.epoch}, step {self.state.step + offset} of {steps}"
+                self.fail_not_finite(f"the loss of step {self.state.total_steps + offset} ({place}) is {value}")
+            self.state.loss_sum, self.state.rows = self.state.loss_sum + value * rows, self.state.rows + rows
+        self.pending.clear()
+
+    def validate(self) -> dict[str, float]:
+        """Metrics of the validation set, dropout off, rounded for the curve; the first process computes them."""
+        self.objective.model.eval()
+        with torch.no_grad():
+            metrics = self.objective.validate() if ranks.first() else {}
+        return distributed.from_first({name: round(value, 6) for name, value in metrics.items()})
+
+    def add_curve_row(self, metrics: dict[str, float]) -> None:
+        """The epoch's row: mean training loss over rows, training and validation metrics, the last learning rate."""
+        row = {"epoch": self.state.epoch, self.objective.loss_name: round(self.state.loss_sum / self.state.rows, 6)}
+        row |= self.objective.train_metrics() | metrics | {"learning_rate": float(f"{self.state.learning_rate:.6g}")}
+        self.state.curve.append(row)
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
+        place = (self.objective.name, self.state.epoch, self.epochs)
+        log.info("%s %d/%d  %s  %.0f pairs/s", *place, shown, self.rows_per_second)
+
+    def compare_with_best(self, metrics: dict[str, float], keep: Keep, patience: int | None) -> None:
+        """Keep the weights of a better epoch, or stop after `patience` epochs without one.
+
+        UserError when the first metric, which is compared, is not finite.
+        """
+        state = self.state
+        score = next(iter(metrics.values()), -float(state.epoch))  # without validation each epoch is the best so far
+        if not math.isfinite(score):
+            self.fail_not_finite(f"the validation loss of epoch {state.epoch} (step {state.total_steps}) is {score}")
+        if score < state.best_score:
+            state.best_score, state.best_epoch = score, state.epoch
+            if keep == "best" and metrics:
+                self.best_weights = {name: value.clone() for name, value in self.objective.model.state_dict().items()}
+        elif patience is not None and state.epoch - state.best_epoch >= patience:
+            log.info("%s stops: no better epoch than %d in %d", self.objective.name, state.best_epoch, patience)
+            state.stopped = True
+
+    def save_checkpoint(self) -> None:
         """Write a checkpoint, of finite weights only."""
         if self.checkpoint is None:
             return
-        module = self.task.module.state_dict()
-        if not all(value.isfinite().all() for value in module.values()):
-            self.refuse(f"after step {self.at.steps} (epoch {self.at.epoch}) a weight is nan or infinite")
-        state = {
-            "at": asdict(self.at),
-            "best": self.best,
-            "curve": self.task.curve,
-            "tally": [float(one) for one in self.task.tally],
-            "module": module,
+        model, generator = self.objective.model.state_dict(), self.objective.generator
+        if not all(value.isfinite().all() for value in model.values()):
+            self.fail_not_finite(
+                f"after step {self.state.total_steps} (epoch {self.state.epoch}) a weight is nan or infinite"
+            )
+        content = {
+            "loop": asdict(self.state),
+            "best_weights": self.best_weights,
+            "model": model,
+            "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "torch": distributed.gather(torch.get_rng_state()),
             "cuda": distributed.gather(torch.cuda.get_rng_state(self.device)) if self.device.type == "cuda" else None,
-            "draws": self.task.draws and json.dumps(self.task.draws.bit_generator.state),
+            "generator": generator and json.dumps(generator.bit_generator.state),
         }
-        self.checkpoint.save(self.at.steps, state)
+        self.checkpoint.save(self.state.total_steps, content)
 
-    def pass_over(self) -> None:
-        """The steps of the epoch that are still to do."""
-        self.task.module.train()
-        batches, label = self.task.batches(self.at.epoch), f"{self.task.name} {self.at.epoch}/{self.epochs}"
-        done, total = (sum(map(len, part)) for part in (batches[: self.at.step], batches))
-        start, hide = time.monotonic(), None if ranks.first() else True  # None: where no person watches
-        with tqdm(desc=label, total=total, initial=done, unit=" pairs", disable=hide, leave=False) as bar:
-            for rows in batches[self.at.step :]:
-                self.one_step(rows, len(batches))
-                bar.update(len(rows))
-        self.look(len(batches))
-        self.speed = (total - done) / max(1e-9, time.monotonic() - start)
-
-    def one_step(self, rows: np.ndarray, count: int) -> None:
-        """One step of the `count` of an epoch; a checkpoint where one is due."""
-        loss = self.step(rows)
-        self.pending.append((loss.detach(), len(rows)))
-        self.at.step, self.at.steps = self.at.step + 1, self.at.steps + 1
-        if self.device.type == "cpu" or len(self.pending) >= LOOK_EVERY:
-            self.look(count)
-        self.optimiser.zero_grad()
-        loss.backward()
-        if self.task.clip is not None:
-            nn.utils.clip_grad_norm_(self.task.module.parameters(), self.task.clip)
-        self.optimiser.step()
-        self.at.rate = float(self.schedule.get_last_lr()[0])
-        self.schedule.step()
-        if self.checkpoint and self.checkpoint.due and self.at.step < count:  # the epoch's end writes its own
-            self.look(count)
-            self.save()
-
-    def look(self, count: int) -> None:
-        """Add up the losses of the last steps. UserError at the first that is not finite."""
-        values = distributed.mean(torch.stack([loss for loss, _ in self.pending])).tolist() if self.pending else []
-        for back, (value, (_, rows)) in enumerate(zip(values, self.pending, strict=True), start=1 - len(values)):
-            if not math.isfinite(value):
-                place = f"epoch {self.at.epoch}, step {self.at.step + back} of {count}"
-                self.refuse(f"the loss of step {self.at.steps + back} ({place}) is {value}")
-            self.at.total, self.at.rows = self.at.total + value * rows, self.at.rows + rows
-        self.pending.clear()
-
-    def close_epoch(self) -> float:
-        """Validate and append the epoch's row: its score, lower is better. UserError when that is not finite."""
-        row = {"epoch": self.at.epoch, self.task.loss_name: round(self.at.total / self.at.rows, 6)}
-        row |= self.task.train_figures() if self.task.train_figures else {}
-        figures = distributed.from_first(_validate(self.task) if ranks.first() else {})
-        row |= figures | {"learning_rate": float(f"{self.at.rate:.6g}")}
-        self.task.curve.append(row)
-        shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
-        log.info("%s %d/%d  %s  %.0f pairs/s", self.task.name, self.at.epoch, self.epochs, shown, self.speed)
-        score = next(iter(figures.values()), -float(self.at.epoch))
-        if not math.isfinite(score):
-            self.refuse(f"the validation loss of epoch {self.at.epoch} (step {self.at.steps}) is {score}")
-        return score
-
-    def refuse(self, what: str) -> NoReturn:
+    def fail_not_finite(self, found: str) -> NoReturn:
         """Stop: what comes after a number that is not finite is not worth computing."""
         latest = self.checkpoint.latest if self.checkpoint else None
         good = f"that of step {latest}, {self.checkpoint.path(latest)}" if self.checkpoint and latest else "none"
         raise UserError(
-            f"{self.task.name}: {what}, expected finite numbers: lower the learning rate; last good checkpoint: {good}"
+            f"{self.objective.name}: {found}, expected finite numbers: lower the learning rate; "
+            f"last good checkpoint: {good}"
         )
-
-
-def _validate(task: Task) -> dict[str, float]:
-    """Figures of the validation set, dropout off, rounded for the curve."""
-    task.module.eval()
-    with torch.no_grad():
-        return {name: round(value, 6) for name, value in task.validate().items()} if task.validate else {}

@@ -19,12 +19,13 @@ numerics.pin()
 
 import numpy as np
 import torch
+from made_up import MadeUp
 from torch import nn
 
 from clseave import distributed, ranks
 from clseave.errors import UserError
 from clseave.optimisation import make_optimiser
-from clseave.training import Task, train
+from clseave.training import train
 
 SIZES = (5, 1, 3, 2, 1)  # of the batches: unequal shares, and empty ones
 
@@ -46,12 +47,12 @@ def made_up(bad: int | None = None) -> tuple[list[float], list[dict[str, float]]
     def batches(epoch: int) -> list[np.ndarray]:
         return np.split(np.arange(sum(SIZES)), np.cumsum(SIZES)[:-1])
 
-    task = Task("made up", module, batches, step, lambda: {"dev_loss": float(ranks.rank())})
+    objective = MadeUp("made up", module, batches, step, lambda: {"dev_loss": float(ranks.rank())})
     optimiser, schedule = make_optimiser(
         [{"params": module.parameters(), "lr": 0.01}], 0.0, 4 * len(SIZES), 0.0, "constant"
     )
-    train(task, optimiser, schedule, 4, keep="last")
-    return [value for weight in module.parameters() for value in weight.detach().flatten().tolist()], task.curve
+    curve, _ = train(objective, optimiser, schedule, 4, keep="last")
+    return [value for weight in module.parameters() for value in weight.detach().flatten().tolist()], curve
 
 
 def exchange() -> dict:

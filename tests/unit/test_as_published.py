@@ -10,12 +10,13 @@ import torch
 import workload
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import distillation, entailment, params
+from clseave import params
 from clseave.checkpoints import load_model
-from clseave.distillation import Pairs
-from clseave.entailment import Split
 from clseave.fusion import Head
 from clseave.images import load_processor
+from clseave.objectives import distillation, entailment
+from clseave.objectives.distillation import Distillation, Pairs
+from clseave.objectives.entailment import Entailment, Split
 from clseave.records import read_splits
 from clseave.stages import clseave as stage
 from clseave.stages import finetune_clip_ve
@@ -62,18 +63,18 @@ def values_of(folder, keys, section):
     return values
 
 
-def ours(task, optimiser, schedule):
+def ours(objective, optimiser, schedule):
     """The batches of our training and the loss of each step."""
-    batches, losses, step = [], [], task.step
+    batches, losses, step = [], [], objective.loss
 
-    def noted(rows):
-        batches.append(rows.tolist())
-        loss = step(rows)
+    def noted(batch):
+        batches.append(batch.tolist())
+        loss = step(batch)
         losses.append(loss.item())
         return loss
 
-    task.step, task.validate = noted, None
-    train(task, optimiser, schedule, EPOCHS)
+    objective.loss, objective.validate = noted, dict
+    train(objective, optimiser, schedule, EPOCHS)
     return batches, losses
 
 
@@ -92,9 +93,10 @@ def test_clip_ve(folder):
     model = ClipVE(tower, Head(tower.width, values.clip_ve.hidden, 0.0), "clip_ve")
     theirs = copy.deepcopy(model).train()
     examples = read_splits(args.examples, ["train"])
-    data = Split(examples, VectorTable(args.images, CPU, 1.0), tower.tokenizer)
+    data = Split.of(examples, VectorTable(args.images, CPU, 1.0), tower.tokenizer)
     assert len(data.tokens) < len(examples), "no hypothesis is shared: nothing is encoded once instead of twice"
-    batches, losses = ours(*entailment.prepare(model, data, data, values.clip_ve, values, seed=0))
+    objective = Entailment(model, data, data, values.clip_ve, **contenders.how(values))
+    batches, losses = ours(objective, *entailment.optimiser_for(objective))
     method = as_published.ClipVE(
         theirs.tower,
         load_model(CLIPVisionModelWithProjection, args.clip),
@@ -116,8 +118,9 @@ def test_clseave(folder):
     torch.manual_seed(1)
     student = Student(load_mbert(args.mbert, 0.0), tokenizer, targets.width, "sep")
     theirs = copy.deepcopy(student).train()
-    data = Pairs(args.examples, args.translations, "train", tokenizer, targets)
-    batches, losses = ours(*distillation.prepare(student, data, data, values, 0))
+    data = Pairs.read(args.examples, args.translations, "train", tokenizer, targets)
+    objective = Distillation(student, data, data, settings, **contenders.how(values))
+    batches, losses = ours(objective, *distillation.optimiser_for(objective, values.lr))
     method = as_published.Clseave(TextTower.load(args.teacher), theirs, contenders.sentences(args))
     adam = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
     compare(losses, list(as_published.train(method, batches, adam, "linear")))

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from clseave import resume
+from clseave import resume, training
 from clseave.errors import UserError
+from clseave.objective import Objective
 from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint, Parts, Store, clear, key_of
 from clseave.schema import AutoencoderParams
-from clseave.training import Task, train
+from clseave.training import TrainingLoop, train
 
 EPOCHS, STEPS = 4, 3
 SCORES = [5.0, 3.0, 4.0, 3.5]  # of validation: the second epoch is kept, the fourth not reached with patience 1
@@ -26,58 +27,56 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours may catch it."""
 
 
-class World:
-    """A small training with all that changes from step to step: dropout, batch norm, a generator, a tally."""
+class World(Objective):
+    """A small training with all that changes from step to step: dropout, batch norm, a generator, a sum."""
 
-    def __init__(self, folder, *, seed=0, every_step=True, patience=None, keep="best", **changes):
+    name = "made up"
+    max_grad_norm = 1.0
+
+    def __init__(self, folder, *, seed=0, every_step=True, patience=None, keep="best"):
         torch.manual_seed(seed)
-        self.module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
+        self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
         self.checkpoint = Checkpoint(folder, "key")
         self.checkpoint.seconds = 0.0 if every_step else 1e9
-        self.draws, self.done, self.stops = np.random.default_rng(7), 0, {"patience": patience, "keep": keep}
-        self.tally: list[float] = []
-        self.task = Task(
-            "made up",
-            self.module,
-            lambda epoch: list(np.random.default_rng([3, epoch]).permutation(STEPS * 6).reshape(STEPS, 6)),
-            self.step,
-            lambda: {"dev_loss": SCORES[len(self.task.curve)], "weight": float(self.module[0].weight.sum())},
-            clip=1.0,
-            train_figures=self.figures,
-            tally=self.tally,
-            draws=self.draws,
-            **changes,
-        )
-        groups = [{"params": self.module.parameters(), "lr": 0.05}]
+        self.generator, self.done, self.stops = np.random.default_rng(7), 0, {"patience": patience, "keep": keep}
+        self.epoch, self.sum = 0, 0.0
+        groups = [{"params": self.model.parameters(), "lr": 0.05}]
         self.optimiser, self.schedule = make_optimiser(groups, 0.1, EPOCHS * STEPS, 0.25, "linear")
         self.kill_at: int | None = None
         self.losses: dict[int, float] = {}
 
-    def step(self, rows):
+    def batches(self, epoch):
+        self.epoch = epoch
+        return list(np.random.default_rng([3, epoch]).permutation(STEPS * 6).reshape(STEPS, 6))
+
+    def loss(self, batch):
         if self.done == self.kill_at:
             raise Killed
         self.done += 1
-        inputs = torch.from_numpy(rows[:, None] * np.array([1, 2, 3, 4]) / 20 + self.draws.normal(size=(6, 4))).float()
-        self.tally.append(float(inputs.sum()))
-        loss = functional.mse_loss(self.module(inputs), torch.ones(6, 2))
+        inputs = torch.from_numpy(
+            batch[:, None] * np.array([1, 2, 3, 4]) / 20 + self.generator.normal(size=(6, 4))
+        ).float()
+        self.sum += float(inputs.sum())
+        loss = functional.mse_loss(self.model(inputs), torch.ones(6, 2))
         return loss * self.losses.get(self.done, 1.0)
 
-    def figures(self):
-        found = {"sum": round(sum(self.tally), 6)}
-        self.tally.clear()
+    def validate(self):
+        return {"dev_loss": SCORES[self.epoch - 1], "weight": float(self.model[0].weight.sum())}
+
+    def train_metrics(self):
+        found, self.sum = {"sum": round(self.sum, 6)}, 0.0
         return found
+
+    def state_dict(self):
+        return {"sum": self.sum}
+
+    def load_state_dict(self, state):
+        self.sum = state["sum"]
 
     def run(self):
         """The epoch kept, the curve, and the bytes of all weights."""
-        kept = train(
-            self.task, self.optimiser, self.schedule, EPOCHS, self.stops["patience"], keep=self.stops["keep"],
-            checkpoint=self.checkpoint,
-        )  # fmt: skip
-        return (
-            kept,
-            self.task.curve,
-            {name: value.numpy().tobytes() for name, value in self.module.state_dict().items()},
-        )
+        curve, kept = train(self, self.optimiser, self.schedule, EPOCHS, **self.stops, checkpoint=self.checkpoint)
+        return kept, curve, {name: value.numpy().tobytes() for name, value in self.model.state_dict().items()}
 
 
 @pytest.mark.parametrize("every_step", [True, False], ids=["every step", "every epoch"])
@@ -141,13 +140,13 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(t
     world = World(tmp_path)
     world.losses = {5: bad}
     weights = {}
-    inner = world.task.step
+    inner = world.loss
 
-    def step(rows):
-        weights[world.done] = world.module[0].weight.detach().clone()
-        return inner(rows)
+    def loss(batch):
+        weights[world.done] = world.model[0].weight.detach().clone()
+        return inner(batch)
 
-    world.task.step = step
+    world.loss = loss
     with pytest.raises(UserError) as caught:
         world.run()
     assert str(caught.value) == (
@@ -155,43 +154,42 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(t
         "expected finite numbers: lower the learning rate; "
         f"last good checkpoint: that of step 4, {tmp_path / 'key-000000004.pt'}"
     )
-    assert torch.equal(world.module[0].weight, weights[4]), "the step with the bad loss must not move a weight"
+    assert torch.equal(world.model[0].weight, weights[4]), "the step with the bad loss must not move a weight"
 
 
 def test_weights_that_are_not_finite_are_no_checkpoint(tmp_path):
     world = World(tmp_path)
-    world.module[0].weight.register_hook(lambda slope: slope * (float("nan") if world.done == 4 else 1))
-    world.task.clip = None
+    world.model[0].weight.register_hook(lambda slope: slope * (float("nan") if world.done == 4 else 1))
+    world.max_grad_norm = None
     with pytest.raises(UserError, match=r"after step 4 \(epoch 2\) a weight is nan or infinite.*that of step 3, "):
         world.run()
     assert Checkpoint(tmp_path, "key").latest == 3
 
 
-def test_losses_are_looked_at_together_where_a_look_is_dear(tmp_path, monkeypatch):
-    """As on a GPU: the same sums, and the right step in the message, with a look at every fourth loss only."""
-    from clseave import training
+def test_losses_are_read_together_where_each_read_waits(tmp_path, monkeypatch):
+    """As on a GPU: the same sums, and the right step in the message, with a read after every second loss only."""
 
     def run(folder, **losses):
         world = World(folder, every_step=False)
         world.losses = losses.get("losses", {})
         seen = []
 
-        class Dear(training._Run):
+        class Elsewhere(TrainingLoop):
             def __init__(self, *args):
                 super().__init__(*args)
                 self.device = SimpleNamespace(type="elsewhere")
 
-            def look(self, count):
+            def flush_losses(self, steps):
                 seen.append(len(self.pending))
-                super().look(count)
+                super().flush_losses(steps)
 
-        monkeypatch.setattr(training, "_Run", Dear)
-        monkeypatch.setattr(training, "LOOK_EVERY", 2)
+        monkeypatch.setattr(training, "TrainingLoop", Elsewhere)
+        monkeypatch.setattr(training, "FLUSH_EVERY", 2)
         return world, seen
 
     monkeypatch.setattr(resume, "SECONDS", 1e9)
     wanted = World(tmp_path / "whole", every_step=False).run()
-    world, seen = run(tmp_path / "dear")
+    world, seen = run(tmp_path / "elsewhere")
     assert world.run() == wanted and seen == [2, 1] * EPOCHS
     world, _ = run(tmp_path / "bad", losses={4: float("nan")})
     with pytest.raises(UserError, match=r"loss of step 4 \(epoch 2, step 1 of 3\) is nan.*that of step 3, "):

@@ -1,15 +1,17 @@
 """The training loop on models of one or two numbers."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from made_up import MadeUp
 from torch import nn
 
 from clseave.errors import UserError
 from clseave.optimisation import make_optimiser, schedule_factor
-from clseave.training import Task, train
+from clseave.training import train
 
 
 @pytest.mark.parametrize(
@@ -79,9 +81,9 @@ def climb(
 
     def validate():
         modes.append(("validate", module.training, torch.is_grad_enabled()))
-        return {"dev_loss": scores[len(task.curve)], "weight": module.weight.item()}
+        return {"dev_loss": scores[objective.epoch - 1], "weight": module.weight.item()}
 
-    task = Task(
+    objective = MadeUp(
         "test",
         module,
         lambda epoch: [np.arange(size) for size in batches],
@@ -91,15 +93,16 @@ def climb(
     )
     optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0)
-    return train(task, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop_after), task, modes
+    curve, kept = train(objective, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop_after)
+    return SimpleNamespace(curve=curve, kept=kept, model=module, modes=modes)
 
 
 def test_the_best_epochs_weights_and_buffers_are_kept():
-    kept, task, _ = climb([5, 3, 4, 3, 6])
-    assert kept == 2  # the first of equals
-    assert (task.module.weight.item(), task.module.steps.item()) == (4, 4)  # two epochs of two steps
-    assert [row["epoch"] for row in task.curve] == [1, 2, 3, 4, 5]
-    assert task.curve[kept - 1]["dev_loss"] == 3
+    done = climb([5, 3, 4, 3, 6])
+    assert done.kept == 2  # the first of equals
+    assert (done.model.weight.item(), done.model.steps.item()) == (4, 4)  # two epochs of two steps
+    assert [row["epoch"] for row in done.curve] == [1, 2, 3, 4, 5]
+    assert done.curve[done.kept - 1]["dev_loss"] == 3
 
 
 @pytest.mark.parametrize(
@@ -113,46 +116,47 @@ def test_the_best_epochs_weights_and_buffers_are_kept():
     ],
 )
 def test_training_stops_after_so_many_epochs_without_a_better_one(scores, patience, run, kept):
-    found, task, _ = climb(scores, epochs=len(scores), patience=patience)
-    assert (found, len(task.curve)) == (kept, run)
-    assert task.module.weight.item() == 2 * kept
+    done = climb(scores, epochs=len(scores), patience=patience)
+    assert (done.kept, len(done.curve)) == (kept, run)
+    assert done.model.weight.item() == 2 * kept
 
 
 def test_the_last_epochs_weights_are_kept_when_asked_for():
     # The thesis's way: training stops when the loss exceeds the epoch before, and that epoch's weights stay.
-    kept, task, _ = climb([5, 4, 6, 1], epochs=4, patience=1, keep="last")
-    assert (kept, len(task.curve), task.module.weight.item()) == (3, 3, 6)
+    done = climb([5, 4, 6, 1], epochs=4, patience=1, keep="last")
+    assert (done.kept, len(done.curve), done.model.weight.item()) == (3, 3, 6)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("best", 2), ("last", 3)])
 def test_a_schedule_can_be_stopped_before_its_end(keep, kept):
-    found, task, _ = climb([5, 3, 4, 1, 0], stop_after=3, keep=keep)
-    assert (found, len(task.curve), task.module.weight.item()) == (kept, 3, 2 * kept)
+    done = climb([5, 3, 4, 1, 0], stop_after=3, keep=keep)
+    assert (done.kept, len(done.curve), done.model.weight.item()) == (kept, 3, 2 * kept)
 
 
 def test_a_stop_after_the_last_epoch_changes_nothing():
-    assert len(climb([5, 4, 3], epochs=3, stop_after=9)[1].curve) == 3
+    assert len(climb([5, 4, 3], epochs=3, stop_after=9).curve) == 3
 
 
 def test_without_validation_the_last_epoch_counts():
-    kept, task, _ = climb(epochs=3)
-    assert (kept, task.module.weight.item()) == (3, 6)
+    done = climb(epochs=3)
+    assert (done.kept, done.model.weight.item()) == (3, 6)
 
 
 def test_dropout_is_on_in_training_and_off_in_validation_and_afterwards():
-    _, task, modes = climb([2, 1], epochs=2)
-    assert modes == [("train", True), ("train", True), ("validate", False, False)] * 2
-    assert not any(module.training for module in task.module.modules())
+    done = climb([2, 1], epochs=2)
+    assert done.modes == [("train", True), ("train", True), ("validate", False, False)] * 2
+    assert not any(module.training for module in done.model.modules())
 
 
 def test_the_loss_is_the_mean_over_rows():
-    _, task, _ = climb(epochs=1, losses=[1.0, 5.0], batches=(3, 1), loss_name="train_mse")
-    assert task.curve == [{"epoch": 1, "train_mse": 2.0, "learning_rate": 1.0}]  # (3 * 1 + 5) / 4
+    done = climb(epochs=1, losses=[1.0, 5.0], batches=(3, 1), loss_name="train_mse")
+    assert done.curve == [{"epoch": 1, "train_mse": 2.0, "learning_rate": 1.0}]  # (3 * 1 + 5) / 4
 
 
-def test_figures_of_training_are_part_of_the_curve():
-    _, task, _ = climb([1], epochs=1, train_figures=lambda: {"train_accuracy": 0.5})
-    assert list(task.curve[0]) == ["epoch", "train_loss", "train_accuracy", "dev_loss", "weight", "learning_rate"]
+def test_metrics_of_training_are_part_of_the_curve(monkeypatch):
+    monkeypatch.setattr(MadeUp, "train_metrics", lambda self: {"train_accuracy": 0.5})
+    done = climb([1], epochs=1)
+    assert list(done.curve[0]) == ["epoch", "train_loss", "train_accuracy", "dev_loss", "weight", "learning_rate"]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -169,28 +173,32 @@ def test_a_validation_loss_that_is_not_finite_raises():
         climb([float("nan")] * 3, epochs=3, patience=2)
 
 
-@pytest.mark.parametrize(("clip", "moved"), [(None, 10.0), (1.0, 1.0), (100.0, 10.0)])
-def test_clipping_bounds_the_gradient(clip, moved):
-    module = Number()
-    task = Task("test", module, lambda epoch: [np.arange(2)], lambda rows: -10 * module.weight.sum(), clip=clip)
+@pytest.mark.parametrize(("bound", "moved"), [(None, 10.0), (1.0, 1.0), (100.0, 10.0)])
+def test_clipping_bounds_the_gradient(bound, moved):
+    module, batches = Number(), [np.arange(2)]
+    objective = MadeUp(
+        "test", module, lambda epoch: batches, lambda rows: -10 * module.weight.sum(), max_grad_norm=bound
+    )
     optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
-    train(task, optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0), 1)
+    train(objective, optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0), 1)
     assert module.weight.item() == pytest.approx(moved, abs=1e-4)
 
 
 def test_the_curve_shows_the_last_steps_rate():
     module = Number()
-    task = Task("test", module, lambda epoch: [np.arange(2)] * 2, lambda rows: module.weight.sum())
+    objective = MadeUp("test", module, lambda epoch: [np.arange(2)] * 2, lambda rows: module.weight.sum())
     optimiser, schedule = make_optimiser([{"params": module.parameters(), "lr": 0.4}], 0.0, 4, 0.0, "linear")
-    train(task, optimiser, schedule, 2)
-    assert [row["learning_rate"] for row in task.curve] == [pytest.approx(0.3), pytest.approx(0.1)]
+    curve, _ = train(objective, optimiser, schedule, 2)
+    assert [row["learning_rate"] for row in curve] == [pytest.approx(0.3), pytest.approx(0.1)]
 
 
 def test_every_epoch_draws_its_own_batches():
     seen, module = [], Number()
-    task = Task("test", module, lambda epoch: seen.append(epoch) or [np.arange(2)], lambda rows: module.weight.sum())
+    objective = MadeUp(
+        "test", module, lambda epoch: seen.append(epoch) or [np.arange(2)], lambda rows: module.weight.sum()
+    )
     optimiser, schedule = make_optimiser([{"params": module.parameters(), "lr": 0.1}], 0.0, 3, 0.0, "constant")
-    train(task, optimiser, schedule, 3)
+    train(objective, optimiser, schedule, 3)
     assert seen == [1, 2, 3]
 
 

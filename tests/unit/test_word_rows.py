@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from made_up import MadeUp
 from tiny_models import ENGLISH, SENTENCES, bert, bert_text, clip_text, tower
 from torch.nn import functional
 
@@ -12,7 +13,7 @@ from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint
 from clseave.student import Student
 from clseave.text import Ragged, encode, pad
-from clseave.training import Task, train
+from clseave.training import train
 from clseave.word_rows import WordRows, hold_only, put_back
 
 STEPS, WIDTH = 15, 8  # an epoch
@@ -47,15 +48,15 @@ def fit(kind, *, compact, weight_decay, epochs=4, scores=(4.0, 2.0, 3.0, 2.5), c
         rng = np.random.default_rng(epoch)
         return [rng.permutation(len(rows))[:3] for _ in range(STEPS)]
 
-    task = Task("fit", encoder, batches, step, lambda: {"dev": scores[len(task.curve)]})
+    objective = MadeUp("fit", encoder, batches, step, lambda: {"dev": scores[objective.epoch - 1]})
     groups = [{"params": encoder.parameters(), "lr": 0.01}]
     optimiser, schedule = make_optimiser(groups, weight_decay, 4 * STEPS, 0.1, "linear")
     if words:
         words.follow(optimiser)
-    train(task, optimiser, schedule, epochs, checkpoint=checkpoint)
+    curve, _ = train(objective, optimiser, schedule, epochs, checkpoint=checkpoint)
     if words:
         put_back(encoder)
-    return encoder, task.curve, np.unique(np.append(rows.values, encoder.tokenizer.pad_token_id))
+    return encoder, curve, np.unique(np.append(rows.values, encoder.tokenizer.pad_token_id))
 
 
 @ENCODERS

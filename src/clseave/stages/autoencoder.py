@@ -8,27 +8,23 @@ Cost:   about a minute.
 
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
-import torch
-from torch.nn import functional
-from transformers import BertModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from clseave import cli, numerics, params
 from clseave.autoencoder import Autoencoder
-from clseave.batches import draw_batches
 from clseave.disk import whole_folder
+from clseave.objectives.reconstruction import Reconstruction
 from clseave.optimisation import make_optimiser
-from clseave.pairs import first_positions, gather, read_aligned
+from clseave.pairs import first_positions, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.references import warn_of_stale
 from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import Ragged, load_tokenizer, pad
-from clseave.training import Task, train
+from clseave.text import Ragged, load_tokenizer
+from clseave.training import train
 from clseave.training_record import TrainingRecord, digests, named, plain
 
 KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
@@ -52,33 +48,6 @@ def aligned_words(
     return tokens, Ragged.of(sorted({place for place in row if place is not None}) for row in places)
 
 
-def make_task(
-    model: Autoencoder,
-    mbert: BertModel,
-    tokenizer: PreTrainedTokenizerBase,
-    parts: list[tuple[Ragged, Ragged]],
-    *,
-    values: SimpleNamespace,
-    seed: int,
-) -> Task:
-    """Mean squared error between mBERT's states and what the model makes of them; `parts` are `aligned_words`."""
-    tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
-    device = next(model.parameters()).device
-
-    def step(chosen: np.ndarray) -> torch.Tensor:
-        ids, mask = pad([tokens[row] for row in chosen], tokenizer, device)
-        with torch.no_grad():
-            states = gather(
-                mbert(input_ids=ids, attention_mask=mask).last_hidden_state, [positions[row] for row in chosen]
-            )
-        return functional.mse_loss(model(states), states)
-
-    def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(tokens.lengths, values.autoencoder.batch_size, values.sampler, [seed, epoch])
-
-    return Task("autoencoder", model, batches, step)
-
-
 def main(argv: list[str] | None = None) -> None:
     """Train on token states computed batch by batch from the frozen mBERT."""
     args = cli.parse(
@@ -95,19 +64,22 @@ def main(argv: list[str] | None = None) -> None:
     parts = [aligned_words(args.hypotheses, args.alignments, one, wanted, tokenizer) for one in values.languages]
     args.hypotheses, args.alignments = named_files([args.hypotheses, args.alignments], values.languages)
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
-    task = make_task(model, mbert, tokenizer, parts, values=values, seed=args.seed)
+    tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
+    objective = Reconstruction(
+        model, mbert, tokenizer, tokens, positions, settings=settings, sampler=values.sampler, seed=args.seed
+    )
     groups = [{"params": model.parameters(), "lr": settings.lr}]
-    steps = settings.epochs * len(task.batches(1))
+    steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     inputs = ["examples", "hypotheses", "alignments", "mbert", "clip"]
     checkpoint = begin(args, __name__, inputs, values, device)
-    train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     with whole_folder(args.out) as folder:
         model.save(folder)
         TrainingRecord(
             name="autoencoder", stage="autoencoder", profile=args.profile.stem, seed=args.seed,
-            languages=values.languages, parameters=plain(values), metrics=task.curve[-1],
+            languages=values.languages, parameters=plain(values), metrics=curve[-1],
             inputs=digests(args, inputs), bases=[named(args.clip), named(args.mbert)],
         ).write(folder)  # fmt: skip
-    write_csv(args.curve, task.curve)
+    write_csv(args.curve, curve)
     checkpoint.remove()

@@ -12,17 +12,19 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel, PreTrainedTokenizerBase
 
-from clseave import cli, hub, numerics, params, schema, training_record
+from clseave import cli, hub, numerics, params, training_record
 from clseave.checkpoints import Model, load_bert, load_model
 from clseave.disk import whole_folder
 from clseave.errors import UserError
 from clseave.grammar import LANGUAGES
 from clseave.images import load_processor, processor
 from clseave.miniature import caption_batches, caption_draws
-from clseave.pretraining import build_clip, build_mbert, contrastive_task, masked_language_task, optimise
+from clseave.objectives.contrastive import Contrastive
+from clseave.objectives.masked_language import MaskedLanguage
+from clseave.pretraining import build_clip, build_mbert, optimise
 from clseave.resume import Checkpoint, begin
 from clseave.scenes import CELL
-from clseave.schema import STEPS_PER_LINE
+from clseave.schema import STEPS_PER_LINE, Backbones, Encoder, Scenes
 from clseave.storage import write_text
 from clseave.text import end_id, load_tokenizer, set_policy
 from clseave.training import Curve
@@ -37,9 +39,7 @@ def read_texts(folder: Path, languages: tuple[str, ...]) -> list[str]:
     return [line for code in languages for line in (folder / f"{code}.txt").read_text(encoding="utf-8").splitlines()]
 
 
-def train_clip(
-    source: schema.Scenes, backbones: schema.Backbones, text: Path, out: Path, checkpoint: Checkpoint
-) -> Curve:
+def train_clip(source: Scenes, backbones: Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
     """Contrastive pre-training; English sentences only widen the vocabulary."""
     settings = backbones.clip
     first = caption_batches(source, 20, settings.batch_size, caption_draws(backbones.seed))
@@ -48,25 +48,25 @@ def train_clip(
     numerics.start_torch(backbones.seed, "cpu")
     model = build_clip(settings, tokenizer, IMAGE_SIZE)
     pairs = caption_batches(source, settings.steps, settings.batch_size, draws := caption_draws(backbones.seed))
-    curve = optimise(contrastive_task(model, tokenizer, pairs, settings.batch_size, draws), settings, checkpoint)
+    curve = optimise(Contrastive(model, tokenizer, pairs, settings, draws), settings, checkpoint)
     for part in (model, tokenizer, processor(IMAGE_SIZE)):
         part.save_pretrained(out)
     return curve
 
 
-def train_mbert(backbones: schema.Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
+def train_mbert(backbones: Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
     """Masked language modelling on the six texts together."""
     settings, texts = backbones.mbert, read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
     model = build_mbert(settings, tokenizer)
-    curve = optimise(masked_language_task(model, tokenizer, texts, settings, backbones.seed), settings, checkpoint)
+    curve = optimise(MaskedLanguage(model, tokenizer, texts, settings, backbones.seed), settings, checkpoint)
     for part in (model, tokenizer):
         part.save_pretrained(out)
     return curve
 
 
-def fetch(load: partial[Model], source: schema.Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
+def fetch(load: partial[Model], source: Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
     """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
     folder = hub.fetch(source, key=key)
     model = load(folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
@@ -78,7 +78,7 @@ def fetch(load: partial[Model], source: schema.Encoder, key: str) -> tuple[Path,
     return folder, model, tokenizer
 
 
-def import_clip(source: schema.Encoder, out: Path) -> Curve:
+def import_clip(source: Encoder, out: Path) -> Curve:
     """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
     folder, model, tokenizer = fetch(partial(load_model, CLIPModel), source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
@@ -89,7 +89,7 @@ def import_clip(source: schema.Encoder, out: Path) -> Curve:
     return []
 
 
-def import_mbert(source: schema.Encoder, out: Path) -> Curve:
+def import_mbert(source: Encoder, out: Path) -> Curve:
     """The multilingual BERT, its weights by today's names (hub: `LayerNorm.gamma`)."""
     _, model, tokenizer = fetch(partial(load_bert), source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)

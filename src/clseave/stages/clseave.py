@@ -8,7 +8,7 @@ Cost:   about 2 minutes a language.
 
 from clseave import cli, distributed, numerics, params, ranks
 from clseave.disk import whole_folder
-from clseave.distillation import Pairs, prepare
+from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
 from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
@@ -33,20 +33,31 @@ def main(argv: list[str] | None = None) -> None:
     settings = values.clseave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
-    data, dev = (Pairs(args.examples, args.translations, split, tokenizer, teacher) for split in ("train", "dev"))
+    data, dev = (Pairs.read(args.examples, args.translations, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
-    task, optimiser, schedule = prepare(student, data, dev, values, args.seed)
+    objective = Distillation(
+        student,
+        data,
+        dev,
+        settings,
+        sampler=values.sampler,
+        encode_batch=values.encode_batch,
+        precision=values.precision,
+        compiled=values.compile,
+        seed=args.seed,
+    )
+    optimiser, schedule = optimiser_for(objective, values.lr)
     stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
     inputs = ["examples", "translations", "targets", "mbert"]
     checkpoint = begin(args, __name__, inputs, values, device)
-    kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
+    curve, kept = train(objective, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
     distributed.stop()
     if not ranks.first():
         return
     put_back(student)
     rate = float(f"{values.lr * settings.lr_scale:.6g}")
     about = {"lr": rate, "loss": settings.loss, "width": teacher.width, **numerics.used(device, values.precision)}
-    metrics = {**about, "epoch": kept, "epochs_run": len(task.curve), **task.curve[kept - 1]}
+    metrics = {**about, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:
         student.save(folder)
         TrainingRecord(
@@ -54,6 +65,6 @@ def main(argv: list[str] | None = None) -> None:
             languages=[args.translations.stem], parameters=plain(values), metrics=metrics,
             inputs=digests(args, inputs), bases=[named(args.mbert)],
         ).write(folder)  # fmt: skip
-    write_csv(args.curve, task.curve)
+    write_csv(args.curve, curve)
     write_json(args.metrics, {"seed": args.seed, **metrics})
     checkpoint.remove()

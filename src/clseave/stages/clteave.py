@@ -6,50 +6,23 @@ Thesis: 3.2.1, Figure 3.4 (both sides' last hidden states, first sub-word of eac
 Cost:   about a minute.
 """
 
-from types import SimpleNamespace
-
-import numpy as np
-import torch
-
 from clseave import cli, distributed, numerics, params, ranks
 from clseave.autoencoder import Autoencoder, TokenStudent
-from clseave.batches import draw_batches
 from clseave.disk import whole_folder
+from clseave.objectives.token_distillation import TokenDistillation
 from clseave.optimisation import make_optimiser
-from clseave.pairs import TokenPairs, gather, read_aligned, token_pairs
+from clseave.pairs import read_aligned, token_pairs
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
-from clseave.text import load_tokenizer, pad
-from clseave.training import Task, train
+from clseave.text import load_tokenizer
+from clseave.training import train
 from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.word_rows import hold_only, put_back
 
 KEYS = ("sampler", "clteave", "device", "kernels")
-
-
-def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values: SimpleNamespace, seed: int) -> Task:
-    """Mean squared error between the encoded mBERT states and CLIP-VE's, over all aligned words of a batch."""
-    lengths = np.maximum(data.source.lengths, data.target.lengths)
-    device = next(student.parameters()).device
-
-    def step(chosen: np.ndarray) -> torch.Tensor:
-        source, target, left, right = (
-            [side[row] for row in distributed.share(chosen)]
-            for side in (data.source, data.target, data.source_positions, data.target_positions)
-        )
-        with torch.no_grad():
-            teacher = gather(tower.final_states(*pad(source, tower.tokenizer, device)), left)
-        states = student.states(*pad(target, student.tokenizer, device))
-        words = int(data.target_positions.lengths[chosen].sum())
-        return distributed.squared_error(student.autoencoder.encoder(gather(states, right)), teacher, words)
-
-    def batches(epoch: int) -> list[np.ndarray]:
-        return draw_batches(lengths, values.clteave.batch_size, values.sampler, [seed, epoch])
-
-    return Task("CLTEAVE", student, batches, step)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -69,15 +42,15 @@ def main(argv: list[str] | None = None) -> None:
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
     aligned = read_aligned(args.translations, args.alignments, wanted)
     data = token_pairs(aligned, tower.tokenizer, student.tokenizer)
-    task = make_task(student, tower, data, values, args.seed)
+    objective = TokenDistillation(student, tower, data, settings, sampler=values.sampler, seed=args.seed)
     words = hold_only(student, [data.target], student.tokenizer.pad_token_id)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
-    steps = settings.epochs * len(task.batches(1))
+    steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     words.follow(optimiser)
     inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
     checkpoint = begin(args, __name__, inputs, values, device)
-    train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     distributed.stop()
     if not ranks.first():
         return
@@ -86,8 +59,8 @@ def main(argv: list[str] | None = None) -> None:
         student.save(folder)
         TrainingRecord(
             name="clteave", stage="clteave", profile=args.profile.stem, seed=args.seed,
-            languages=[args.translations.stem], parameters=plain(values), metrics=task.curve[-1],
+            languages=[args.translations.stem], parameters=plain(values), metrics=curve[-1],
             inputs=digests(args, inputs), bases=[named(args.mbert), named(args.teacher), named(args.autoencoder)],
         ).write(folder)  # fmt: skip
-    write_csv(args.curve, task.curve)
+    write_csv(args.curve, curve)
     checkpoint.remove()

@@ -9,7 +9,6 @@ Cost:   seconds; for mBERT 3 minutes.
 from argparse import Namespace
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +17,9 @@ from torch.nn import functional
 from clseave import cli, numerics, params
 from clseave.disk import whole_folder
 from clseave.encoders import embed_texts
-from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
 from clseave.labels import label_id
+from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.records import Example, Translation, distinct_hypotheses, iter_rows, rows_of
 from clseave.resume import begin, clear
 from clseave.storage import write_csv, write_json
@@ -34,15 +33,8 @@ from clseave.vectors import VectorTable
 
 KEYS = ("sampler", "mbert_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
 Scores = Callable[[list[Example]], torch.Tensor]  # (N,) on the CPU
-
-
-class Trained(NamedTuple):
-    """The curve, a row an epoch; the epoch that was kept, from 1; what is saved."""
-
-    curve: Curve
-    kept: int
-    head: VEHead
-    encoder: TextTower | Student | None = None
+# The curve, a row an epoch; the epoch that was kept, from 1; and what is saved.
+Trained = tuple[Curve, int, VEHead, TextTower | Student | None]
 
 
 def fit(args: Namespace, values: SimpleNamespace, scores: Scores, fitter: Callable[..., ThresholdHead]) -> Trained:
@@ -55,7 +47,7 @@ def fit(args: Namespace, values: SimpleNamespace, scores: Scores, fitter: Callab
         logits = head.judge(one)
         figures[f"{name}_loss"] = round(functional.cross_entropy(logits, labels).item(), 6)
         figures[f"{name}_accuracy"] = round((logits.argmax(dim=1) == labels).float().mean().item(), 6)
-    return Trained([figures], 1, head)
+    return [figures], 1, head, None
 
 
 def fit_majority(args: Namespace, values: SimpleNamespace, device: torch.device) -> Trained:
@@ -77,7 +69,8 @@ def fit_clip_score(args: Namespace, values: SimpleNamespace, device: torch.devic
         parts = np.array_split(np.arange(len(rows)), -(-len(rows) // values.encode_batch))
         return torch.cat([cosine(vectors[hypothesis[part]], images[premise[part]]) for part in parts])
 
-    return fit(args, values, scores, ThresholdHead.fit)._replace(encoder=tower)
+    curve, kept, head, _ = fit(args, values, scores, ThresholdHead.fit)
+    return curve, kept, head, tower
 
 
 def train_mbert(args: Namespace, values: SimpleNamespace, device: torch.device) -> Trained:
@@ -88,10 +81,21 @@ def train_mbert(args: Namespace, values: SimpleNamespace, device: torch.device) 
     model = ClipVE(student, Head(images.width, settings.hidden, settings.dropout), "clip_ve").to(device)
     texts = {row.hypothesis_id: row.text for row in iter_rows(getattr(args, args.hypotheses), Translation)}
     parts = read_examples(args.examples, args.images, settings.validation, args.seed)
-    data, dev = (Split(examples, images, student.tokenizer, texts) for examples in parts)
+    data, dev = (Split.of(examples, images, student.tokenizer, texts) for examples in parts)
+    objective = Entailment(
+        model,
+        data,
+        dev,
+        settings,
+        sampler=values.sampler,
+        encode_batch=values.encode_batch,
+        precision=values.precision,
+        compiled=values.compile,
+        seed=args.seed,
+    )
     checkpoint = begin(args, __name__, ["examples", args.hypotheses, "images", "mbert"], values, device)
-    curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
-    return Trained(curve, kept, model.head, student)
+    curve, kept = fine_tune(objective, checkpoint)
+    return curve, kept, model.head, student
 
 
 KINDS = {"majority": fit_majority, "clip_score": fit_clip_score, "mbert": train_mbert}

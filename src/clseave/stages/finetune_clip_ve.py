@@ -8,8 +8,8 @@ Cost:   about 3 minutes, 1 GiB.
 
 from clseave import cli, numerics, params
 from clseave.disk import whole_folder
-from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
+from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.resume import begin
 from clseave.storage import write_csv, write_json
 from clseave.teacher import ClipVE, TextTower, save_head
@@ -30,9 +30,20 @@ def main(argv: list[str] | None = None) -> None:
     model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), args.model).to(device)
     images = VectorTable(args.images, device, values.max_resident_gb)
     splits = read_examples(args.examples, args.images, settings.validation, args.seed)
-    data, dev = (Split(examples, images, tower.tokenizer) for examples in splits)
+    data, dev = (Split.of(examples, images, tower.tokenizer) for examples in splits)
+    objective = Entailment(
+        model,
+        data,
+        dev,
+        settings,
+        sampler=values.sampler,
+        encode_batch=values.encode_batch,
+        precision=values.precision,
+        compiled=values.compile,
+        seed=args.seed,
+    )
     checkpoint = begin(args, __name__, ["examples", "images", "clip"], values, device)
-    curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
+    curve, kept = fine_tune(objective, checkpoint)
     used = numerics.used(device, values.precision)
     metrics = {**used, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:

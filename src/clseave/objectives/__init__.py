@@ -1,0 +1,1 @@
+"""What each training minimises: one class a module, with `batches(epoch)`, `loss(batch)` and `validate()`."""

@@ -1,0 +1,149 @@
+"""CLSEAVE's objective: the student's vector of a translation equals the teacher's vector of the English sentence."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
+
+from clseave import distributed
+from clseave.acceleration import Forward, for_training
+from clseave.batches import draw_batches, in_order
+from clseave.objective import Objective
+from clseave.optimisation import make_optimiser
+from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
+from clseave.schema import Clseave, Precision, Sampler
+from clseave.student import Student
+from clseave.text import Ragged, encode, pad
+from clseave.vectors import VectorTable
+from clseave.word_rows import hold_only
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """N translations as token ids, and where the teacher's vector of each English sentence is."""
+
+    tokens: Ragged  # token ids of the N translations
+    teacher: VectorTable  # of all splits
+    rows: np.ndarray  # (N,) row in `teacher`
+
+    @classmethod
+    def read(
+        cls, examples: Path, translations: Path, split: str, tokenizer: PreTrainedTokenizerBase, teacher: VectorTable
+    ) -> "Pairs":
+        """One pair for each distinct hypothesis of a split. UserError when a translation or a vector is missing."""
+        ids = list(distinct_hypotheses(read_splits(examples, [split])))
+        wanted = set(ids)
+        texts = {
+            row.hypothesis_id: row.text for row in iter_rows(translations, Translation) if row.hypothesis_id in wanted
+        }
+        require(ids, texts, f"translation in {translations}")
+        tokens = encode(tokenizer, [texts[key] for key in ids])
+        return cls(tokens, teacher, rows_of(ids, teacher.rows, "teacher vector"))
+
+
+class Distillation(Objective):
+    """Mean squared error per element between student and teacher vectors.
+
+    With s_i the student's vector of translation i and t_i the teacher's stored vector of its English sentence, over the
+    B pairs of a batch and the D elements of a vector:
+
+        loss = 1/(B D) sum_i sum_d (s_id - t_id)^2
+
+    With `settings.loss` "normalised", s_i / |s_i| and t_i / |t_i| take their places.
+
+    Shapes:
+        batch: row numbers of `data`, (B,) -> student s (B, D), teacher t (B, D), loss ().
+
+    Args:
+        student: the model that is trained, (B, T) ids and mask -> (B, D).
+        data: training pairs.
+        dev: validation pairs.
+        settings: `loss` ("raw" or "normalised") and `batch_size`.
+        sampler: how batches are drawn.
+        encode_batch: translations that validation encodes at once.
+        precision: of the student's passes in the steps, on a GPU.
+        compiled: whether those passes are compiled, on a GPU.
+        seed: decides the batches, with the epoch.
+
+    Returns:
+        `validate`: `dev_mse`, the same loss, which is minimised; `dev_mae`, the mean absolute error per element;
+        `dev_cosine`, the mean cosine of student and teacher vectors.
+
+    Source:
+        Thesis 3.3, which takes raw vectors. Reimers and Gurevych 2020, Making Monolingual Sentence Embeddings
+        Multilingual using Knowledge Distillation, without their second term for the English sentence.
+    """
+
+    name = "CLSEAVE"
+    loss_name = "train_mse"
+
+    def __init__(
+        self,
+        student: Student,
+        data: Pairs,
+        dev: Pairs,
+        settings: Clseave,
+        *,
+        sampler: Sampler,
+        encode_batch: int,
+        precision: Precision,
+        compiled: bool,
+        seed: int,
+    ):
+        self.model = self.student = student
+        self.data, self.dev, self.settings = data, dev, settings
+        self.sampler, self.encode_batch, self.seed = sampler, encode_batch, seed
+        device, rows = data.teacher.device, settings.batch_size + 1  # batches differ by one
+        self.forward = for_training(student, device, precision=precision, compiled=compiled, rows=rows)
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """Every pair once an epoch."""
+        return draw_batches(self.data.tokens.lengths, self.settings.batch_size, self.sampler, [self.seed, epoch])
+
+    def loss(self, batch: np.ndarray) -> torch.Tensor:
+        """Mean squared error per element of a batch, (B,) -> (). Several processes each compute their share of it."""
+        rows = distributed.share(batch)
+        student = self.student_vectors(self.data, rows, self.forward)
+        return distributed.squared_error(student, self.teacher_vectors(self.data, rows), len(batch))
+
+    def validate(self) -> dict[str, float]:
+        """Errors and cosine over all validation pairs."""
+        dev, parts = self.dev, in_order(len(self.dev.tokens), self.encode_batch)
+        student = torch.cat([self.student_vectors(dev, rows, self.student) for rows in parts])  # (N, D)
+        teacher = self.teacher_vectors(dev, np.arange(len(dev.tokens)))
+        return {
+            "dev_mse": functional.mse_loss(student, teacher).item(),
+            "dev_mae": functional.l1_loss(student, teacher).item(),
+            "dev_cosine": functional.cosine_similarity(student, teacher).mean().item(),
+        }
+
+    def student_vectors(self, pairs: Pairs, rows: np.ndarray, forward: Forward) -> torch.Tensor:
+        """The student's vectors of translations, (B,) -> (B, D)."""
+        tokens = [pairs.tokens[row] for row in rows]
+        return self.scaled(forward(*pad(tokens, self.student.tokenizer, pairs.teacher.device)))
+
+    def teacher_vectors(self, pairs: Pairs, rows: np.ndarray) -> torch.Tensor:
+        """The teacher's vectors of the English sentences, (B,) -> (B, D)."""
+        return self.scaled(pairs.teacher[pairs.rows[rows]])
+
+    def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The vectors that are compared, (B, D) -> (B, D): of length one for the normalised loss."""
+        return functional.normalize(vectors, dim=-1) if self.settings.loss == "normalised" else vectors
+
+
+def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """Optimiser and schedule over all epochs, with the learning rate `lr` times `settings.lr_scale`.
+
+    From here on the student holds only the word-embedding rows that occur; `word_rows.put_back` undoes it.
+    """
+    student, settings = objective.student, objective.settings
+    texts = [objective.data.tokens, objective.dev.tokens]
+    words = hold_only(student, texts, student.tokenizer.pad_token_id)
+    steps = settings.epochs * len(objective.batches(1))
+    groups = [{"params": student.parameters(), "lr": lr * settings.lr_scale}]
+    optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
+    words.follow(optimiser)
+    return optimiser, schedule
