@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import struct
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from clseave.disk import whole_folder
@@ -22,7 +22,6 @@ from clseave.storage import (
     RERUN,
     cannot_read,
     iter_jsonl,
-    parse_json,
     read_json,
     require_no_pointer,
     write_json,
@@ -212,25 +211,26 @@ def read_vectors(folder: Path | str, resident_gb: float = float("inf")) -> tuple
 
 
 def _map_vectors(path: Path) -> np.ndarray:
-    """The one tensor of a safetensors file, mapped: its header gives shape, type and place."""
+    """The one tensor of a safetensors file, mapped. UserError when the file is damaged or holds something else.
+
+    The library checks the file; numpy maps it, because the library either copies rows (numpy) or reserves memory for
+    the whole file (torch).
+    """
     require_no_pointer(path)
     try:
-        with open(path, "rb") as stream:
-            (size,) = struct.unpack("<Q", stream.read(8))
-            if size > path.stat().st_size:
-                raise ValueError("the header is longer than the file")
-            header = parse_json(stream.read(size).decode())["vectors"]
-        (start, end), (rows, width), dtype = header["data_offsets"], header["shape"], header["dtype"]
-        if start < 0 or rows < 0 or width < 0 or end > path.stat().st_size:
-            raise ValueError("a shape or a place that cannot be")
-        mapped = np.memmap(path, dtype="<f4", mode="r", offset=8 + size + start, shape=(rows, width))
+        with open(path, "rb"), safe_open(path, "numpy") as file:  # `open` says better why a file cannot be read
+            if file.keys() != ["vectors"]:
+                raise ValueError(f"tensors {file.keys()}, expected vectors")
+            tensor = file.get_slice("vectors")
+            (rows, width), dtype = tensor.get_shape(), tensor.get_dtype()
+        if dtype == "F32":  # the library refuses bytes after the data
+            start = path.stat().st_size - 4 * rows * width
+            return np.memmap(path, dtype="<f4", mode="r", offset=start, shape=(rows, width))
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise cannot_read(path, error) from error
-    except (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError) as error:
+    except (SafetensorError, ValueError, OSError) as error:
         raise UserError(f"{path} holds no vectors: delete its folder and run its stage again") from error
-    if dtype != "F32" or end - start != mapped.nbytes:
-        raise UserError(f"{path} holds {dtype!s:.80}, expected float32: delete its folder and run its stage again")
-    return mapped
+    raise UserError(f"{path} holds {dtype}, expected float32: delete its folder and run its stage again")
 
 
 def require(ids: Iterable[str], known: Collection[str], what: str) -> None:
