@@ -4,18 +4,19 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from clseave.disk import whole_folder
 from clseave.errors import UserError
-from clseave.faults import one_fault, types_of
+from clseave.faults import STRICT, one_fault
 from clseave.labels import LABELS
 from clseave.schema import SPLITS
 from clseave.storage import (
@@ -38,7 +39,7 @@ def hypothesis_id(english: str) -> str:
     return hashlib.sha256(unicodedata.normalize("NFC", english).strip().encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Example:
     """One premise (image), one English hypothesis, one label name. `kind` and `seen` may be unknown (None)."""
 
@@ -58,7 +59,7 @@ class Example:
             raise ValueError(f"split {self.split!r} is not one of {', '.join(SPLITS)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Translation:
     """One distinct hypothesis (`source` is its English text) in one target language, with what made it."""
 
@@ -70,7 +71,7 @@ class Translation:
     version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Alignment:
     """Word pairs (0-based, sorted) between a hypothesis and its translation."""
 
@@ -86,7 +87,7 @@ class Alignment:
                 raise ValueError(f"pair {pair} of sentences of {sizes[0]} and {sizes[1]} words")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Prediction:
     """One evaluated example, whose gold label stands with it: three logits in the order of `labels.LABELS`."""
 
@@ -106,18 +107,15 @@ def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignmen
 def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
     """Yield rows of one type. UserError names file, line and field of a row that does not fit, or of a duplicate id."""
     names = [field.name for field in fields(kind)]
-    check, known = types_of(kind), dict[str, int]()
+    known: dict[str, int] = {}  # line of each id
     for number, raw in enumerate(iter_jsonl(path), start=1):
         if raw.keys() != set(names):
             odd = ", ".join(sorted(raw.keys() ^ set(names)))
             raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {odd}")
         try:
-            check(raw)
             row = kind(**raw)
         except ValidationError as error:
             raise UserError(f"{path}:{number}: {one_fault(error)}") from error
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: {error}") from error
         if (first := known.setdefault(raw[names[0]], number)) != number:
             raise UserError(f"duplicate {names[0]} {raw[names[0]]}: {path}:{first} and {path}:{number}: keep one")
         yield row
