@@ -60,20 +60,20 @@ def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | No
     _NoAnswer without one.
     """
     try:
-        page, encoding = _get({"tl": target, "sl": origin, "q": text}, timeout_s)
+        page = _get({"tl": target, "sl": origin, "q": text}, timeout_s)
     except requests.RequestException as error:
         raise _NoAnswer(type(error).__name__) from error
     # The text nodes are stripped and joined, so that lines separated by <br> would become one.
-    page = re.sub(rb"\s*<br\s*/?>\s*", b"\n", page)
-    element = BeautifulSoup(page, "html.parser", from_encoding=encoding).find("div", class_=RESULT)
+    page = re.sub(r"\s*<br\s*/?>\s*", "\n", page)
+    element = BeautifulSoup(page, "html.parser").find("div", class_=RESULT)
     if element is None:
         raise _NoAnswer(NO_TRANSLATION, refusal=True)
     answer = element.get_text(strip=True)
     return None if answer == text and not any(map(str.isalnum, text)) else answer
 
 
-def _get(query: dict[str, str], timeout_s: float) -> tuple[bytes, str | None]:
-    """The bytes of the page and their encoding. _NoAnswer, or requests.RequestException, without one."""
+def _get(query: dict[str, str], timeout_s: float) -> str:
+    """The page. _NoAnswer, or requests.RequestException, without one."""
     with requests.get(BASE_URLS["GOOGLE_TRANSLATE"], params=query, timeout=timeout_s, stream=True) as response:
         if not response.ok:
             status = response.status_code
@@ -85,7 +85,11 @@ def _get(query: dict[str, str], timeout_s: float) -> tuple[bytes, str | None]:
         if len(page) >= LARGEST_PAGE:
             raise requests.RequestException(f"a page of {LARGEST_PAGE:,} bytes and more")
         named = "charset" in response.headers.get("Content-Type", "")
-        return page, response.encoding if named else "utf-8"  # requests would assume Latin-1
+        encoding = response.encoding if named else None  # without one requests assumes Latin-1
+        try:
+            return page.decode(encoding or "utf-8", "replace")
+        except LookupError:  # no encoding has this name
+            return page.decode("utf-8", "replace")
 
 
 class GoogleBackend:
