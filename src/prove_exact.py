@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from clseave import interrupts
@@ -315,19 +316,24 @@ def first_difference(found: Mapping[str, dict[str, str]]) -> str:
 def run_all(machines: Sequence[Machine], stages: Sequence[Stage], jobs: int) -> Progress:
     """Run every stage on every machine, `jobs` at a time. Failed at the first failure or difference."""
     progress = Progress()
-    waiting = [(stage, machine) for stage in stages for machine in machines]
-    running: dict[Future[Ended], tuple[Stage, Machine]] = {}
+    nodes = {(stage.name, machine.name): (stage, machine) for stage in stages for machine in machines}
+    order = TopologicalSorter(
+        {node: [(before, node[1]) for before in sorted(stage.needs)] for node, (stage, _) in nodes.items()}
+    )
+    order.prepare()
+    running: dict[Future[Ended], tuple[str, str]] = {}
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            while waiting or running:
-                for stage, machine in list(waiting):
-                    ready = all(machine.name in progress.found.get(before, {}) for before in stage.needs)
-                    if ready and len(running) < jobs:
-                        waiting.remove((stage, machine))
-                        running[pool.submit(run, machine, stage)] = (stage, machine)
+            while order.is_active():
+                for node in order.get_ready():
+                    stage, machine = nodes[node]
+                    running[pool.submit(run, machine, stage)] = node
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    book(progress, *running.pop(future), future.result(), len(machines))
+                    node = running.pop(future)
+                    book(progress, *nodes[node], future.result(), len(machines))
+                    order.done(node)
         finally:
+            pool.shutdown(wait=False, cancel_futures=True)
             for process in list(RUNNING):
                 stop(process)
     return progress

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import IO, Any
 
@@ -158,14 +159,8 @@ def make_plan(force: bool) -> Plan:
 
 
 def sort_stages(needs: dict[str, set[str]]) -> list[str]:
-    """The names with every stage after those it needs; otherwise in the order given."""
-    order: list[str] = []
-    waiting = list(needs)
-    while waiting:
-        ready = next(name for name in waiting if needs[name] <= set(order))
-        order.append(ready)
-        waiting.remove(ready)
-    return order
+    """The names with every stage after those it needs, in the same order at every run."""
+    return list(TopologicalSorter({name: sorted(before) for name, before in needs.items()}).static_order())
 
 
 def chain_lengths(order: Sequence[str], needs: dict[str, set[str]]) -> dict[str, int]:

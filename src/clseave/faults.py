@@ -1,18 +1,18 @@
 """What is wrong in a file of values, as one line a user can act on."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, ValidationError
 
 from clseave.errors import UserError, did_you_mean, nearest
 from clseave.schema import Section
 
 MOST = 10_000  # values in one file
 LONGEST = 200  # characters of a value that a message quotes
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")  # of a row: no conversion, finite numbers
 # What a value must look like, in words; a pattern that is not here is shown as it is.
 FORMS = {
     r"^[a-z][a-z0-9_]*$": "small letters, digits and _, a letter first",
@@ -70,18 +70,15 @@ def not_one_of(found: Any, allowed: Sequence[str]) -> str:
     return f"found {_quoted(found)}, allowed: {', '.join(allowed)}{did_you_mean(found, allowed)}"
 
 
-def types_of(row: Any) -> Callable[[Any], Any]:
-    """What raises ValidationError when a field of a data class has another type; numbers must be finite."""
-    settings = ConfigDict(strict=True, allow_inf_nan=False)
-    wanted: dict[str, Any] = {field.name: (field.type, ...) for field in fields(row)}
-    return create_model(row.__name__, __config__=settings, **wanted).model_validate
-
-
 def one_fault(error: ValidationError) -> str:
     """The first fault in a row of data: where, what was found, what is expected."""
     first = error.errors()[0]
-    message = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "value_error":  # raised by the row's own check
+        return str(first["ctx"]["error"])
     where = ".".join(map(str, first["loc"]))
+    if first["type"] in ("missing", "unexpected_keyword_argument"):
+        return f"{where}: {'missing' if first['type'] == 'missing' else 'unknown'} field"
+    message = first["msg"][0].lower() + first["msg"][1:]
     return f"{where}: found {_quoted(first['input'])}, expected {message.removeprefix('input should be ')}"
 
 

@@ -7,17 +7,18 @@ import hashlib
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
 from clseave.archives import BROKEN, is_link, require_inside, require_size
 from clseave.errors import UserError
-from clseave.faults import one_fault, types_of
-from clseave.storage import read_jsonl, write_jsonl, write_text
+from clseave.faults import STRICT, one_fault
+from clseave.storage import iter_jsonl, write_jsonl, write_text
 from clseave.threads import THREADS, ahead
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -33,7 +34,7 @@ REQUEST = (
 Loader = Callable[[], bytes]  # may be called from any thread
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Photo:
     """One photo that examples use. `file` is relative to the source folder, or the member's name in `archive`."""
 
@@ -51,17 +52,16 @@ def write_photos(path: Path, photos: Sequence[Photo]) -> None:
 
 def read_photos(path: Path) -> list[Photo]:
     """Read what `write_photos` wrote. UserError when the file is another."""
-    rows, check = read_jsonl(path), types_of(Photo)
-    for number, row in enumerate(rows, start=1):
+    photos = []
+    for number, row in enumerate(iter_jsonl(path), start=1):
         try:
-            check(row)
             photo = Photo(**row)
-        except (TypeError, ValidationError) as error:
-            reason = one_fault(error) if isinstance(error, ValidationError) else error
-            raise UserError(f"{path}:{number}: no list of photos: {reason}: {REMAKE}") from error
+        except ValidationError as error:
+            raise UserError(f"{path}:{number}: no list of photos: {one_fault(error)}: {REMAKE}") from error
         require_inside(photo.file, path)
         require_inside(photo.archive or ".", path)
-    return [Photo(**row) for row in rows]
+        photos.append(photo)
+    return photos
 
 
 class Collection:

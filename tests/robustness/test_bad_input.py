@@ -484,9 +484,16 @@ REFUSED = [
     (
         "vectors",
         "another dtype",
-        safetensors(ONE_TENSOR.replace("F32", "F64"), b"\0" * 24),
+        safetensors(ONE_TENSOR.replace("F32", "F64").replace("24", "48"), b"\0" * 48),
         "holds F64, expected float32",
     ),
+    (
+        "vectors",
+        "another tensor",
+        safetensors(ONE_TENSOR.replace("vectors", "weights"), b"\0" * 24),
+        "holds no vectors",
+    ),
+    ("vectors", "bytes after the tensor", safetensors(ONE_TENSOR, b"\0" * 25), "holds no vectors"),
     ("vectors", "one axis", safetensors(ONE_TENSOR.replace("[2,3]", "[6]"), b"\0" * 24), "holds no vectors"),
     (
         "vectors",

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import tarfile
 import threading
@@ -34,6 +35,7 @@ FILES = {
     "photos/.hidden/4.jpg": b"hidden",
     "__MACOSX/photos/5.png": b"macOS",
 }
+PHOTO = {"image_id": "4", "archive": None, "file": "4.jpg", "sha256": "0", "bytes": 4}
 IDS = ["30", "4", "200", "5"]
 CONTENT = {"30": b"thirty" * 1000, "4": b"four", "200": b"two hundred", "5": b"five"}
 
@@ -197,9 +199,17 @@ def test_a_file_that_is_neither_folder_nor_archive(tmp_path):
         open_collection(tmp_path / "photos")
 
 
-def test_another_list_of_photos_is_refused(tmp_path):
-    (tmp_path / "photos.jsonl").write_text('{"image_id": "4"}\n')
-    with pytest.raises(UserError, match="no list of photos"):
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"image_id": "4"}, "archive: missing field"),
+        (PHOTO | {"colour": 1}, "colour: unknown field"),
+        (PHOTO | {"bytes": "1"}, "bytes: found '1', expected a valid integer"),
+    ],
+)
+def test_another_list_of_photos_is_refused(tmp_path, row, message):
+    (tmp_path / "photos.jsonl").write_text(f"{json.dumps(PHOTO)}\n{json.dumps(row)}\n")
+    with pytest.raises(UserError, match=rf"photos\.jsonl:2: no list of photos: {message}: run its stage again"):
         read_photos(tmp_path / "photos.jsonl")
 
 
