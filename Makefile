@@ -70,11 +70,10 @@ setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX=
 	echo "setup: $$venv is ready"
 
 check: setup ## check params.yaml and the profile (exit 2 with one line when a value makes no sense)
-	@python src/run.py check --params params.yaml --profiles profiles --out .work/checked
+	@python src/run.py check
 
-check-thesis: setup ## say what a run of profile thesis still lacks on this machine, and what mends it
-	@python src/run.py check_thesis --params params.yaml --profile profiles/thesis.yaml --source data/thesis/source \
-	  --downloads .downloads --models models/thesis --store .translations
+check-thesis: setup ## list what a run of profile thesis still lacks on this machine, and the commands that provide it
+	@python src/run.py check_thesis
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)

@@ -1,7 +1,7 @@
 """Check every value, and what the values need, before any work.
 
 Reads:  params.yaml and the profile it names, as files; DVC's settings; local models that the profile names.
-Writes: a constant stamp that every other stage depends on.
+Writes: a constant stamp that every other stage depends on, if `--out` names a file for it.
 Thesis: none.
 Cost:   a second.
 """
@@ -14,7 +14,8 @@ KEYS = ()
 
 def main(argv: list[str] | None = None) -> None:
     """Validate params.yaml and the profile; UserError names file, key, what was found and what is allowed."""
-    args = cli.parse(argv, __doc__, ["params", "profiles", "out"])
+    args = cli.parse(argv, __doc__, [], optional=["out"], defaults={"params": "params.yaml", "profiles": "profiles"})
     values, profile = params.check(args.params, args.profiles)
     prerequisites.check(values, profile, args.profiles.parent / ".dvc")
-    write_text(args.out, "checked\n")
+    if args.out:
+        write_text(args.out, "checked\n")
