@@ -27,7 +27,7 @@ def count_keys(content: Any) -> int:
 
 
 def describe(values: Params, *paths: Path) -> str:
-    """One line on what was checked: the files at `paths` with their numbers of keys, and the values that matter most."""
+    """One line on what was checked: the files at `paths` with their numbers of keys, and the main values."""
     files = " and ".join(f"{path} ({count_keys(params.read_yaml(path))} keys)" for path in paths)
     chosen = f"languages {', '.join(values.languages)}; seeds {', '.join(map(str, values.seeds))}"
     counts = f"{len(values.baselines)} baselines; {len(values.evaluations)} evaluations"
