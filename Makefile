@@ -19,6 +19,8 @@ PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
 # Flags for clean-stale: `make clean-stale CLEAN_FLAGS=--dry-run` only lists what would go.
 CLEAN_FLAGS ?=
+# Flags for Jupyter, e.g. `make notebook NOTEBOOK_FLAGS="--no-browser --port 9999"`.
+NOTEBOOK_FLAGS ?=
 # Flags for pip-audit, and its version.
 AUDIT_FLAGS ?=
 PIP_AUDIT := 2.10.1
@@ -70,11 +72,10 @@ setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX=
 	echo "setup: $$venv is ready"
 
 check: setup ## check params.yaml and the profile (exit 2 with one line when a value makes no sense)
-	@python src/run.py check --params params.yaml --profiles profiles --out .work/checked
+	@python src/run.py check
 
-check-thesis: setup ## say what a run of profile thesis still lacks on this machine, and what mends it
-	@python src/run.py check_thesis --params params.yaml --profile profiles/thesis.yaml --source data/thesis/source \
-	  --downloads .downloads --models models/thesis --store .translations
+check-thesis: setup ## list what a run of profile thesis still lacks on this machine, and the commands that provide it
+	@python src/run.py check_thesis
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
@@ -111,7 +112,9 @@ notebook: setup ## open the report's notebook in Jupyter, with the active profil
 	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
 	mkdir -p .work/notebook
 	papermill --prepare-only notebooks/report.ipynb .work/notebook/report.ipynb -p profile "$$profile" -p root "$(CURDIR)"
-	jupyter lab .work/notebook/report.ipynb
+	# Jupyter refuses to run as root, which is the usual user in a container, unless it is told to.
+	if [ "$$(id -u)" = 0 ]; then root=--allow-root; else root=; fi
+	jupyter lab $$root $(NOTEBOOK_FLAGS) .work/notebook/report.ipynb
 
 publish: setup ## bring store/, the embedded DVC remote, in line with dvc.lock
 	@python src/publish.py

@@ -341,6 +341,22 @@ def test_make_without_a_target_lists_all_of_them(repo_root: Path) -> None:
     assert listed == phony[1].split()
 
 
+@pytest.mark.parametrize(("user", "root"), [(0, ["--allow-root"]), (1000, [])])
+def test_the_notebook_opens_with_the_flags_given_also_for_root(
+    repo_root: Path, tmp_path: Path, user: int, root: list[str]
+) -> None:
+    programs = tmp_path / "venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text("profile: mini\n")
+    for name, work in (("id", f"echo {user}"), ("papermill", ":"), ("jupyter", "printf '%s\\n' \"$@\" > called")):
+        (programs / name).write_text(f"#!/bin/sh\n{work}\n")
+        (programs / name).chmod(0o755)
+    flags = "NOTEBOOK_FLAGS=--no-browser --port 9999"
+    run(tmp_path, "make", "-f", str(repo_root / "Makefile"), "-o", "setup", "notebook", "VENV=venv", flags)
+    called = (tmp_path / "called").read_text().split()
+    assert called == ["lab", *root, "--no-browser", "--port", "9999", ".work/notebook/report.ipynb"]
+
+
 def test_setup_without_python_says_so(repo_root: Path, tmp_path: Path) -> None:
     output = run(repo_root, "make", "setup", f"VENV={tmp_path / 'venv'}", "PYTHON=no-such-python", code=2)
     assert "Python 3.11 is needed" in output

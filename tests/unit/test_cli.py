@@ -1,7 +1,5 @@
 """Arguments of a stage."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -48,18 +46,21 @@ def test_a_stage_without_shards_takes_none(capsys):
     assert stop.value.code == 2 and "unrecognized arguments: --shard" in capsys.readouterr().err
 
 
-def test_the_collector_passes_over_what_was_loaded_and_works_again(repo_root):
-    """Also after an import that failed. In a process of its own, whose modules are then no garbage for ever."""
-    code = """
-import gc, sys
-import run
-assert gc.isenabled() and gc.get_freeze_count() == 0
-assert run.load("xml.dom.minidom") is sys.modules["xml.dom.minidom"]
-print(gc.isenabled(), gc.get_freeze_count() > 1000)
-try:
-    run.load("clseave.no_such_module")
-except ModuleNotFoundError:
-    print(gc.isenabled())
-"""
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(repo_root / 'src')!r}){code}"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["True"] * 3
+def test_a_path_with_a_default_may_be_left_out():
+    def given(*argv):
+        return cli.parse(argv, "", ["out"], defaults={"params": "params.yaml"})
+
+    assert vars(given("--out", "a")) == {"out": Path("a"), "params": Path("params.yaml")}
+    assert vars(given("--out", "a", "--params", "b")) == {"out": Path("a"), "params": Path("b")}
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["src/run.py", "shard", "x"], "usage: python src/run.py shard [-h]\n\npython src/run.py shard 100 %\n"),
+        (["/usr/bin/clseave", "shard"], "usage: clseave shard [-h]\n\nclseave shard 100 %\n"),
+    ],
+)
+def test_usage_and_examples_name_the_program_as_it_was_started(argv, shown, monkeypatch):
+    monkeypatch.setattr("sys.argv", argv)
+    assert cli.parser("%(prog)s 100 %%").format_help().startswith(shown)

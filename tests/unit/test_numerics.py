@@ -137,7 +137,9 @@ def test_help_lists_the_stages_without_loading_torch(repo_root):
 def test_an_unknown_stage_exits_with_2_and_lists_the_known_ones(repo_root, arguments):
     done = run(repo_root, *arguments)
     assert done.returncode == 2 and done.stdout == ""
-    assert re.fullmatch(r"error: no stage '.*'(; did you mean check\?)?; stages: .*check.*\n", done.stderr)
+    assert re.fullmatch(
+        r"error: unknown name '.*'(; did you mean check\?)?; stages: .*check.*; commands: .*\n", done.stderr
+    )
 
 
 def test_no_stage_at_all_exits_with_2(repo_root):
@@ -161,7 +163,7 @@ def test_a_users_mistake_is_one_line_and_exits_with_2(repo_root, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["check"], ["check", "--params", "params.yaml", "--nonsense", "1"]])
+@pytest.mark.parametrize("arguments", [["shard"], ["check", "--params", "params.yaml", "--nonsense", "1"]])
 def test_wrong_arguments_exit_with_2_without_traceback(repo_root, arguments):
     done = run(repo_root, *arguments)
     assert done.returncode == 2 and "Traceback" not in done.stderr

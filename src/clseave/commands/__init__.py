@@ -1,1 +1,1 @@
-"""Commands that are no stages of the pipeline: one module each, with `main(argv)`; `src/run.py` calls them."""
+"""Commands that are no stages of the pipeline: one module each, with `main(argv)`; `clseave.entry` calls them."""

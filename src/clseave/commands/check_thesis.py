@@ -1,4 +1,4 @@
-"""Say what a run of profile `thesis` still lacks on this machine: a line for each need, with what mends it.
+"""List what a run of profile `thesis` still lacks on this machine, and the commands that provide it.
 
 Reads:  params.yaml and the profile, the source folder, downloads, models, stored translations, .dvc/config.
 Writes: nothing; asks hosts whether they answer, fetches no data and translates nothing.
@@ -33,6 +33,14 @@ MEMORY_GB, GPU_GB = 16, 20  # 2**30 bytes
 CLIP_GB, MBERT_GB, TOWER_GB, LANGUAGE_GB = 0.60, 0.71, 0.25, 0.3
 GOOGLE_PAGE = BASE_URLS["GOOGLE_TRANSLATE"]
 VECTOR_GB = 2048e-9  # 512 numbers
+PLACES = {  # default paths, in a checkout
+    "params": "params.yaml",
+    "profile": "profiles/thesis.yaml",
+    "source": "data/thesis/source",
+    "downloads": ".downloads",
+    "models": "models/thesis",
+    "store": ".translations",
+}
 
 
 def group(args: Namespace, key: str) -> Any:
@@ -263,7 +271,7 @@ def plan(args: Namespace) -> list[Check]:
 
 def main(argv: list[str] | None = None) -> None:
     """Look at everything, print the list, exit with 1 when something is missing."""
-    args = cli.parse(argv, __doc__, ["params", "profile", "source", "downloads", "models", "store"])
+    args = cli.parse(argv, __doc__, [], defaults=PLACES)
     found = run_checks(plan(args), DEADLINE_S)
     lacking = missing(found)
     closing = f"{lacking} of {len(found)} missing: mend them from the top, then run `make check-thesis` again."

@@ -1,6 +1,8 @@
-"""Is a sentence entailed by a photo, neutral to it, or contradicted by it? Prints three probabilities a sentence.
+"""Predict whether a photo entails a sentence, contradicts it, or is neutral to it.
 
-  python src/run.py predict --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
+Prints three probabilities a sentence.
+
+  %(prog)s --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
 
 `--model` is the folder of a text encoder: CLIP-VE's for English, a CLSEAVE or CLTEAVE student's for its language. The
 head (CLIP-VE of the same seed) and CLIP's image tower are found beside it, in the same profile.
@@ -16,7 +18,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import numerics
+from clseave import cli, numerics
 from clseave.archives import LARGEST
 from clseave.checkpoints import load_model
 from clseave.encoders import MARKS, Encoder, embed_texts, load_encoder
@@ -34,9 +36,7 @@ log = logging.getLogger(__name__)
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser(
-        prog="run.py predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = cli.parser(__doc__)
     made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder")
     made.add_argument("--image", type=Path, required=True, metavar="FILE", help="the premise: a photo")
     made.add_argument("--text", action="append", required=True, help="a hypothesis; may stand several times")

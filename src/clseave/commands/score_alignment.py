@@ -1,13 +1,13 @@
-"""Score a word aligner on sentences whose words people aligned: AER, precision and recall (Och and Ney 2003).
+"""Score a word aligner against alignments by people: AER, precision, recall (Och and Ney 2003).
 
 Either a model aligns the text by awesome-align, as the stage `align_words` does:
 
-  python src/run.py score_alignment --mbert models/thesis/mbert --text zhen.src-tgt --gold zhen.gold
-  python src/run.py score_alignment --mbert google-bert/bert-base-multilingual-cased@REVISION --text ... --gold ...
+  %(prog)s --mbert models/thesis/mbert --text zhen.src-tgt --gold zhen.gold
+  %(prog)s --mbert google-bert/bert-base-multilingual-cased@REVISION --text ... --gold ...
 
 or the pairs are there already, as awesome-align prints them (a line a sentence, pairs `i-j` that count from 0):
 
-  python src/run.py score_alignment --found zhen.awesome-align.out --gold zhen.gold
+  %(prog)s --found zhen.awesome-align.out --gold zhen.gold
 
 Text: a line a sentence, `source words ||| target words`, words parted by spaces; or a table (.tsv, .csv) with a column
 for each language, the source first. Gold: `i-j` for a sure pair, `ipj` for a possible one, counted from 1. Where a text
@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clseave import delimited, hub, numerics, storage
+from clseave import cli, delimited, hub, numerics, storage
 from clseave.alignment import Pairs, WordAligner, alignment_scores
 from clseave.errors import UserError
 from clseave.schema import Pretrained
@@ -145,9 +145,7 @@ def find(mbert: str, text: Texts, options: argparse.Namespace) -> list[Pairs]:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser(
-        prog="run.py score_alignment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = cli.parser(__doc__)
     whence = made.add_mutually_exclusive_group(required=True)
     whence.add_argument("--mbert", metavar="MODEL", help="align by this model: a folder, or ID@REVISION of the hub")
     whence.add_argument("--found", type=Path, metavar="FILE", help="score these pairs, counted from 0")

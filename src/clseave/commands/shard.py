@@ -1,6 +1,6 @@
-"""Do one share of a stage's work, with the arguments that dvc.yaml gives the stage: any scheduler can start it.
+"""Do one share of a stage's work, with the arguments that dvc.yaml gives the stage. Any scheduler can start it.
 
-  python src/run.py shard encode_images@thesis 1/4
+  %(prog)s encode_images@thesis 1/4
 
 The stage is named as `dvc repro` names it; without what follows the `@` where there is but one. Stages that can be
 shared out: encode_images, translate, translate_back, align_words. When all shares have ended, `dvc repro` finds what
@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from clseave import shards
+from clseave import cli, shards
 from clseave.errors import UserError
 
 STAGES = ("encode_images", "translate", "translate_back", "align_words")
@@ -21,9 +21,7 @@ STAGES = ("encode_images", "translate", "translate_back", "align_words")
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser(
-        prog="run.py shard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = cli.parser(__doc__)
     made.add_argument("stage", metavar="STAGE", help="as in dvc.yaml, for example translate@thesis-de")
     made.add_argument("shard", metavar="I/N", help="the I-th of N shares, counted from 1")
     return made
