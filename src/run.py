@@ -44,16 +44,21 @@ def load(name: str) -> ModuleType:
         gc.enable()
 
 
+def set_environment() -> None:
+    """Set what libraries read when they load: the numeric pins, and how much they say."""
+    # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
+    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    # Files of the hub come by plain HTTP: its failures are those that `clseave.hub` knows.
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    numerics.pin()
+
+
 def main(argv: list[str]) -> int:
     """Run one stage or command; 2 for a user's own mistake (one line, no traceback), 0 when all is well."""
     level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
-    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
-    # Files of the hub come by plain HTTP: its failures are those that `clseave.hub` knows.
-    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     known = {package: names(package) for package in ("stages", "commands")}
     listed = "; ".join(f"{package}: {', '.join(found)}" for package, found in known.items())
     if not argv or argv[0] in ("-h", "--help"):
@@ -64,7 +69,7 @@ def main(argv: list[str]) -> int:
     if package is None:
         sys.stderr.write(f"error: no stage {argv[0]!r}{did_you_mean(name, chain(*known.values()))}; {listed}\n")
         return 2
-    numerics.pin()
+    set_environment()
     try:
         ranks.require_one(name)
         guard.stand_alone(os.environ, Path(".work", "locks"))
