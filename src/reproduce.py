@@ -1,14 +1,16 @@
 """Bring the active profile up to date: `dvc repro`, but with several independent stages at a time.
 
 Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as ever; this program
-only chooses the order. A last plain `dvc repro` must find nothing to do: the result is the one DVC alone would give.
-Flags it does not know go to dvc, for example `--no-run-cache` or `--force`. A second run in the same folder waits for
-the first, and for what a killed one left at work. What a kill can break in DVC's own files is mended first.
+only chooses the order, and lets stages start with their libraries loaded (src/preload). A last plain `dvc repro` must
+find nothing to do: the result is the one DVC alone would give. Flags it does not know go to dvc, for example
+`--no-run-cache` or `--force`. A second run in the same folder waits for the first, and for what a killed one left at
+work. What a kill can break in DVC's own files is mended first.
 
 Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
 """
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -24,6 +26,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import IO, Any
 
+import preload
 import without_git
 from clseave import interrupts
 
@@ -45,6 +48,7 @@ OUTCOMES = (
     ("is cached - skipping run", "restored"),
     ("didn't change, skipping", "unchanged"),
 )
+MANY = 3  # so many stages are faster with the libraries loaded once
 PROGRESS_SECONDS = 15.0  # a progress bar shows itself this often
 
 
@@ -80,6 +84,7 @@ class State:
     flags: list[str]
     jobs: int
     lock: int
+    environment: dict[str, str]
     running: list[Running] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -193,7 +198,15 @@ def child_environment() -> dict[str, str]:
     }
 
 
-def launch(name: str, command: Sequence[str], lock: int) -> Running:
+def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]]:
+    """The environment of every dvc; with `load` one in which stages start with their libraries loaded."""
+    source = Path("src")
+    if load and (source / "clseave").is_dir():
+        return preload.libraries(source, child_environment(), LOGS / "preload.log")
+    return contextlib.nullcontext(child_environment())
+
+
+def launch(name: str, command: Sequence[str], lock: int, environment: dict[str, str]) -> Running:
     """Start one dvc in a process group of its own, so that an interrupt reaches its children through us alone."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}.log"
@@ -202,7 +215,7 @@ def launch(name: str, command: Sequence[str], lock: int) -> Running:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=child_environment(),
+        env=environment,
         start_new_session=True,
         pass_fds=(lock,),
     )
@@ -269,7 +282,7 @@ def run_stages(state: State) -> None:
                 state.tries[name] = state.tries.get(name, 0) + 1
                 say(f"      {name}: started")
                 command = [*DVC, "--wait-for-lock", "repro", "-s", *state.flags, name]
-                state.running.append(launch(name, command, state.lock))
+                state.running.append(launch(name, command, state.lock, state.environment))
         ended = [running for running in state.running if running.process.poll() is not None]
         for running in ended:
             settle(state, running)
@@ -292,9 +305,23 @@ def stop(running: Sequence[Running]) -> None:
             time.sleep(0.05)
 
 
-def verify(final: list[Running], lock: int) -> bool:
+def bring_up(state: State, summary: Path) -> bool | None:
+    """Run what is to be run, and verify; whether all is up to date, None when interrupted. Nothing runs afterwards."""
+    final: list[Running] = []
+    try:
+        run_stages(state)
+        return not state.failed and verify(final, state)
+    except KeyboardInterrupt:
+        say("\ninterrupted: ending the running stages")
+        stop([*state.running, *final])
+        return None
+    finally:
+        write_summary(summary, state)
+
+
+def verify(final: list[Running], state: State) -> bool:
     """Run plain `dvc repro`; true when it ends well. Says so when it found work that the graph did not show."""
-    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], lock)
+    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], state.lock, state.environment)
     final.append(check)
     check.process.wait()
     check.reader.join()
@@ -353,6 +380,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for what became of each")
+    parser.add_argument("--no-preload", dest="preload", action="store_false", help="each stage loads its libraries")
     args, flags = parser.parse_known_args(argv)
     if args.jobs < 1:
         parser.error("--jobs: at least 1")
@@ -374,20 +402,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DvcException, OSError, KeyError) as error:
         print(f"cannot read the pipeline: {error}", file=sys.stderr)
         return 2
-    state = State(plan, flags, args.jobs, lock)
-    final: list[Running] = []
     say(f"{profile}: {len(plan.candidates)} of {len(plan.stages)} stages to look at, {args.jobs} at a time")
     for sign in (signal.SIGINT, signal.SIGTERM):  # also where the parent shell had it ignored
         signal.signal(sign, signal.default_int_handler)
-    try:
-        run_stages(state)
-        good = not state.failed and verify(final, lock)
-    except KeyboardInterrupt:
-        say("\ninterrupted: ending the running stages")
-        stop([*state.running, *final])
+    with surroundings(args.preload and len(plan.candidates) >= MANY) as environment:
+        state = State(plan, flags, args.jobs, lock, environment)
+        good = bring_up(state, args.summary)
+    if good is None:
         return 130
-    finally:
-        write_summary(args.summary, state)
     report_failure(state.failed)
     if good:
         report_results(profile)

@@ -13,7 +13,7 @@ from clseave import interrupts
 
 interrupts.end_in_one_line()  # also while the rest is loaded
 
-from clseave import entry  # noqa: E402
+from clseave.entry import main, set_environment  # noqa: E402, F401 (the second for tools/preload)
 
 if __name__ == "__main__":
-    sys.exit(entry.main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

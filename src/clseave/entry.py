@@ -94,11 +94,16 @@ def summary(module: str) -> str:
 
 
 def prepare() -> None:
-    """Set up logging, the libraries' verbosity and the numeric pins, before numpy, torch or transformers load."""
+    """Set up logging, and what libraries read when they load."""
     level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    set_environment()
+
+
+def set_environment() -> None:
+    """Set what libraries read when they load: the numeric pins, and how much they say."""
     # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
     os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
     # Files of the hub come by plain HTTP: its failures are those that `clseave.hub` knows.

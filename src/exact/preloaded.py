@@ -10,45 +10,21 @@ whoever started it, so do it and its forks.
 """
 
 import contextlib
-import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
 import sys
-import traceback
 from pathlib import Path
 
 import sitecustomize  # the one beside this file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-def preload(package: Path) -> None:
-    """Pin the numerics, import what the stages below a package's folder import, and forget the package itself."""
-    sys.path.insert(0, str(package.parent))
-    importlib.import_module(f"{package.name}.numerics").pin()
-    for path in sorted((package / "stages").glob("[!_]*.py")):
-        importlib.import_module(f"{package.name}.stages.{path.stem}")
-    for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
-        del sys.modules[name]
-    del sys.path[0]
+from preload.server import load, run
 
-
-def run_script(script: str, *arguments: str) -> int:
-    """The exit code of a script that runs in this process as `python SCRIPT ARGUMENT...` would run it."""
-    sys.argv = [script, *arguments]
-    sys.path.insert(0, str(Path(script).resolve().parent))
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as end:
-        if not isinstance(end.code, int | None):
-            sys.stderr.write(f"{end.code}\n")
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
+del sys.path[0]
 
 
 def answer(connection: socket.socket) -> None:
@@ -61,9 +37,7 @@ def answer(connection: socket.socket) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sitecustomize.sign(os.environ["EXACT_PROCESSES"], os.environ["EXACT_CPU"], command)
-        code = run_script(*command)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        code = run(*command)
         connection.sendall(f"{code}\n".encode())
     finally:
         os._exit(code)
@@ -71,8 +45,8 @@ def answer(connection: socket.socket) -> None:
 
 def main() -> None:
     """Load, print the port, and fork for each request until killed, or until the standard input ends."""
-    if (package := Path("src", "clseave")).is_dir():
-        preload(package.resolve())
+    if Path("src", "clseave").is_dir():
+        load(Path("src").resolve())
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     with socket.create_server(("127.0.0.1", 0)) as server:
         sys.stdout.write(f"{server.getsockname()[1]}\n")

@@ -206,6 +206,8 @@ def test_every_stage_ran_and_left_its_reports(finished: Path) -> None:
     output = (finished.parent / "done").read_text(encoding="utf-8")
     assert (reports / "results.md").read_text(encoding="utf-8").strip() in output
     assert "report: reports/tiny/report.html" in output
+    assert "stages load their libraries themselves" not in output
+    assert (finished / ".work/logs/preload.log").read_text(encoding="utf-8") == ""
     assert (reports / "report.html").stat().st_size > 100_000, "the page embeds its figures"
     names = {entry["name"] for entry in read_yaml(finished / "params.yaml")["evaluations"]}
     names = {name.replace("clteave", f"clteave_{LANGUAGES[0]}") for name in names} | set(LANGUAGES)
