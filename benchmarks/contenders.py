@@ -150,10 +150,10 @@ def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
     from transformers import CLIPVisionModelWithProjection
 
     from clseave import photos
-    from clseave.batches import in_order
     from clseave.checkpoints import load_model
     from clseave.image_parts import encode
     from clseave.images import load_processor, read_pixels
+    from clseave.text import in_order
 
     tower = load_model(CLIPVisionModelWithProjection, folder / "models/clip").to(device)
     collection = photos.open_collection(folder / "photos")

@@ -17,11 +17,10 @@ from awesome_align import modeling
 from awesome_align.configuration_bert import BertConfig
 from transformers import PreTrainedTokenizerBase
 
-from clseave.batches import in_order
 from clseave.checkpoints import UNREADABLE, make, read_weights, require_bert
 from clseave.errors import UserError
 from clseave.records import Alignment
-from clseave.text import load_tokenizer, word_pieces
+from clseave.text import in_order, load_tokenizer, word_pieces
 
 SIDES = ("source", "target")
 Pairs = list[list[int]]

@@ -41,8 +41,3 @@ def _keep_together(order: np.ndarray, groups: np.ndarray, size: int, rng: np.ran
     place = np.arange(len(by_group)) - np.repeat(starts, counts)
     run = np.repeat(np.cumsum(-(-counts // size)) - -(-counts // size), counts) + place // size
     return by_group[np.argsort(rng.permutation(run.max() + 1)[run], kind="stable")]
-
-
-def in_order(count: int, size: int) -> list[np.ndarray]:
-    """Rows 0..count-1 in batches, for inference."""
-    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

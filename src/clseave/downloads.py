@@ -163,7 +163,9 @@ def _size(part: Path) -> int:
 
 def _error(state: RetryCallState) -> BaseException:
     """What a failed attempt raised."""
-    assert state.outcome and (error := state.outcome.exception())
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
     return error
 
 

@@ -8,13 +8,12 @@ import torch
 from tqdm import tqdm
 
 from clseave.autoencoder import Assembly, TokenStudent
-from clseave.batches import in_order
 from clseave.errors import UserError
 from clseave.remedies import have_again
 from clseave.storage import RERUN
 from clseave.student import Student
 from clseave.teacher import TextTower
-from clseave.text import encode, pad
+from clseave.text import encode, in_order, pad
 
 Encoder = TextTower | Student | TokenStudent
 MARKS = ("student.json", "autoencoder.json", "head.json")  # one of them lies in the folder of a text encoder

@@ -212,3 +212,8 @@ def pad(
     ids = np.full(mask.shape, tokenizer.pad_token_id, dtype=np.int64)
     ids[mask] = np.concatenate(list(rows))
     return torch.from_numpy(ids).to(device), torch.from_numpy(mask.astype(np.int64)).to(device)
+
+
+def in_order(count: int, size: int) -> list[np.ndarray]:
+    """Rows 0..count-1 in batches, for inference."""
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from clseave.batches import LIKE, draw_batches, in_order
+from clseave.batches import LIKE, draw_batches
+from clseave.text import in_order
 
 LENGTHS = np.random.default_rng(0).integers(3, 30, size=203)
 GROUPS = np.random.default_rng(1).integers(0, 60, size=203)

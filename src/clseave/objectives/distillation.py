@@ -10,13 +10,13 @@ from transformers import PreTrainedTokenizerBase
 
 from clseave import distributed
 from clseave.acceleration import Forward, for_training
-from clseave.batches import draw_batches, in_order
+from clseave.batches import draw_batches
 from clseave.objective import Objective
 from clseave.optimisation import make_optimiser
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
 from clseave.schema import Clseave, Precision, Sampler
 from clseave.student import Student
-from clseave.text import Ragged, encode, pad
+from clseave.text import Ragged, encode, in_order, pad
 from clseave.vectors import VectorTable
 from clseave.word_rows import hold_only
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from clseave.acceleration import Forward, for_training
-from clseave.batches import draw_batches, in_order
+from clseave.batches import draw_batches
 from clseave.errors import UserError
 from clseave.labels import label_id
 from clseave.objective import Objective
@@ -19,7 +19,7 @@ from clseave.records import Example, distinct_hypotheses, examples_with_images, 
 from clseave.resume import Checkpoint
 from clseave.schema import ClipVe, Precision, Sampler
 from clseave.teacher import ClipVE
-from clseave.text import Ragged, encode, pad
+from clseave.text import Ragged, encode, in_order, pad
 from clseave.training import Curve, train
 from clseave.vectors import VectorTable
 from clseave.word_rows import hold_only, put_back

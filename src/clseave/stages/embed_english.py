@@ -12,12 +12,11 @@ import numpy as np
 import torch
 
 from clseave import cli, numerics, params
-from clseave.batches import in_order
 from clseave.encoders import embed_texts
 from clseave.records import Translation, read_rows, write_vectors
 from clseave.resume import Parts, key_of
 from clseave.teacher import TextTower
-from clseave.text import encode
+from clseave.text import encode, in_order
 
 KEYS = ("encode_batch", "device", "kernels")
 PIECE = 100  # batches that are kept together

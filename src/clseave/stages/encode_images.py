@@ -16,12 +16,12 @@ from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
 
 from clseave import cli, numerics, params, photos, shards, text
-from clseave.batches import in_order
 from clseave.checkpoints import load_model
 from clseave.errors import UserError
 from clseave.image_parts import encode, is_whole, name_parts, read_part
 from clseave.images import load_processor, read_pixels, require_sound
 from clseave.records import Example, distinct_hypotheses, read_rows, read_splits, write_skipped, write_vectors
+from clseave.text import in_order
 
 KEYS = ("encode_batch", "device", "kernels", "skip_broken")
 
