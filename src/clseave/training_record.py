@@ -3,6 +3,7 @@
 The same run gives the same bytes: no code, commit, device, date or path of the machine is in it.
 """
 
+import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ class TrainingRecord(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write `training.json`; parameters and metrics keep their order."""
-        write_text(folder / RECORD, self.model_dump_json(indent=2) + "\n")
+        write_text(folder / RECORD, json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n")
 
 
 def read(folder: Path | str) -> TrainingRecord | None:
