@@ -126,17 +126,18 @@ class TrainingLoop:
     def run_epoch(self) -> None:
         """The steps of the epoch that are still to do."""
         self.objective.model.train()
-        batches, label = self.objective.batches(self.state.epoch), f"{self.objective.name} {self.state.epoch}"
-        done, total = (sum(map(len, part)) for part in (batches[: self.state.step], batches))
-        start, hide = time.monotonic(), None if ranks.first() else True  # None: where no person watches
-        with tqdm(
-            desc=f"{label}/{self.epochs}", total=total, initial=done, unit=" pairs", disable=hide, leave=False
-        ) as bar:
-            for batch in batches[self.state.step :]:
+        batches = self.objective.batches(self.state.epoch)
+        remaining = batches[self.state.step :]
+        total, rows = (sum(map(len, part)) for part in (batches, remaining))
+        label = f"{self.objective.name} {self.state.epoch}/{self.epochs}"
+        hide = None if ranks.first() else True  # None: hidden where no person watches
+        start = time.monotonic()
+        with tqdm(desc=label, total=total, initial=total - rows, unit=" pairs", disable=hide, leave=False) as bar:
+            for batch in remaining:
                 self.run_step(batch, len(batches))
                 bar.update(len(batch))
         self.flush_losses(len(batches))
-        self.rows_per_second = (total - done) / max(1e-9, time.monotonic() - start)
+        self.rows_per_second = rows / max(1e-9, time.monotonic() - start)
 
     def run_step(self, batch: np.ndarray, steps: int) -> None:
         """One step of the `steps` of an epoch, and a checkpoint where one is due."""

@@ -23,12 +23,8 @@ KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_re
 
 def main(argv: list[str] | None = None) -> None:
     """Train, keep the epoch with the lowest validation error, save."""
-    args = cli.parse(
-        argv,
-        __doc__,
-        "params profile examples translations targets mbert checkpoints out curve metrics".split(),
-        numbers=["seed"],
-    )
+    paths = "params profile examples translations targets mbert checkpoints out curve metrics".split()
+    args = cli.parse(argv, __doc__, paths, numbers=["seed"])
     values = params.load(args.params, args.profile, KEYS)
     settings = values.clseave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
