@@ -1,7 +1,10 @@
-"""Google's translation page through deep-translator's `GoogleTranslator`, many hypotheses a request.
+"""Google's translation page, many hypotheses a request. Its address and language codes come from deep-translator.
 
-The real service was not contacted when this was written: its page, limits and moods are known from deep-translator's
-code and from a server of our own that behaves as that code expects (tests/translate_server.py).
+Requests and parsing are our own: the library's `translate` has no time-out and no limit of a page's size, hides the
+`Retry-After` header and joins lines separated by <br>. Retries are our own as well: tenacity cannot count refusals
+apart from errors that pass, and draws its jitter from Python's global generator, which belongs to what is seeded.
+The real service was not contacted when this was written: its page and limits are known from the library's code and
+from a server of our own that behaves as that code expects (tests/translate_server.py).
 """
 
 import logging
@@ -15,13 +18,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import islice
-from types import FunctionType, SimpleNamespace
 from urllib.parse import quote_plus
 
 import requests
-from deep_translator import GoogleTranslator
-from deep_translator.constants import GOOGLE_LANGUAGES_TO_CODES
-from deep_translator.exceptions import RequestError, TooManyRequests, TranslationNotFound
+from bs4 import BeautifulSoup
+from deep_translator.constants import BASE_URLS, GOOGLE_LANGUAGES_TO_CODES
 
 from clseave.answers import CHECKED_LINES, SOURCE, Answer, ServiceError, scrambled, tidy
 from clseave.errors import UserError
@@ -31,6 +32,8 @@ from clseave.schema import GoogleTranslation
 log = logging.getLogger(__name__)
 
 CODES = {"zh": "zh-CN", "he": "iw", "jv": "jw"}  # where the service's code is not ISO 639-1
+RESULT = ["t0", "result-container"]  # classes of the element that holds the translation, in the library too
+NO_TRANSLATION = "a page without a translation (it may ask for consent, or whether a human is there)"
 LIMIT = 5000  # deep-translator refuses texts of this many characters and more
 CHUNK, LARGEST_PAGE = 1 << 16, 1 << 23  # bytes; a page with 5,000 characters has some ten thousand
 BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 300.0
@@ -43,39 +46,50 @@ class _Refused(Exception):
     """The service answers, but not to this text: another try is no use, another text may be."""
 
 
-class _Client:
-    """One thread's GoogleTranslator: one shared by threads gives answers of one sentence to another, silently.
+class _NoAnswer(Exception):
+    """No translation came; the text says why. `refusal`: another try seldom helps. `retry_after`: the header."""
 
-    The library calls `requests.get` without a time-out and offers no place for one. So its own, unchanged `translate`
-    is run with `requests` meaning our `_get`: in a copy of its globals, so that nothing outside this object changes.
+    def __init__(self, reason: str, *, refusal: bool = False, retry_after: str = ""):
+        super().__init__(reason)
+        self.refusal, self.retry_after = refusal, retry_after
+
+
+def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | None:
+    """The page's translation of a text without space around it; None where it repeats what has no letter or digit.
+
+    _NoAnswer without one.
     """
+    try:
+        page = _get({"tl": target, "sl": origin, "q": text}, timeout_s)
+    except requests.RequestException as error:
+        raise _NoAnswer(type(error).__name__) from error
+    # The text nodes are stripped and joined, so that lines separated by <br> would become one.
+    page = re.sub(r"\s*<br\s*/?>\s*", "\n", page)
+    element = BeautifulSoup(page, "html.parser").find("div", class_=RESULT)
+    if element is None:
+        raise _NoAnswer(NO_TRANSLATION, refusal=True)
+    answer = element.get_text(strip=True)
+    return None if answer == text and not any(map(str.isalnum, text)) else answer
 
-    def __init__(self, origin: str, target: str, timeout_s: float):
-        self._library = GoogleTranslator(source=origin, target=target)
-        self._timeout_s = timeout_s
-        theirs = GoogleTranslator.translate
-        ours = {**theirs.__globals__, "requests": SimpleNamespace(get=self._get)}
-        self._translate = FunctionType(theirs.__code__, ours)
-        self.status = 0  # of the last response; 0 without one
-        self.retry_after = ""
 
-    def translate(self, text: str) -> str | None:
-        """The library's answer: None and "" are its ways to say that there is none."""
-        self.status, self.retry_after = 0, ""
-        return self._translate(self._library, text)
-
-    def _get(self, url: str, **settings: object) -> requests.Response:
-        """`requests.get` with a time-out, and with what the library would lose: line breaks made of tags."""
-        response = requests.get(url, timeout=self._timeout_s, stream=True, **settings)  # type: ignore[arg-type]
-        self.status, self.retry_after = response.status_code, response.headers.get("Retry-After", "")
-        if "charset" not in response.headers.get("Content-Type", ""):
-            response.encoding = "utf-8"  # requests would assume Latin-1
-        # The library strips each text node and glues them: lines parted by <br> would become one.
+def _get(query: dict[str, str], timeout_s: float) -> str:
+    """The page. _NoAnswer, or requests.RequestException, without one."""
+    with requests.get(BASE_URLS["GOOGLE_TRANSLATE"], params=query, timeout=timeout_s, stream=True) as response:
+        if not response.ok:
+            status = response.status_code
+            refusal = 400 <= status < 500 and status not in (408, 429)
+            raise _NoAnswer(
+                f"HTTP status {status}", refusal=refusal, retry_after=response.headers.get("Retry-After", "")
+            )
         page = b"".join(islice(response.iter_content(CHUNK), LARGEST_PAGE // CHUNK))
         if len(page) >= LARGEST_PAGE:
             raise requests.RequestException(f"a page of {LARGEST_PAGE:,} bytes and more")
-        response._content = re.sub(rb"\s*<br\s*/?>\s*", b"\n", page)
-        return response
+        named = "charset" in response.headers.get("Content-Type", "")
+        encoding = response.encoding if named else None  # without one requests assumes Latin-1
+        try:
+            return page.decode(encoding or "utf-8", "replace")
+        except LookupError:  # no encoding has this name
+            return page.decode("utf-8", "replace")
 
 
 class GoogleBackend:
@@ -92,7 +106,6 @@ class GoogleBackend:
                 known = ", ".join(sorted(GOOGLE_LANGUAGES_TO_CODES.values()))
                 raise UserError(f"languages: found {named!r}, allowed with translate.backend google: {known}")
         self._settings = settings
-        self._local = threading.local()
         self._pace = Pace(settings.requests_per_second)
         self._scrambled = 0  # batches in a row
         self._counting = threading.Lock()
@@ -190,35 +203,19 @@ class GoogleBackend:
 
     def _try(self, text: str) -> str | None:
         """One text, tried again after every error that may pass."""
-        if not hasattr(self._local, "client"):
-            self._local.client = _Client(self._origin, self._target, self._settings.timeout_s)
-        client: _Client = self._local.client
         errors, refusals = 0, 0
         while True:
             self._pace.wait()
             try:
-                return client.translate(text)
-            except (TooManyRequests, RequestError, TranslationNotFound, requests.RequestException) as error:
-                errors, refusals = errors + 1, refusals + _is_refusal(error, client.status)
-                said = _describe(error, client.status)
+                return _ask_page(self._origin, self._target, text, self._settings.timeout_s)
+            except _NoAnswer as error:
+                errors, refusals = errors + 1, refusals + error.refusal
                 if refusals > min(FEW, self._settings.retries):
-                    raise _Refused(said) from error
+                    raise _Refused(str(error)) from error
                 if errors > self._settings.retries:
-                    raise ServiceError(f"{said} at the last of {errors} tries") from error
+                    raise ServiceError(f"{error} at the last of {errors} tries") from error
                 backoff = min(BACKOFF_S * 2.0 ** (errors - 1), LONGEST_BACKOFF_S) * self._random.uniform(0.5, 1.5)
-                self._pace.pause(_asked_pause(client.retry_after, backoff))
-
-
-def _is_refusal(error: Exception, status: int) -> bool:
-    """A page without a translation, or a request that the service will not take (as one too long)."""
-    lasting = isinstance(error, RequestError) and 400 <= status < 500 and status != 408
-    return lasting or isinstance(error, TranslationNotFound)
-
-
-def _describe(error: Exception, status: int) -> str:
-    if isinstance(error, TranslationNotFound):
-        return "a page without a translation (it may ask for consent, or whether a human is there)"
-    return f"HTTP status {status}" if status else type(error).__name__
+                self._pace.pause(_asked_pause(error.retry_after, backoff))
 
 
 def _asked_pause(header: str, otherwise: float) -> float:

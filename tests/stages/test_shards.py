@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import test_translate_back as back
+from deep_translator import constants
 from filelock import FileLock
 from test_align_words import CAPTIONS, mbert, translations  # noqa: F401  (a fixture)
 from test_align_words import run as align
@@ -271,7 +272,7 @@ def test_a_stage_does_not_overtake_a_shard_that_translates(tmp_path):
 
 def test_another_number_of_shards_finds_what_the_first_left(tmp_path, monkeypatch):
     with serving(Service()) as service:
-        monkeypatch.setattr("clseave.google.GoogleTranslator", at(service))
+        monkeypatch.setitem(constants.BASE_URLS, "GOOGLE_TRANSLATE", service.url)
         words = arguments(tmp_path, google(), texts(12))
         translate.main([*words, "--shard", "2/4"])
         translate.main([*words, "--shard", "1/2"])
@@ -281,23 +282,10 @@ def test_another_number_of_shards_finds_what_the_first_left(tmp_path, monkeypatc
     assert len(json.loads(f"[{','.join((tmp_path / 'de.jsonl').read_text().splitlines())}]")) == 12
 
 
-def at(service: Service):
-    """deep-translator's class, led to our server."""
-    from deep_translator import GoogleTranslator
-
-    class Here(GoogleTranslator):
-        def __init__(self, **settings):
-            super().__init__(**settings)
-            self._base_url = service.url
-
-    Here.translate = GoogleTranslator.translate
-    return Here
-
-
 def test_what_a_shard_could_not_have_translated_is_asked_for_once_more(tmp_path, monkeypatch, caplog):
     echo = lambda lines, target: [line if line == "Tokyo" else said(line, target) for line in lines]  # noqa: E731
     with serving(Service(translate=echo)) as service:
-        monkeypatch.setattr("clseave.google.GoogleTranslator", at(service))
+        monkeypatch.setitem(constants.BASE_URLS, "GOOGLE_TRANSLATE", service.url)
         words = arguments(tmp_path, google(), ["One.", "Tokyo", "Two.", "Three."])
         translate.main([*words, "--shard", "2/2"])
         assert "shard 2/2: 1 of 2 hypotheses have no translation yet" in caplog.text
@@ -316,7 +304,7 @@ def test_translations_that_cost_nothing_need_no_shards(tmp_path, caplog):
 
 def test_translations_back_in_shards(tmp_path, monkeypatch):
     with serving(Service(origin="de")) as service:
-        monkeypatch.setattr("clseave.google.GoogleTranslator", at(service))
+        monkeypatch.setitem(constants.BASE_URLS, "GOOGLE_TRANSLATE", service.url)
         plain = tmp_path / "plain"
         plain.mkdir()
         rows = back.run(plain, back.GOOGLE)

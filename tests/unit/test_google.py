@@ -1,4 +1,4 @@
-"""Google's page through deep-translator, against a server on the loopback interface."""
+"""Google's translation page, against a server on the loopback interface."""
 
 import random
 import threading
@@ -7,9 +7,7 @@ from collections import Counter
 from urllib.parse import quote_plus
 
 import pytest
-import requests
-from deep_translator import constants
-from deep_translator import google as library
+from deep_translator import GoogleTranslator, constants
 
 from clseave import google
 from clseave.answers import Answer, ServiceError
@@ -324,11 +322,13 @@ def signal_self() -> None:
 # the library
 
 
-def test_nothing_of_the_library_or_of_requests_is_changed(service):
-    before = library.requests, requests.get, library.GoogleTranslator.translate
-    ask(["One."])
-    assert (library.requests, requests.get, library.GoogleTranslator.translate) == before
-    assert library.requests is requests
+def test_each_answer_is_the_library_s(service):
+    """The same pages, read by deep-translator's own `translate`."""
+    answers = {"One.": "Eins.", "Two.": " Zwei & <drei> ", "Tokyo": "Tokyo", "...": "...", "Three.": ""}
+    service.translate = lambda lines, target: [answers[line] for line in lines]
+    library = GoogleTranslator(source="en", target="de")
+    assert [answer.text for answer in ask(answers, characters=1)] == [library.translate(text) for text in answers]
+    assert service.texts == [*answers] * 2
 
 
 def test_languages_by_the_service_s_codes(service):
