@@ -4,10 +4,10 @@ import hashlib
 import logging
 import os
 import re
-import time
 from pathlib import Path
 
 import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
 from clseave.errors import UserError
@@ -31,6 +31,15 @@ class _TransientError(Exception):
     def __init__(self, reason: str, pause: float = 0.0):
         super().__init__(reason)
         self.pause = pause
+
+
+# What another attempt may not meet.
+PASSING = (
+    _TransientError,
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
 
 
 class _TooLargeError(Exception):
@@ -119,33 +128,43 @@ def _recorded(record: Path) -> str:
 
 def _fetch_part(url: str, part: Path, timeout: float, remedy: str, *, pause: float, largest: int) -> None:
     """Bring `part` to its full length, in several attempts if need be. UserError when that fails."""
-    failures, wait = 0, pause
-    while True:
-        before = part.stat().st_size if part.is_file() else 0
-        try:
-            return _attempt(url, part, timeout, remedy, largest)
-        except (
-            _TransientError,
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
-            if (part.stat().st_size if part.is_file() else 0) > before:
-                failures, wait = 0, pause
-            failures += 1
-            if failures >= RETRIES:
-                raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy} and run again") from error
-            asked = error.pause if isinstance(error, _TransientError) else 0.0
-            log.warning("%s: %s; trying again", url, _reason(error))
-            time.sleep(min(max(wait, asked), LONGEST_PAUSE))
-            wait *= 2
-        except _TooLargeError as error:
-            _discard(part)  # it would only be taken up again
-            raise UserError(f"{url} {error}: look whether the address is right; if it is, {remedy}") from error
-        except requests.RequestException as error:
-            raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy}") from error
-        except OSError as error:
-            raise UserError(f"cannot write {part}: {error.strerror or error}; what is there is kept") from error
+    backoff = wait_exponential(pause, max=LONGEST_PAUSE)
+    attempts = Retrying(
+        retry=retry_if_exception_type(PASSING),
+        stop=stop_after_attempt(RETRIES),
+        wait=lambda state: max(backoff(state), min(getattr(_error(state), "pause", 0.0), LONGEST_PAUSE)),
+        before_sleep=lambda state: log.warning("%s: %s; trying again", url, _reason(_error(state))),
+        reraise=True,
+    )
+    try:
+        for attempt in attempts:
+            before = _size(part)
+            with attempt:
+                try:
+                    _attempt(url, part, timeout, remedy, largest)
+                finally:
+                    if _size(part) > before:  # new bytes: the attempts are counted from here on
+                        attempt.retry_state.attempt_number = 1
+    except PASSING as error:
+        raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy} and run again") from error
+    except _TooLargeError as error:
+        _discard(part)  # it would only be taken up again
+        raise UserError(f"{url} {error}: look whether the address is right; if it is, {remedy}") from error
+    except requests.RequestException as error:
+        raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy}") from error
+    except OSError as error:
+        raise UserError(f"cannot write {part}: {error.strerror or error}; what is there is kept") from error
+
+
+def _size(part: Path) -> int:
+    """Bytes of a file; 0 when there is none."""
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _error(state: RetryCallState) -> BaseException:
+    """What a failed attempt raised."""
+    assert state.outcome and (error := state.outcome.exception())
+    return error
 
 
 def _attempt(url: str, part: Path, timeout: float, remedy: str, largest: int) -> None:
@@ -229,7 +248,7 @@ def _status(response: requests.Response) -> str:
     return f"{response.status_code} {response.reason}".strip()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The innermost cause, in one line: requests and urllib3 wrap it several times."""
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "reason", None) or (cause.args[-1] if cause.args else None), Exception):

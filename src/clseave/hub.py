@@ -9,13 +9,14 @@ import hashlib
 import logging
 import re
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from huggingface_hub import constants, errors, get_cached_repo_tree, snapshot_download
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 from tqdm import tqdm
 
 from clseave import pretrained
@@ -95,31 +96,31 @@ def _weights(folder: Path, model: Pretrained, known: set[str] | None) -> list[st
 
 def _fetch(patterns: list[str], model: Pretrained) -> Path:
     """Download what is not there yet; a transfer that broke is tried again."""
-    for remaining in reversed(range(TRIES)):
-        try:
-            return Path(
-                snapshot_download(
-                    model.id,
-                    revision=model.revision,
-                    allow_patterns=patterns,
-                    ignore_patterns="*.py",
-                    tqdm_class=_Bar,
-                )
-            )
-        except (errors.HFValidationError, *BROKEN) as error:
-            if message := _final(model, error):
-                raise UserError(message) from error
-            if not remaining:
-                raise UserError(
-                    f"{model.id} from {constants.ENDPOINT}: the transfer broke off {TRIES} times ({_reason(error)}): "
-                    f"run again, files that are whole are kept in {constants.HF_HUB_CACHE}"
-                ) from error
-            log.warning("%s: the transfer broke off (%s), trying again", model.id, _reason(error))
-            time.sleep(PAUSE_S)
-    raise AssertionError("unreachable")
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, BROKEN) and not _final(model, error)),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_fixed(PAUSE_S),
+        before_sleep=partial(_warn, model),
+        reraise=True,
+    )
+    settings = {"allow_patterns": patterns, "ignore_patterns": "*.py", "tqdm_class": _Bar}
+    try:
+        return Path(retrying(snapshot_download, model.id, revision=model.revision, **settings))
+    except (errors.HFValidationError, *BROKEN) as error:
+        raise UserError(
+            _final(model, error)
+            or f"{model.id} from {constants.ENDPOINT}: the transfer broke off {TRIES} times ({_reason(error)}): "
+            f"run again, files that are whole are kept in {constants.HF_HUB_CACHE}"
+        ) from error
 
 
-def _final(model: Pretrained, error: Exception) -> str | None:
+def _warn(model: Pretrained, state: RetryCallState) -> None:
+    """Log why a transfer is tried again."""
+    if state.outcome and (error := state.outcome.exception()):
+        log.warning("%s: the transfer broke off (%s), trying again", model.id, _reason(error))
+
+
+def _final(model: Pretrained, error: BaseException) -> str | None:
     """The message for an error that another try would not mend; None for one that it may."""
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
     kept, copy = constants.HF_HUB_CACHE, "or place a copy of the model in a folder and name that folder as its id"
