@@ -1,6 +1,5 @@
 """Images: written as one archive, decoded from any form that photos come in, prepared as CLIP's own processor does."""
 
-import hashlib
 import io
 import logging
 import zipfile
@@ -14,6 +13,7 @@ from transformers import CLIPImageProcessorPil
 
 from clseave.archives import BROKEN, require_size
 from clseave.errors import UserError
+from clseave.hashing import of_bytes
 from clseave.photos import NAMED, Collection, Loader, Photo
 from clseave.storage import FETCH, POINTER, atomic, require_no_pointer, write_text
 from clseave.threads import ahead
@@ -143,7 +143,7 @@ def read_pixels(
 
     def prepared(loader: tuple[str, Loader]) -> Pixels:
         photo, content = known[loader[0]], loader[1]()
-        if hashlib.sha256(content).hexdigest() != photo.sha256:
+        if of_bytes(content) != photo.sha256:
             raise UserError(f"{photo.file} changed since prepare: run `dvc repro -f -s prepare`, then `dvc repro`")
         try:
             return preprocess(processor, decode(content))
