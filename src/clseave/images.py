@@ -11,7 +11,6 @@ import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
-from clseave.archives import BROKEN, require_size
 from clseave.errors import UserError
 from clseave.hashing import of_bytes
 from clseave.photos import NAMED, Collection, Loader, Photo
@@ -98,28 +97,6 @@ def write_archive(path: Path | str, images: Iterable[tuple[str, np.ndarray]]) ->
             buffer = io.BytesIO()
             Image.fromarray(pixels).save(buffer, format="PNG")
             archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # its date is fixed
-
-
-def _open_archive(path: Path | str) -> zipfile.ZipFile:
-    """Open a zip. UserError when it is missing or broken."""
-    try:
-        return zipfile.ZipFile(path)
-    except BROKEN as error:
-        raise UserError(f"{path} is not a readable zip: run the stage that writes it (`dvc repro`): {error}") from error
-
-
-def read_archive(path: Path | str, wanted: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Decode the wanted images of a zip, in that order. UserError names those that are missing or broken."""
-    with _open_archive(path) as archive:
-        members = {Path(name).stem: name for name in archive.namelist()}
-        if missing := sorted(set(wanted) - set(members)):
-            raise UserError(f"{path}: {len(missing)} images are missing, the first {', '.join(missing[:10])}")
-        for image_id in wanted:
-            try:
-                require_size(archive.getinfo(members[image_id]).file_size)
-                yield image_id, decode(archive.read(members[image_id]))
-            except (BrokenImageError, *BROKEN) as error:
-                raise UserError(f"{path}: {members[image_id]} is not a readable image: {error}") from error
 
 
 def processor(size: int) -> CLIPImageProcessorPil:
