@@ -49,8 +49,9 @@ from clseave.checkpoints import load_model, read_weights  # noqa: E402
 from clseave.encoders import embed_texts  # noqa: E402
 from clseave.errors import UserError  # noqa: E402
 from clseave.facts import all_facts  # noqa: E402
-from clseave.images import load_processor, preprocess, read_archive  # noqa: E402
+from clseave.images import decode, load_processor, preprocess  # noqa: E402
 from clseave.labels import LABELS  # noqa: E402
+from clseave.photos import open_collection  # noqa: E402
 from clseave.records import (  # noqa: E402
     Example,
     Translation,
@@ -177,9 +178,10 @@ def miniature(folder: Path) -> Material:
     wanted = dict.fromkeys(row.image_id for row in examples)
     folder.mkdir(parents=True, exist_ok=True)
     photos = {}
-    for image_id, picture in read_archive(source / "images/archive.zip", list(wanted)):
+    archive = open_collection(source / "images/archive.zip")
+    for image_id in wanted:
         photos[image_id] = folder / f"{image_id}.png"
-        picture.save(photos[image_id])
+        decode(archive.read(image_id)).save(photos[image_id])
     return Material(examples, list(pairs.items()), "de", photos, "data and models of profile mini (English, German)")
 
 

@@ -7,7 +7,6 @@ Exit codes: 0 the store is in line, 1 `--check` found it is not, 2 refused: noth
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import without_git
-from clseave import interrupts
+from clseave import hashing, interrupts
 
 PROFILE = "mini"
 STORE = Path("store")
@@ -90,7 +89,7 @@ def collect(names: Iterable[str], root: Path) -> list[str]:
 def md5(path: Path) -> str:
     """Hash of a file's bytes, as DVC names objects."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashing.of_stream(file, "md5")
 
 
 def stored(store: Path) -> set[Path]:

@@ -9,7 +9,6 @@ Exit codes: 0 all is sound, 1 something is damaged or missing, 2 it cannot be to
 """
 
 import argparse
-import hashlib
 import json
 import re
 import shlex
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import without_git
-from clseave import interrupts
+from clseave import hashing, interrupts
 
 SOUND, DAMAGED, MISSING = "sound", "damaged", "missing"
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -104,11 +103,8 @@ class Fault:
 
 
 def md5(stream: Any) -> str:
-    """Hash of what a binary stream still holds."""
-    digest = hashlib.md5(usedforsecurity=False)
-    while block := stream.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+    """Hash of a file that was just opened, as DVC names objects."""
+    return hashing.of_stream(stream, "md5")
 
 
 def shown(path: str | Path) -> str:
@@ -140,7 +136,7 @@ def hash_file(path: Path) -> str:
 def folder_name(members: dict[str, str]) -> str:
     """The name DVC gives to a folder with these files."""
     rows = [{"md5": members[path], "relpath": path} for path in sorted(members)]
-    return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return hashing.of_text(json.dumps(rows, sort_keys=True), "md5") + ".dir"
 
 
 def wrong_files(output: Output, wanted: dict[str, str] | None) -> dict[str, str]:

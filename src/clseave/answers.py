@@ -5,7 +5,6 @@ written as it arrives: a run that is cut short, even by SIGKILL, loses nothing i
 file beside it, never in the key: an answer that is kept is not asked for again.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from typing import IO, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from clseave.errors import UserError
+from clseave.hashing import of_text
 from clseave.shards import Shard
 from clseave.storage import drop_torn_line, parse_line, read_lines, write_text
 from clseave.translation_checks import NO_ANSWER, REPEATED
@@ -204,7 +204,7 @@ class Answers:
 
 def _slug(version: str) -> str:
     """A file name that no other version has."""
-    return re.sub(r"[^A-Za-z0-9.]+", "_", version)[:80] + "-" + hashlib.sha256(version.encode()).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9.]+", "_", version)[:80] + "-" + of_text(version)[:8]
 
 
 @contextmanager

@@ -8,23 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from clseave.metrics import BINS, Logits, calibration_error, check_logits, confidence_bins, rounded
-
-
-def _table(gold_ids: np.ndarray, logits: Logits, bins: int) -> np.ndarray:
-    """`metrics.confidence_bins` of checked input. ValueError when there is no row or no bin, or the sizes differ."""
-    if bins < 1:
-        raise ValueError(f"{bins} bins: expected at least one")
-    if not len(gold_ids):
-        raise ValueError("no row to measure")
-    return confidence_bins(np.asarray(gold_ids), check_logits(logits, len(gold_ids)), bins)
+from clseave.metrics import BINS, Logits, check_logits, confidence_bins, rounded
 
 
 def reliability(gold_ids: np.ndarray, logits: Logits, bins: int = BINS) -> list[dict[str, Any]]:
     """One row a bin of equal width: its bounds (low excluded, high included), rows, mean confidence and accuracy.
 
     `gold_ids` (N,) and `logits` (N, 3) are in the order of `labels`; shares of 1; None where a bin holds no row.
+    ValueError when there is no row or no bin, or the sizes differ.
     """
+    if bins < 1:
+        raise ValueError(f"{bins} bins: expected at least one")
+    if not len(gold_ids):
+        raise ValueError("no row to measure")
+    table = confidence_bins(np.asarray(gold_ids), check_logits(logits, len(gold_ids)), bins)
     return [
         {
             "bin": number,
@@ -34,10 +31,5 @@ def reliability(gold_ids: np.ndarray, logits: Logits, bins: int = BINS) -> list[
             "confidence": rounded(confidence / rows) if rows else None,
             "accuracy": rounded(hits / rows) if rows else None,
         }
-        for number, (rows, confidence, hits) in enumerate(_table(gold_ids, logits, bins))
+        for number, (rows, confidence, hits) in enumerate(table)
     ]
-
-
-def ece(gold_ids: np.ndarray, logits: Logits, bins: int = BINS) -> float:
-    """Expected calibration error (share of 1, not rounded) of (N,) ids and (N, 3) logits; equation 3 of the source."""
-    return calibration_error(_table(gold_ids, logits, bins))

@@ -1,6 +1,5 @@
 """Files from the network: resumed after a cut, renamed only when complete and as expected, kept between runs."""
 
-import hashlib
 import logging
 import os
 import re
@@ -11,8 +10,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tqdm import tqdm
 
 from clseave.errors import UserError
+from clseave.hashing import of_file
 from clseave.schema import Download
-from clseave.storage import cannot_read, read_json, read_text, write_json, write_text
+from clseave.storage import read_json, read_text, write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +46,6 @@ class _TooLargeError(Exception):
     """A file of more bytes than are allowed; the text says how many."""
 
 
-def sha256_of(path: Path | str) -> str:
-    """SHA-256 of a file's content, 64 hex digits. UserError when it cannot be read."""
-    try:
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise cannot_read(path, error) from error
-
-
 def locate(download: Download, source: Path, downloads: Path, timeout: float = 30.0) -> Path:
     """The file that the user placed in `source`, or else its copy in `downloads`, fetched when it is not there yet.
 
@@ -67,7 +58,7 @@ def locate(download: Download, source: Path, downloads: Path, timeout: float = 3
             log.info("%s: taken as it is, without a checksum", folder)
             return folder
     if placed.is_file():
-        if download.sha256 and (found := sha256_of(placed)) != download.sha256:
+        if download.sha256 and (found := of_file(placed)) != download.sha256:
             raise UserError(
                 f"{placed}: sha256 is {found}, expected {download.sha256}: replace the file, "
                 "or give its own in the profile"
@@ -102,7 +93,7 @@ def fetch(
         part = path.with_name(f"{path.name}.part")
         remedy = f"place the file by hand as {by_hand or path}"
         _fetch_part(url, part, timeout, remedy, pause=pause, largest=largest)
-        if expected and (found := sha256_of(part)) != expected:
+        if expected and (found := of_file(part)) != expected:
             _discard(part)
             raise UserError(
                 f"{url}: sha256 is {found}, expected {expected}: run again; if it stays so, "
@@ -110,7 +101,7 @@ def fetch(
             )
         part.replace(path)
         _discard(part)
-    found = sha256_of(path)
+    found = of_file(path)
     if expected and found != expected:
         raise UserError(f"{path}: sha256 is {found}, expected {expected}: delete it, and {record.name} if there is one")
     if not sha256 and not record.is_file():
@@ -163,8 +154,7 @@ def _size(part: Path) -> int:
 
 def _error(state: RetryCallState) -> BaseException:
     """What a failed attempt raised."""
-    assert state.outcome is not None
-    error = state.outcome.exception()
+    error = state.outcome.exception() if state.outcome else None
     assert error is not None
     return error
 

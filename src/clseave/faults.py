@@ -24,7 +24,7 @@ FORMS = {
 }
 
 
-def one_line(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
+def settings_fault(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
     """The first fault as "file: key: found ..., allowed: ...", and how many more there are.
 
     Unknown keys come first: one may be the misspelt name of a key that is then missing, which is one fault, not two.

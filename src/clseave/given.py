@@ -9,7 +9,6 @@ A file of corrections is for several languages: its rows have `"target": "de"` t
 language has a column of its own name.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from clseave import delimited
 from clseave.answers import SOURCE, tidy
 from clseave.delimited import Dialect, Row, form, normal
 from clseave.errors import UserError
+from clseave.hashing import of_file
 from clseave.records import Translation, hypothesis_id
 from clseave.storage import parse_line, read_lines
 
@@ -66,8 +66,7 @@ class Columns(NamedTuple):
 
 def file_hash(path: Path) -> str:
     """First 16 hex digits of the SHA-256 of a file."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    return of_file(path)[:16]
 
 
 def find(folder: Path, name: str) -> list[Path]:

@@ -5,7 +5,6 @@ files are kept), HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. What was fetched once is
 """
 
 import errno
-import hashlib
 import logging
 import re
 import sys
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from clseave import pretrained
 from clseave.errors import UserError
+from clseave.hashing import of_file
 from clseave.pretrained import TOKENIZERS, WEIGHTS
 from clseave.schema import Pretrained
 from clseave.storage import read_json
@@ -159,7 +159,5 @@ def _reason(error: BaseException) -> str:
 def _check_hash(path: Path) -> None:
     """A large file of the hub's cache is named by its SHA-256. UserError when the content has another."""
     if re.fullmatch("[0-9a-f]{64}", path.name):
-        with open(path, "rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != path.name:
+        if (found := of_file(path)) != path.name:
             raise UserError(f"{path} is damaged (its SHA-256 is {found}): delete it and run again")

@@ -1,6 +1,5 @@
 """Vectors of a batch of images, in a file of their own until all are there."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.numpy import save_file
 from transformers import CLIPVisionModelWithProjection
 
 from clseave import images, numerics
-from clseave.downloads import sha256_of
+from clseave.hashing import of_file, of_text
 from clseave.images import Pixels
 from clseave.photos import Photo
 from clseave.storage import atomic
@@ -27,11 +26,11 @@ def kind(device: torch.device) -> str:
 
 def name_parts(batches: Iterable[Sequence[Photo]], clip: Path, device: torch.device, folder: Path) -> list[Path]:
     """A file for each batch, named by everything its vectors depend on."""
-    model = [[path.name, sha256_of(path)] for path in sorted(clip.iterdir()) if path.is_file()]
+    model = [[path.name, of_file(path)] for path in sorted(clip.iterdir()) if path.is_file()]
     versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device), numerics.kernels_used()]
-    versions += [sha256_of(Path(code)) for code in (__file__, images.__file__)]
+    versions += [of_file(Path(code)) for code in (__file__, images.__file__)]
     keys = (json.dumps([model, versions, [[photo.image_id, photo.sha256] for photo in batch]]) for batch in batches)
-    return [folder / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors" for key in keys]
+    return [folder / f"{of_text(key)}.safetensors" for key in keys]
 
 
 @torch.no_grad()

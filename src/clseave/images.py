@@ -1,6 +1,5 @@
 """Images: written as one archive, decoded from any form that photos come in, prepared as CLIP's own processor does."""
 
-import hashlib
 import io
 import logging
 import zipfile
@@ -12,8 +11,8 @@ import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
-from clseave.archives import BROKEN, require_size
 from clseave.errors import UserError
+from clseave.hashing import of_bytes
 from clseave.photos import NAMED, Collection, Loader, Photo
 from clseave.storage import FETCH, POINTER, atomic, require_no_pointer, write_text
 from clseave.threads import ahead
@@ -100,28 +99,6 @@ def write_archive(path: Path | str, images: Iterable[tuple[str, np.ndarray]]) ->
             archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # its date is fixed
 
 
-def _open_archive(path: Path | str) -> zipfile.ZipFile:
-    """Open a zip. UserError when it is missing or broken."""
-    try:
-        return zipfile.ZipFile(path)
-    except BROKEN as error:
-        raise UserError(f"{path} is not a readable zip: run the stage that writes it (`dvc repro`): {error}") from error
-
-
-def read_archive(path: Path | str, wanted: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Decode the wanted images of a zip, in that order. UserError names those that are missing or broken."""
-    with _open_archive(path) as archive:
-        members = {Path(name).stem: name for name in archive.namelist()}
-        if missing := sorted(set(wanted) - set(members)):
-            raise UserError(f"{path}: {len(missing)} images are missing, the first {', '.join(missing[:10])}")
-        for image_id in wanted:
-            try:
-                require_size(archive.getinfo(members[image_id]).file_size)
-                yield image_id, decode(archive.read(members[image_id]))
-            except (BrokenImageError, *BROKEN) as error:
-                raise UserError(f"{path}: {members[image_id]} is not a readable image: {error}") from error
-
-
 def processor(size: int) -> CLIPImageProcessorPil:
     """CLIP's preprocessing for square images of `size` pixels; its PIL backend, whatever else is installed."""
     return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
@@ -143,7 +120,7 @@ def read_pixels(
 
     def prepared(loader: tuple[str, Loader]) -> Pixels:
         photo, content = known[loader[0]], loader[1]()
-        if hashlib.sha256(content).hexdigest() != photo.sha256:
+        if of_bytes(content) != photo.sha256:
             raise UserError(f"{photo.file} changed since prepare: run `dvc repro -f -s prepare`, then `dvc repro`")
         try:
             return preprocess(processor, decode(content))

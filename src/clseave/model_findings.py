@@ -16,7 +16,7 @@ from huggingface_hub.utils import build_hf_headers
 from clseave import pretrained, training_record
 from clseave.errors import UserError
 from clseave.findings import Finding
-from clseave.readiness import one_line
+from clseave.readiness import root_cause
 from clseave.schema import HubRows, Pretrained
 from clseave.storage import parse_json
 
@@ -89,7 +89,7 @@ def _of_hub(
     except UserError:
         raise
     except Exception as error:  # of several libraries: each means that the hub does not give it
-        return Finding("missing", f"{where}: {one_line(error)}", f"connect to the network, or {mend}")
+        return Finding("missing", f"{where}: {root_cause(error)}", f"connect to the network, or {mend}")
     return Finding("ok", f"to be fetched: {where} answers")
 
 

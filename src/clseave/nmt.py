@@ -3,7 +3,6 @@
 Imports torch and transformers: only who translates with a model imports this module.
 """
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -18,6 +17,7 @@ from clseave import hub, numerics, pretrained
 from clseave.answers import SOURCE, Answer, tidy
 from clseave.checkpoints import load_model
 from clseave.errors import UserError
+from clseave.hashing import of_file, of_text
 from clseave.schema import NmtTranslation, Pretrained
 from clseave.shards import Shard, share
 
@@ -209,10 +209,8 @@ def _identity(model: Pretrained) -> str:
     """Id and revision; of a local folder, whose path says nothing, a hash of what is in its files."""
     if model.revision is not None and not model.id.startswith((".", "/")):
         return f"{model.id}@{model.revision}"
-    digest = hashlib.sha256()
     folder = hub.fetch(model, FILES, "translate.model")
     names = (*FILES, *pretrained.weight_files(folder, model.weights))
-    for path in sorted({path for pattern in names for path in folder.glob(pattern)}):
-        with open(path, "rb") as stream:
-            digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return f"local@{digest.hexdigest()[:16]}"
+    files = sorted({path for pattern in names for path in folder.glob(pattern)})
+    listed = "".join(f"{path.name} {of_file(path)}\n" for path in files)
+    return f"local@{of_text(listed)[:16]}"

@@ -15,7 +15,6 @@ import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +25,8 @@ import papermill
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from PIL import Image
+
+from clseave.hashing import of_bytes
 
 KERNEL = "python3"
 FIGURE, TABLE = "figure-", "table-"  # prefixes of the tags that name what a cell shows
@@ -47,11 +48,11 @@ _EXTERNAL = re.compile(
 
 def fingerprint(folder: Path) -> str:
     """SHA-256 over the names and contents of all .py files below a folder, in sorted order: 12 hex digits."""
-    digest = sha256()
+    parts = []
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
         name, content = path.relative_to(folder).as_posix().encode(), path.read_bytes()
-        digest.update(b"%d %s %d " % (len(name), name, len(content)) + content)
-    return digest.hexdigest()[:12]
+        parts.append(b"%d %s %d " % (len(name), name, len(content)) + content)
+    return of_bytes(b"".join(parts))[:12]
 
 
 @contextmanager

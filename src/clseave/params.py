@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from clseave import references
 from clseave.errors import UserError, did_you_mean, nearest
-from clseave.faults import not_one_of, one_line, require_few, unknown_key
+from clseave.faults import not_one_of, require_few, settings_fault, unknown_key
 from clseave.schema import (
     GOLD_LANGUAGES,
     SPLITS,
@@ -83,7 +83,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     try:
         values = Params.model_validate(read_yaml(params))
     except ValidationError as error:
-        raise UserError(one_line(params, Params, error)) from error
+        raise UserError(settings_fault(params, Params, error)) from error
     allowed = profile_names(Path(profiles))
     if values.profile not in allowed:
         raise UserError(f"{params}: profile: {not_one_of(values.profile, allowed)}")
@@ -91,7 +91,7 @@ def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:
     try:
         profile = Profile.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError(one_line(path, Profile, error)) from error
+        raise UserError(settings_fault(path, Profile, error)) from error
     _check_kinds(path, profile)
     _check_languages(params, values, path, profile)
     references.check(params, values)
@@ -216,4 +216,4 @@ def _validate(path: Path | str, model: type[Section], key: str, content: dict[st
         annotation: Any = Annotated[field.annotation, *extras] if extras else field.annotation
         return TypeAdapter(annotation).validate_python(content[key], strict=True)
     except ValidationError as error:
-        raise UserError(one_line(path, model, error, (key,))) from error
+        raise UserError(settings_fault(path, model, error, (key,))) from error

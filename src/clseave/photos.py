@@ -3,7 +3,6 @@
 A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795 of Flickr30k.
 """
 
-import hashlib
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from clseave.archives import BROKEN, is_link, require_inside, require_size
 from clseave.errors import UserError
 from clseave.faults import STRICT, one_fault
+from clseave.hashing import of_bytes
 from clseave.storage import iter_jsonl, write_jsonl, write_text
 from clseave.threads import THREADS, ahead
 
@@ -241,7 +241,7 @@ def describe(collection: Collection, ids: Sequence[str], source: Path | None) ->
         except UserError as error:
             return str(error)
         file = (PurePosixPath(inside or ".") / name).as_posix() if folder else name
-        return Photo(image_id, None if folder else inside, file, hashlib.sha256(content).hexdigest(), len(content))
+        return Photo(image_id, None if folder else inside, file, of_bytes(content), len(content))
 
     rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
     found = list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))

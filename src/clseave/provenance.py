@@ -4,10 +4,11 @@ The same run gives the same values: no commit, no device, no date, no path of th
 """
 
 import ast
-import hashlib
 from collections.abc import Iterable, Mapping
 from modulefinder import ModuleFinder
 from pathlib import Path
+
+from clseave import hashing
 
 SOURCE = Path(__file__).resolve().parents[1]  # the code itself, whose hash is wanted
 RECORD = "training.json"  # in a model's folder: how it was made
@@ -33,13 +34,13 @@ def digest(path: Path | str | list[Path]) -> str:
         files = (file for file in path.rglob("*") if file.is_file() and file.name not in ASIDE and file.name[0] != ".")
         return digest_of_list({file.relative_to(path).as_posix(): digest(file) for file in files})
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashing.of_stream(stream)
 
 
 def digest_of_list(digests: Mapping[str, str]) -> str:
     """SHA-256 of what `sha256sum` prints for files of these hashes, sorted by the bytes of their names."""
     lines = (f"{digests[name]}  {name}\n" for name in sorted(digests, key=str.encode))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashing.of_text("".join(lines))
 
 
 def code_files(module: str) -> list[Path]:
@@ -58,11 +59,11 @@ def fingerprint(files: Iterable[Path]) -> str:
 
     Comments, docstrings and line breaks are no part of it: a model does not depend on them.
     """
-    found = hashlib.sha256()
+    found = []
     for path in sorted(files):
         code = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(code):
             if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
                 del node.body[0]
-        found.update(f"{path.relative_to(SOURCE).as_posix()}\n{ast.dump(code)}\n".encode())
-    return found.hexdigest()[:12]
+        found.append(f"{path.relative_to(SOURCE).as_posix()}\n{ast.dump(code)}\n")
+    return hashing.of_text("".join(found))[:12]

@@ -1,6 +1,8 @@
 """Which of how many processes this one is, as torchrun's environment says, and which stages take more than one.
 
 Without torchrun there is one process. Nothing here loads torch: a stage that refuses does so in its first moment.
+That one process reports for all is our own: torchrun shows what torch's `record` writes in a table of many lines, once
+for each process that failed, and `record` loads torch.
 """
 
 import hashlib

@@ -42,7 +42,7 @@ class Gpu:
     visible: str | None = None  # CUDA_VISIBLE_DEVICES
 
 
-def one_line(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """The innermost cause of an error, short."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
@@ -59,7 +59,7 @@ def no_answer(url: str, seconds: float) -> str | None:
     try:
         response = requests.head(url, timeout=seconds, allow_redirects=True)
     except requests.RequestException as error:
-        return one_line(error)
+        return root_cause(error)
     return None if response.ok or response.status_code in (405, 501) else f"answers {response.status_code}"
 
 
@@ -70,7 +70,7 @@ def unreachable(url: str, seconds: float) -> str | None:
         port = target.port or {"http": 80}.get(target.scheme, 443)
         socket.create_connection((target.hostname or "", port), timeout=seconds).close()
     except OSError as error:
-        return one_line(error)
+        return root_cause(error)
     return None
 
 

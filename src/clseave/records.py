@@ -1,6 +1,5 @@
 """The row types that stages exchange, and vectors by id. Rows are joined by id, never by line number."""
 
-import hashlib
 import logging
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from clseave import hashing
 from clseave.disk import whole_folder
 from clseave.errors import UserError
 from clseave.faults import STRICT, one_fault
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def hypothesis_id(english: str) -> str:
     """First 16 hex digits of the SHA-256 of the NFC-normalised, stripped English text."""
-    return hashlib.sha256(unicodedata.normalize("NFC", english).strip().encode()).hexdigest()[:16]
+    return hashing.of_text(unicodedata.normalize("NFC", english).strip())[:16]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

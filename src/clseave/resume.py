@@ -4,7 +4,6 @@ A key names everything that the work depends on, so that a checkpoint of other p
 taken. A file counts when the hash beside it is its own: it is written after the file, whole or not at all.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import Any
 
 import torch
 
-from clseave import distributed, ranks
+from clseave import distributed, hashing, ranks
 from clseave.errors import UserError
 from clseave.provenance import code_files, digest, fingerprint
 from clseave.storage import atomic, write_text
@@ -48,7 +47,7 @@ def key_of(
     processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"
     parts = [given, vars(values), read, versions, processor, ranks.size()]
     text = json.dumps(parts, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashing.of_text(text)[:16]
 
 
 def clear(folder: Path) -> None:

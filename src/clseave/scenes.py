@@ -22,11 +22,6 @@ _RGB = np.array([(214, 48, 42), (52, 160, 68), (46, 92, 210), (236, 200, 40)], d
 _GROUND, _PANEL = 235, 110
 
 
-def object_code(colour: str, shape: str) -> int:
-    """The cell code of one coloured shape."""
-    return COLOURS.index(colour) * len(SHAPES) + SHAPES.index(shape)
-
-
 def sample_scenes(count: int, rng: np.random.Generator, *, empty: float, two_panels: float) -> np.ndarray:
     """Draw scenes, (count, 4) int8: each cell empty with probability `empty`, then one panel, or two."""
     cells = rng.integers(0, OBJECTS, size=(count, 4)).astype(np.int8)

@@ -51,7 +51,7 @@ from clseave.commands import predict, score_alignment
 from clseave.downloads import fetch, locate
 from clseave.errors import UserError
 from clseave.fusion import Head
-from clseave.images import BrokenImageError, decode, load_processor, processor, read_archive
+from clseave.images import BrokenImageError, decode, load_processor, processor
 from clseave.photos import open_collection, read_photos
 from clseave.records import (
     Alignment,
@@ -290,7 +290,6 @@ READERS = {
     "tar.gz of photos": ("photos.tar.gz", collect),
     "a photo": ("1.jpg", photo),
     "a photo to judge": ("1.jpg", seen),
-    "archive of the miniature": ("archive.zip", lambda path: [one.size for _, one in read_archive(path, ["1"])]),
     "CLIP's preprocessing": ("preprocessor_config.json", partial(beside_model, kind="clip")),
     "SNLI, JSON Lines": ("train.jsonl", ready_made),
     "SNLI, tabs": ("train.txt", ready_made),
@@ -621,20 +620,6 @@ REFUSED = [
     ("a photo to judge", "missing", nothing, r"1\.jpg does not exist: name a photo that is there"),
     ("a photo to judge", "a folder", a_folder, r"1\.jpg is a folder, expected a file"),
     ("a photo to judge", "a decompression bomb", holding(bomb_image()), r"1\.jpg: no image that can be read: "),
-    ("archive of the miniature", "missing", nothing, r"archive\.zip is not a readable zip: run the stage"),
-    (
-        "archive of the miniature",
-        "a truncated archive",
-        cut(zip_of({"1.png": b"x" * 99}), 0.7),
-        "is not a readable zip",
-    ),
-    (
-        "archive of the miniature",
-        "a decompression bomb",
-        zip_of({"1.png": bomb_image()}),
-        r"1\.png is not a readable image",
-    ),
-    ("archive of the miniature", "a missing image", zip_of({"2.png": b""}), "1 images are missing, the first 1"),
     (
         "CLIP's preprocessing",
         "missing",

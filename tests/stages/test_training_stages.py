@@ -19,8 +19,9 @@ from clseave import gold, params, provenance, training_record
 from clseave.commands import predict
 from clseave.encoders import embed_texts
 from clseave.errors import UserError
-from clseave.images import read_archive
+from clseave.images import decode
 from clseave.labels import LABELS
+from clseave.photos import open_collection
 from clseave.records import (
     SPLITS,
     Alignment,
@@ -394,7 +395,8 @@ def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_wor
     assert len({row.hypothesis_id for row in english}) == len(english)
     assert all(row.source == row.text and row.target == "en" for row in english)
     ids = sorted({row.image_id for row in rows})
-    assert {image.size for _, image in read_archive(data / "images/archive.zip", ids)} == {(32, 32)}
+    archive = open_collection(data / "images/archive.zip")
+    assert {decode(archive.read(key)).size for key in ids} == {(32, 32)}
     assert sorted(path.name for path in (data / "pretraining").iterdir()) == [
         f"{code}.txt" for code in ("de", "en", "ja", "ko", "nl", "zh")
     ]
@@ -456,7 +458,8 @@ def test_image_vectors_belong_to_their_images(world):
     index, vectors = read_vectors(world / "data/image_vectors")
     ids = list(index)[::7]
     model = CLIPModel.from_pretrained(world / "models/clip").eval()
-    pictures = [image for _, image in read_archive(world / "data/images/archive.zip", ids)]
+    archive = open_collection(world / "data/images/archive.zip")
+    pictures = [decode(archive.read(key)) for key in ids]
     with torch.no_grad():
         pixels = load_processor(world / "models/clip")(pictures, return_tensors="pt").pixel_values
         wanted = model.get_image_features(pixel_values=pixels).pooler_output
@@ -965,8 +968,8 @@ def softmax(logits):
 def test_predict_says_what_the_evaluation_says(world, tmp_path, capsys):
     predictions, _ = world.evaluate(tmp_path / "de", encoder="clseave", hypotheses="translated")
     row, example = predictions[0], read_splits(world / "data/examples", ["test"])[0]
-    _, picture = next(read_archive(world / "data/images/archive.zip", [example.image_id]))
-    picture.save(tmp_path / "photo.png")
+    archive = open_collection(world / "data/images/archive.zip")
+    decode(archive.read(example.image_id)).save(tmp_path / "photo.png")
     texts = {one.hypothesis_id: one.text for one in read_rows(world / "data/hypotheses/de.jsonl", Translation)}
     common = arguments(model=world / "models/clseave", image=tmp_path / "photo.png", text=texts[example.hypothesis_id])
     folders = arguments(head=world / "models/clip_ve", clip=world / "models/clip")

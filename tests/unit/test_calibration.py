@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from clseave import calibration
+from clseave.metrics import calibration_error, confidence_bins
 
 
 def rows_of(confidence, right, wrong):
@@ -28,12 +29,12 @@ def joined(*parts):
 )
 def test_error_in_closed_cases(parts, error):
     gold, logits = joined(*(rows_of(*part) for part in parts))
-    assert calibration.ece(gold, logits) == pytest.approx(error, abs=1e-9)
+    assert calibration_error(confidence_bins(gold, logits)) == pytest.approx(error, abs=1e-9)
 
 
 def test_one_bin_compares_the_means():
     gold, logits = joined(rows_of(0.95, 5, 5), rows_of(0.55, 10, 0))
-    assert calibration.ece(gold, logits, bins=1) == pytest.approx(abs(0.75 - 0.75), abs=1e-9)
+    assert calibration_error(confidence_bins(gold, logits, bins=1)) == pytest.approx(abs(0.75 - 0.75), abs=1e-9)
 
 
 def test_error_follows_from_the_rows_of_the_diagram():
@@ -42,7 +43,7 @@ def test_error_follows_from_the_rows_of_the_diagram():
     rows = [row for row in calibration.reliability(gold, logits) if row["rows"]]
     assert sum(row["rows"] for row in rows) == 500
     gaps = [row["rows"] * abs(row["confidence"] - row["accuracy"]) for row in rows]
-    assert calibration.ece(gold, logits) == pytest.approx(sum(gaps) / 500, abs=1e-6)
+    assert calibration_error(confidence_bins(gold, logits)) == pytest.approx(sum(gaps) / 500, abs=1e-6)
     assert all(row["low"] < row["confidence"] <= row["high"] for row in rows)
     order = generator.permutation(500)
     assert calibration.reliability(gold[order], logits[order]) == calibration.reliability(gold, logits)

@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from clseave.downloads import CHUNK, LARGEST, fetch, locate, sha256_of
+from clseave.downloads import CHUNK, LARGEST, fetch, locate
 from clseave.errors import UserError
+from clseave.hashing import of_file
 from clseave.schema import Download
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
@@ -278,7 +279,7 @@ def test_an_unpacked_folder_serves_for_a_zip(tmp_path):
 def test_what_is_not_placed_is_fetched(server, tmp_path):
     download = Download(file="corpus.zip", url=server.url, sha256=SHA)
     path = locate(download, tmp_path / "source", tmp_path / "downloads")
-    assert path == tmp_path / "downloads" / "corpus.zip" and sha256_of(path) == SHA
+    assert path == tmp_path / "downloads" / "corpus.zip" and of_file(path) == SHA
     assert not (tmp_path / "source").exists()
 
 

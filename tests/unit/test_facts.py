@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from made_scenes import object_code
 
 from clseave.facts import KINDS, QUANTIFIERS, Fact, all_facts, both_visible, cells_of, label_scenes
-from clseave.scenes import COLOURS, EMPTY, HIDDEN, SHAPES, object_code, sample_scenes
+from clseave.scenes import COLOURS, EMPTY, HIDDEN, SHAPES, sample_scenes
 
 C, N, E = 0, 1, 2  # contradiction, neutral, entailment
 RED_CIRCLE, RED_SQUARE, BLUE_SQUARE = (

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_scenes import object_code
 
 from clseave.facts import DIRECTIONS, KINDS, QUANTIFIERS, Fact, all_facts
 from clseave.grammar import LANGUAGES, PHRASINGS, Sentence, align, caption, express, forms
 from clseave.lexicon import ENTRIES, TEMPLATES
-from clseave.scenes import COLOURS, EMPTY, HALVES, HIDDEN, PLACES, SHAPES, object_code
+from clseave.scenes import COLOURS, EMPTY, HALVES, HIDDEN, PLACES, SHAPES
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 UNSPACED = ("ja", "zh")

@@ -4,8 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
+from made_scenes import object_code
 
-from clseave.scenes import EMPTY, HIDDEN, object_code, render, sample_scenes, split_of
+from clseave.scenes import EMPTY, HIDDEN, render, sample_scenes, split_of
 
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 RED, GREEN, BLUE, YELLOW = (214, 48, 42), (52, 160, 68), (46, 92, 210), (236, 200, 40)
@@ -14,21 +15,6 @@ GROUND, PANEL = [235] * 3, [110] * 3
 
 def draw(scene, noise=0, seed=0):
     return render(np.array([scene], dtype=np.int8), np.random.default_rng(seed), noise=noise)[0].astype(int)
-
-
-@pytest.mark.parametrize(
-    ("colour", "shape", "code"),
-    [
-        ("red", "circle", 0),
-        ("red", "diamond", 3),
-        ("green", "circle", 4),
-        ("blue", "square", 9),
-        ("yellow", "diamond", 15),
-    ],
-)
-def test_an_object_is_coded_by_colour_then_shape(colour, shape, code):
-    assert object_code(colour, shape) == code
-    assert (EMPTY, HIDDEN) == (16, 17)
 
 
 @pytest.mark.parametrize(("two_panels", "panels"), [(0.0, {1}), (1.0, {2}), (0.5, {1, 2})])

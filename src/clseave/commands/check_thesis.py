@@ -18,9 +18,9 @@ from typing import Any
 from deep_translator.constants import BASE_URLS
 
 from clseave import cli, given, model_findings, params, photos, prerequisites, readiness, segmentation, xvnli
-from clseave.downloads import sha256_of
 from clseave.errors import UserError
 from clseave.findings import Check, Finding, aligned, missing, run_checks
+from clseave.hashing import of_file
 from clseave.schema import Download, HubRows, Photos, Pretrained, SnliRows, SnliVeRows
 from clseave.storage import read_text, write_json
 
@@ -129,7 +129,7 @@ def check_download(args: Namespace, part: str) -> Finding | None:
     download: Download = rows if part == "rows" else getattr(rows, part)
     placed = args.source / download.file
     if path := at_hand(download, args):
-        if path.is_file() and download.sha256 and (found := sha256_of(path)) != download.sha256:
+        if path.is_file() and download.sha256 and (found := of_file(path)) != download.sha256:
             key = "source.rows.sha256" if part == "rows" else f"source.rows.{part}.sha256"
             mend = f"replace the file, or say {found} as `{key}` in {args.profile}" if path == placed else f"rm {path}"
             return Finding("missing", f"{path}: sha256 is {found}, expected {download.sha256}", mend)
