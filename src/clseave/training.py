@@ -11,9 +11,8 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from clseave import distributed, ranks
+from clseave import distributed, progress, ranks
 from clseave.errors import UserError
 from clseave.resume import Checkpoint
 
@@ -82,7 +81,7 @@ def _epochs(run: "_Run", patience: int | None, keep: Keep, last: int) -> None:
     task = run.task
     while run.at.epoch <= last and not run.at.over:
         run.pass_over()
-        if (score := run.close_epoch()) < run.at.best:
+        if (score := run.close_epoch(last)) < run.at.best:
             run.at.best, run.at.kept = score, run.at.epoch
             if keep == "best" and task.validate:
                 run.best = {name: value.clone() for name, value in task.module.state_dict().items()}
@@ -172,10 +171,10 @@ class _Run:
     def pass_over(self) -> None:
         """The steps of the epoch that are still to do."""
         self.task.module.train()
-        batches, label = self.task.batches(self.at.epoch), f"{self.task.name} {self.at.epoch}/{self.epochs}"
+        batches, label = self.task.batches(self.at.epoch), f"{self.task.name} epoch {self.at.epoch}/{self.epochs}"
         done, total = (sum(map(len, part)) for part in (batches[: self.at.step], batches))
-        start, hide = time.monotonic(), None if ranks.first() else True  # None: where no person watches
-        with tqdm(desc=label, total=total, initial=done, unit=" pairs", disable=hide, leave=False) as bar:
+        start = time.monotonic()
+        with progress.bar(desc=label, total=total, initial=done, unit="pairs", leave=False) as bar:
             for rows in batches[self.at.step :]:
                 self.one_step(rows, len(batches))
                 bar.update(len(rows))
@@ -210,15 +209,16 @@ class _Run:
             self.at.total, self.at.rows = self.at.total + value * rows, self.at.rows + rows
         self.pending.clear()
 
-    def close_epoch(self) -> float:
-        """Validate and append the epoch's row: its score, lower is better. UserError when that is not finite."""
+    def close_epoch(self, last: int) -> float:
+        """Validate and append the row of this epoch of `last`: its score, lower is better. UserError if not finite."""
         row = {"epoch": self.at.epoch, self.task.loss_name: round(self.at.total / self.at.rows, 6)}
         row |= self.task.train_figures() if self.task.train_figures else {}
         figures = distributed.from_first(_validate(self.task) if ranks.first() else {})
         row |= figures | {"learning_rate": float(f"{self.at.rate:.6g}")}
         self.task.curve.append(row)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
-        log.info("%s %d/%d  %s  %.0f pairs/s", self.task.name, self.at.epoch, self.epochs, shown, self.speed)
+        pace = f"{self.speed:.0f} pairs/s, {progress.time_left((last - self.at.epoch) * self.at.rows, self.speed)}"
+        log.info("%s %d/%d  %s  %s to epoch %d", self.task.name, self.at.epoch, self.epochs, shown, pace, last)
         score = next(iter(figures.values()), -float(self.at.epoch))
         if not math.isfinite(score):
             self.refuse(f"the validation loss of epoch {self.at.epoch} (step {self.at.steps}) is {score}")

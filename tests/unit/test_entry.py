@@ -94,6 +94,17 @@ def test_numerics_are_pinned_before_a_command_loads_numpy(repo_root, tmp_path, n
     assert (done.returncode, done.stdout) == (0, "['--a', 'b']\n"), done.stderr
 
 
+@pytest.mark.parametrize(("stage", "line"), [("probe@mini-de-0", "probe@mini-de-0: 3 of 4\n"), ("", "3 of 4\n")])
+def test_what_a_stage_logs_under_dvc_begins_with_its_name(repo_root, tmp_path, monkeypatch, stage, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "probe.py").write_text(
+        "import logging\ndef main(argv):\n    logging.getLogger(__name__).info('%d of %d', 3, 4)\n"
+    )
+    added = f"import clseave.commands; clseave.commands.__path__.append({str(tmp_path)!r})"
+    done = clseave(repo_root, "probe", before=added, DVC_STAGE=stage)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", line)
+
+
 @pytest.mark.parametrize(
     ("name", "usage", "example"),
     [
