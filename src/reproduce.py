@@ -246,7 +246,7 @@ def stream(name: str, source: IO[bytes], log: Path) -> None:
 def show(name: str, line: bytes) -> None:
     """Print a line of a stage unless it is DVC's chatter."""
     text = line.decode(errors="replace").strip("\r\n")
-    text = text.rsplit("\r", 1)[-1].removeprefix("\x1b[A").rstrip()
+    text = text.rsplit("\r", 1)[-1].removeprefix("\x1b[A").removeprefix(f"{name}: ").rstrip()
     if not CHATTER.match(text):
         say(f"  {name} | {text}")
 

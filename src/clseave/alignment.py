@@ -7,7 +7,7 @@ Each is checked here, so that a wrong set-up stops.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,12 @@ class WordAligner:
         # A corpus has few distinct words.
         self._pieces = lru_cache(maxsize=100_000)(partial(word_pieces, self.tokenizer))
 
-    def align(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> list[Pairs]:
+    def align(
+        self, sources: Sequence[list[str]], targets: Sequence[list[str]], advance: Callable[[int], Any] | None = None
+    ) -> list[Pairs]:
         """Sorted 0-based word pairs of each sentence pair. Sentences of like length share a batch; the order is kept.
 
-        UserError names a sentence without a word.
+        `advance` is called with the size of each batch that is done. UserError names a sentence without a word.
         """
         encoded = [
             (self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)
@@ -58,12 +60,16 @@ class WordAligner:
             rows = [order[number] for number in part]
             for row, pairs in zip(rows, self._align_batch([encoded[row] for row in rows]), strict=True):
                 found[row] = pairs
+            if advance:
+                advance(len(rows))
         return found
 
-    def align_part(self, sources: Sequence[list[str]], targets: Sequence[list[str]]) -> dict[str, str | int]:
+    def align_part(
+        self, sources: Sequence[list[str]], targets: Sequence[list[str]], advance: Callable[[int], Any] | None = None
+    ) -> dict[str, str | int]:
         """Pairs of a part of a corpus, as JSON that is quick to read back, and how many of its sentences were cut."""
         cut = self.cut
-        pairs = json.dumps(self.align(sources, targets))
+        pairs = json.dumps(self.align(sources, targets, advance))
         return {"pairs": pairs, "cut": self.cut - cut}
 
     def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:

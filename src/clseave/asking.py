@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
-from tqdm import tqdm
-
+from clseave import progress
 from clseave.answers import SOURCE, Answer, Answers, ServiceError, tidy
 from clseave.errors import UserError
 from clseave.translation_checks import REPEATED, Repetitions, fault
@@ -61,7 +60,7 @@ def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: i
         repetitions.add(source, text)
     coming = translator.translate(texts)
     try:
-        with tqdm(total=total, initial=start, desc=target, unit=" hypotheses", disable=None) as bar:
+        with progress.bar(total=total, initial=start, desc=f"translation into {target}", unit="hypotheses") as bar:
             for answer in coming:
                 checked = _checked(answer, translator, target)
                 answers.add(checked)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from clseave import progress
 from clseave.autoencoder import Assembly, TokenStudent
 from clseave.errors import UserError
 from clseave.remedies import have_again
@@ -39,7 +39,7 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torc
     rows, device = encode(encoder.tokenizer, texts), next(encoder.parameters()).device
     order = np.argsort(rows.lengths, kind="stable")
     vectors = torch.empty(len(rows), encoder.width)
-    with tqdm(desc="sentence vectors", total=len(rows), unit=" sentences", disable=None) as bar:
+    with progress.bar(desc="sentence vectors", total=len(rows), unit="sentences") as bar:
         for part in in_order(len(order), batch_size):
             inputs = pad([rows[row] for row in order[part]], encoder.tokenizer, device)
             vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()

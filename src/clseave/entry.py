@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
-from clseave import cli, disk, guard, interrupts, numerics, ranks
+from clseave import cli, disk, guard, interrupts, numerics, progress, ranks
 from clseave.errors import UserError, did_you_mean
 
 Modules = Mapping[str, str]  # full names of modules, by the name of the stage or command
@@ -96,7 +96,7 @@ def summary(module: str) -> str:
 def prepare() -> None:
     """Set up logging, and what libraries read when they load."""
     level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=level, format=f"{progress.stage_prefix()}%(message)s", stream=sys.stderr)
     for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     set_environment()

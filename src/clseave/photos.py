@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
-from tqdm import tqdm
 
+from clseave import progress
 from clseave.archives import BROKEN, is_link, require_inside, require_size
 from clseave.errors import UserError
 from clseave.faults import STRICT, one_fault
@@ -244,7 +244,7 @@ def describe(collection: Collection, ids: Sequence[str], source: Path | None) ->
         return Photo(image_id, None if folder else inside, file, of_bytes(content), len(content))
 
     rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
-    found = list(tqdm(rows, desc="photos", total=len(ids), unit="photo", disable=None))
+    found = list(progress.bar(rows, desc="photos", total=len(ids), unit="photos"))
     if unreadable := [one for one in found if isinstance(one, str)]:
         raise UserError(f"{len(unreadable)} photos cannot be read: {'; '.join(unreadable[:NAMED])}")
     return [one for one in found if isinstance(one, Photo)]

@@ -14,9 +14,8 @@ from typing import Literal, NoReturn
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from clseave import distributed, ranks
+from clseave import distributed, progress, ranks
 from clseave.errors import UserError
 from clseave.objective import Objective
 from clseave.resume import Checkpoint
@@ -48,12 +47,12 @@ def train(
     """
     loop = TrainingLoop(objective, optimiser, schedule, epochs, checkpoint)
     loop.load_checkpoint()
-    state = loop.state
+    state, last = loop.state, min(epochs, stop_after or epochs)
     try:
-        while state.epoch <= min(epochs, stop_after or epochs) and not state.stopped:
+        while state.epoch <= last and not state.stopped:
             loop.run_epoch()
             metrics = loop.validate()
-            loop.add_curve_row(metrics)
+            loop.add_curve_row(metrics, last)
             loop.compare_with_best(metrics, keep, patience)
             state.start_next_epoch()
             loop.save_checkpoint()
@@ -129,10 +128,9 @@ class TrainingLoop:
         batches = self.objective.batches(self.state.epoch)
         remaining = batches[self.state.step :]
         total, rows = (sum(map(len, part)) for part in (batches, remaining))
-        label = f"{self.objective.name} {self.state.epoch}/{self.epochs}"
-        hide = None if ranks.first() else True  # None: hidden where no person watches
+        label = f"{self.objective.name} epoch {self.state.epoch}/{self.epochs}"
         start = time.monotonic()
-        with tqdm(desc=label, total=total, initial=total - rows, unit=" pairs", disable=hide, leave=False) as bar:
+        with progress.bar(desc=label, total=total, initial=total - rows, unit="pairs", leave=False) as bar:
             for batch in remaining:
                 self.run_step(batch, len(batches))
                 bar.update(len(batch))
@@ -174,14 +172,15 @@ class TrainingLoop:
             metrics = self.objective.validate() if ranks.first() else {}
         return distributed.from_first({name: round(value, 6) for name, value in metrics.items()})
 
-    def add_curve_row(self, metrics: dict[str, float]) -> None:
-        """The epoch's row: mean training loss over rows, training and validation metrics, the last learning rate."""
+    def add_curve_row(self, metrics: dict[str, float], last: int) -> None:
+        """The row of this epoch of `last`: mean training loss over rows, training and validation metrics, the last learning rate."""
         row = {"epoch": self.state.epoch, self.objective.loss_name: round(self.state.loss_sum / self.state.rows, 6)}
         row |= self.objective.train_metrics() | metrics | {"learning_rate": float(f"{self.state.learning_rate:.6g}")}
         self.state.curve.append(row)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         place = (self.objective.name, self.state.epoch, self.epochs)
-        log.info("%s %d/%d  %s  %.0f pairs/s", *place, shown, self.rows_per_second)
+        left = progress.time_left((last - self.state.epoch) * self.state.rows, self.rows_per_second)
+        log.info("%s %d/%d  %s  %.0f pairs/s, %s to epoch %d", *place, shown, self.rows_per_second, left, last)
 
     def compare_with_best(self, metrics: dict[str, float], keep: Keep, patience: int | None) -> None:
         """Keep the weights of a better epoch, or stop after `patience` epochs without one.

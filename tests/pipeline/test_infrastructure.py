@@ -230,6 +230,14 @@ def all_commands(folder: Path) -> str:
     return "\n".join(rows)
 
 
+def test_a_line_of_a_stage_is_shown_with_its_name_once(repo_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load(repo_root / "src" / "reproduce.py")
+    for line in (b"a@mini-de: 1 of 2\n", b"1 of 2\n", b"b@mini: 1 of 2\n", b"Running stage 'a@mini-de':\n"):
+        module.show("a@mini-de", line)
+    lines = ["  a@mini-de | 1 of 2", "  a@mini-de | 1 of 2", "  a@mini-de | b@mini: 1 of 2"]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
 def test_the_longest_chain_goes_first(repo_root: Path) -> None:
     module = load(repo_root / "src" / "reproduce.py")
     needs = {"end": {"b", "c"}, "a": set(), "b": {"a"}, "c": set()}

@@ -9,12 +9,13 @@ import torch
 from ruamel.yaml import YAML
 from transformers import BertConfig, BertForMaskedLM
 
-from clseave import gold
+from clseave import gold, progress
 from clseave.alignment import WordAligner
 from clseave.errors import UserError
 from clseave.pairs import first_positions
 from clseave.records import Alignment, Translation, hypothesis_id, read_rows, write_rows
 from clseave.segmentation import words
+from clseave.shards import Shard
 from clseave.stages import align_words
 from clseave.text import load_tokenizer
 from clseave.vocabulary import bert_tokenizer
@@ -115,6 +116,28 @@ def test_chunks_and_batches_change_nothing(tmp_path, mbert, monkeypatch):
     assert run(tmp_path, "de", rows, mbert, batch_size=7) == wanted
 
 
+@pytest.mark.parametrize(
+    ("kept", "shard", "rows"),
+    [((), None, 7), ((0, 2), None, 3), ((), Shard(1, 2), 4), ((), Shard(2, 2), 3), ((1,), Shard(2, 2), 0)],
+)
+def test_rows_still_to_align_are_counted_by_chunks(monkeypatch, kept, shard, rows):
+    """Seven rows in chunks of three: chunks 0, 1 and 2 have 3, 3 and 1."""
+    monkeypatch.setattr(align_words, "CHUNK", 3)
+    assert align_words.count_rows(7, kept, shard) == rows
+    assert align_words.count_rows(0, kept, shard) == 0
+
+
+def test_progress_lines_count_the_sentences_that_are_aligned(tmp_path, mbert, monkeypatch, caplog):
+    """Batches of two, each a line: of five sentences two, four and five are done."""
+    monkeypatch.setattr(progress, "LINE_S", 0.0)
+    pairs = [(f"{en} {'very ' * number}fast", text) for number in range(3) for en, text in CAPTIONS["de"]][:5]
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, "de", translations(pairs, "de"), mbert)
+    lines = [text for text in caplog.messages if text.startswith("word pairs de: ")]
+    counts = [text.split()[3] for text in lines]
+    assert list(dict.fromkeys(counts)) == ["0", "2", "4", "5"] and all(" of 5 sentences, " in text for text in lines)
+
+
 def test_a_killed_run_is_taken_up_at_the_chunk_that_was_not_done(tmp_path, mbert, monkeypatch, caplog):
     pairs = [*CAPTIONS["de"], *((f"{en} {'very ' * 60}fast", text) for en, text in CAPTIONS["de"])]
     rows = translations([(f"{number} {en}", text) for number in range(3) for en, text in pairs], "de")
@@ -126,11 +149,11 @@ def test_a_killed_run_is_taken_up_at_the_chunk_that_was_not_done(tmp_path, mbert
     assert "6 sentences are longer" in warning
     align, sizes = WordAligner.align, []
 
-    def fails_at_the_third(self, sources, targets):
+    def fails_at_the_third(self, sources, targets, advance):
         sizes.append(len(sources))
         if len(sizes) == 3:
             raise KeyboardInterrupt
-        return align(self, sources, targets)
+        return align(self, sources, targets, advance)
 
     monkeypatch.setattr(WordAligner, "align", fails_at_the_third)
     with pytest.raises(KeyboardInterrupt):

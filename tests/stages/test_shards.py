@@ -161,9 +161,9 @@ def chunked(monkeypatch):
     sizes, one = [], WordAligner.align
     monkeypatch.setattr(align_words, "CHUNK", 3)
 
-    def counted(self, sources, targets):
+    def counted(self, sources, targets, advance):
         sizes.append(len(sources))
-        return one(self, sources, targets)
+        return one(self, sources, targets, advance)
 
     monkeypatch.setattr(WordAligner, "align", counted)
     return sizes

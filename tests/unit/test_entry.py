@@ -45,6 +45,15 @@ def test_the_console_script_is_the_entry_for_people(repo_root):
     assert getattr(import_module(module), name) is entry.people
 
 
+def test_every_data_file_of_the_package_is_installed(repo_root):
+    tool = tomllib.loads((repo_root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    (patterns,) = tool["package-data"].values()
+    assert patterns == ["**/*.j2"] and tool["packages"]["find"] == {"where": ["src"], "include": ["clseave*"]}
+    files = [path for path in (repo_root / "src/clseave").rglob("*") if path.is_file() and path.suffix != ".py"]
+    data = [path for path in files if path.parent.name != "__pycache__"]
+    assert [path.name for path in data if not any(path.match(pattern) for pattern in patterns)] == []
+
+
 def test_help_has_a_line_for_each_command_and_for_no_stage(people):
     code, out, err = people("--help")
     usage, empty, title, *lines = out.splitlines()
@@ -92,6 +101,24 @@ def test_numerics_are_pinned_before_a_command_loads_numpy(repo_root, tmp_path, n
     added = f"import clseave.commands; clseave.commands.__path__.append({str(tmp_path)!r})"
     done = clseave(repo_root, name, "--a", "b", before=added, **HOSTILE)
     assert (done.returncode, done.stdout) == (0, "['--a', 'b']\n"), done.stderr
+
+
+def test_ctrl_c_ends_a_command_in_one_line(repo_root, tmp_path):
+    (tmp_path / "probe.py").write_text("def main(argv):\n    raise KeyboardInterrupt\n")
+    added = f"import clseave.commands; clseave.commands.__path__.append({str(tmp_path)!r})"
+    done = clseave(repo_root, "probe", before=added)
+    assert (done.returncode, done.stderr) == (130, "interrupted: run the same command again to go on\n")
+
+
+@pytest.mark.parametrize(("stage", "line"), [("probe@mini-de-0", "probe@mini-de-0: 3 of 4\n"), ("", "3 of 4\n")])
+def test_what_a_stage_logs_under_dvc_begins_with_its_name(repo_root, tmp_path, monkeypatch, stage, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "probe.py").write_text(
+        "import logging\ndef main(argv):\n    logging.getLogger(__name__).info('%d of %d', 3, 4)\n"
+    )
+    added = f"import clseave.commands; clseave.commands.__path__.append({str(tmp_path)!r})"
+    done = clseave(repo_root, "probe", before=added, DVC_STAGE=stage)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", line)
 
 
 @pytest.mark.parametrize(

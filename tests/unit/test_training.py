@@ -1,6 +1,7 @@
 """The training loop on models of one or two numbers."""
 
 import logging
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,8 +203,21 @@ def test_every_epoch_draws_its_own_batches():
     assert seen == [1, 2, 3]
 
 
+def test_the_time_left_is_for_the_epochs_that_will_run(caplog, monkeypatch):
+    """Four pairs an epoch: after the first of three, of five in the schedule, eight are left."""
+    asked = []
+    monkeypatch.setattr("clseave.progress.time_left", lambda todo, speed: asked.append(todo) or "a while left")
+    with caplog.at_level(logging.INFO):
+        climb(epochs=5, stop_after=3)
+    assert asked == [8, 4, 0]
+    assert caplog.messages[0].startswith("test 1/5  ") and caplog.messages[0].endswith("a while left to epoch 3")
+
+
 def test_one_line_an_epoch_and_nothing_printed(caplog, capsys):
     with caplog.at_level(logging.INFO):
         climb([2, 1], epochs=2)
-    assert len(caplog.records) == 2
+    first, second = caplog.messages
+    figures = r"train_loss 1  dev_loss {}  weight {}  learning_rate 1  \d+ pairs/s, about {} left to epoch 2"
+    assert re.fullmatch("test 1/2  " + figures.format(2, 2, r"\d:\d\d:\d\d"), first)
+    assert re.fullmatch("test 2/2  " + figures.format(1, 4, "0:00:00"), second)
     assert capsys.readouterr().out == ""

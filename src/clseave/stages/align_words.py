@@ -10,14 +10,12 @@ Cost:   seconds a language for the miniature; 480,000 captions with mBERT: a day
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count, islice
 from typing import Any
 
-from tqdm import tqdm
-
-from clseave import cli, gold, numerics, params, segmentation, shards
+from clseave import cli, gold, numerics, params, progress, segmentation, shards
 from clseave.alignment import WordAligner, alignment_scores, diagonal, pair_counts
 from clseave.errors import UserError
 from clseave.records import Alignment, Translation, iter_rows, write_rows
@@ -54,8 +52,12 @@ def align_rows(
     parts: Parts,
     *,
     shard: shards.Shard | None = None,
+    advance: Callable[[int], Any] | None = None,
 ) -> Iterator[Alignment]:
-    """Alignments in the order of the rows, of a shard those of its own chunks; `parts` keeps those of each chunk."""
+    """Alignments in the order of the rows, of a shard those of its own chunks; `parts` keeps those of each chunk.
+
+    `advance` is called with the size of each batch that is aligned now.
+    """
     rows = iter(rows)
     for number in count():
         chunk = list(islice(rows, CHUNK))
@@ -65,10 +67,16 @@ def align_rows(
             continue
         sides = [[words(row, side, segmenters) for row in chunk] for side in ("en", language)]
         cut = aligner.cut
-        found = parts.get(number, partial(aligner.align_part, *sides))
+        found = parts.get(number, partial(aligner.align_part, sides[0], sides[1], advance))
         aligner.cut = cut + found["cut"]
         for row, source, target, pairs in zip(chunk, *sides, json.loads(found["pairs"]), strict=True):
             yield Alignment(row.hypothesis_id, source, target, pairs)
+
+
+def count_rows(total: int, kept: Container[int], shard: shards.Shard | None) -> int:
+    """How many of `total` rows are still to align: those of chunks that are not kept, of a shard its own only."""
+    todo = (number for number in range(-(-total // CHUNK)) if number not in kept and (not shard or shard.has(number)))
+    return sum(min(CHUNK, total - number * CHUNK) for number in todo)
 
 
 def against_gold(rows: Iterable[Translation], links: list[Alignment], language: str) -> dict[str, Any]:
@@ -94,10 +102,11 @@ def main(argv: list[str] | None = None) -> None:
     total = sum(bool(words(row, side, values.segmenters)) for row in rows() for side in ("en", language)) // 2
     aligner = WordAligner(args.mbert, values.layer, values.threshold, values.batch_size, device)
     key = key_of(args, __name__, ["translations", "mbert"], settings, device)
-    bar = tqdm(rows(), desc=f"word pairs {language}", total=total, unit="sentence", disable=None)
+    bar = progress.bar(desc=f"word pairs {language}", total=total, unit="sentences")
     with shards.at_work(shard, args.checkpoints), bar:
         parts = Parts(args.checkpoints, key, alone=shard is None)
-        made = align_rows(bar, language, values.segmenters, aligner, parts, shard=shard)
+        bar.total = count_rows(total, parts.numbers(), shard)
+        made = align_rows(rows(), language, values.segmenters, aligner, parts, shard=shard, advance=bar.update)
         if shard:
             log.info("shard %s: %d sentences are done", shard, sum(1 for _ in made))
             return

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, numerics, params, photos, shards, text
+from clseave import cli, numerics, params, photos, progress, shards, text
 from clseave.checkpoints import load_model
 from clseave.errors import UserError
 from clseave.image_parts import encode, is_whole, name_parts, read_part
@@ -58,7 +57,7 @@ def encode_missing(
         tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
         wanted = [photo for batch, _ in todo for photo in batch]
         pixels = read_pixels(collection, wanted, load_processor(clip), max(map(len, batches)))
-        with tqdm(desc="images", total=len(wanted), unit=" images", disable=None) as bar:
+        with progress.bar(desc="image vectors", total=len(wanted), unit="images") as bar:
             for batch, part in todo:
                 encode(tower, [photo.image_id for photo in batch], [next(pixels) for _ in batch], part)
                 bar.update(len(batch))
