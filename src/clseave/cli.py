@@ -19,8 +19,8 @@ def parse(
 ) -> argparse.Namespace:
     """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
 
-    `optional` are paths that may be left out and then are None, as `--shard I/N` may, which is taken where `shard`
-    says so: for `shards.take`. UserError when its value is none.
+    `optional` are paths that may be left out and then are None, as `--shard I/N` may, a `Shard` which is taken where
+    `shard` says so. UserError when its value is none.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):

@@ -1,7 +1,6 @@
 """CLSEAVE's training: translations and the teacher's vectors as arrays, the loss, the validation (thesis 3.3)."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from clseave.acceleration import Forward, for_training
 from clseave.batches import draw_batches, in_order
 from clseave.optimisation import make_optimiser
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
+from clseave.schema import SentenceTransfer
 from clseave.student import Student
 from clseave.text import encode, pad
 from clseave.training import Task
@@ -42,7 +42,7 @@ class Pairs:
         return functional.normalize(vectors, dim=-1) if loss == "normalised" else vectors
 
 
-def make_task(student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace, seed: int) -> Task:
+def make_task(student: Student, data: Pairs, dev: Pairs, values: SentenceTransfer, seed: int) -> Task:
     """Mean squared error per element, on raw vectors (thesis) or on unit vectors."""
     loss, device, size = values.clseave.loss, data.teacher.device, values.clseave.batch_size + 1  # they differ by one
     forward = for_training(student, device, precision=values.precision, compiled=values.compile, rows=size)
@@ -71,9 +71,9 @@ def make_task(student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace
 
 
 def prepare(
-    student: Student, data: Pairs, dev: Pairs, values: SimpleNamespace, seed: int
+    student: Student, data: Pairs, dev: Pairs, values: SentenceTransfer, seed: int
 ) -> tuple[Task, torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """What trains a student, with only the word-embedding rows that occur in it. `values` are the stage's."""
+    """What trains a student, with only the word-embedding rows that occur in it."""
     settings = values.clseave
     words = hold_only(student, [data.tokens, dev.tokens], student.tokenizer.pad_token_id)
     task = make_task(student, data, dev, values, seed)

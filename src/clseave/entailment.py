@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from clseave.labels import label_id
 from clseave.optimisation import make_optimiser
 from clseave.records import Example, distinct_hypotheses, examples_with_images, read_splits, require, rows_of
 from clseave.resume import Checkpoint
-from clseave.schema import ClipVe, Sampler
+from clseave.schema import ClipVe, Sampler, Training
 from clseave.teacher import ClipVE
 from clseave.text import encode, pad
 from clseave.training import Curve, Task, train
@@ -126,18 +125,15 @@ def make_steps(
 
 
 def prepare(
-    model: ClipVE, data: Split, dev: Split, settings: ClipVe, values: SimpleNamespace, *, seed: int
+    model: ClipVE, data: Split, dev: Split, settings: ClipVe, values: Training, *, seed: int
 ) -> tuple[Task, torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """What trains text tower and head, with only the word-embedding rows that occur in the tower.
-
-    `values` are the profile's `sampler`, `encode_batch`, `precision` and `compile`.
-    """
+    """What trains text tower and head, with only the word-embedding rows that occur in the tower."""
     tower, device = model.tower, data.images.device
     words = hold_only(tower, [data.tokens, dev.tokens], tower.tokenizer.pad_token_id)
     rows = settings.batch_size + 1  # batches differ by one
     forward = for_training(tower, device, precision=values.precision, compiled=values.compile, rows=rows)
-    how = {"sampler": values.sampler, "encode_batch": values.encode_batch, "seed": seed, "forward": forward}
-    task = make_task(model, data, dev, settings, **how)
+    sampler, size = values.sampler, values.encode_batch
+    task = make_task(model, data, dev, settings, sampler=sampler, encode_batch=size, seed=seed, forward=forward)
     optimiser, schedule = make_steps(model, task, settings)
     words.follow(optimiser)
     return task, optimiser, schedule
@@ -148,7 +144,7 @@ def fine_tune(
     data: Split,
     dev: Split,
     settings: ClipVe,
-    values: SimpleNamespace,
+    values: Training,
     *,
     seed: int,
     checkpoint: Checkpoint,

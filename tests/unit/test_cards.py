@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from clseave import cards, params, provenance
 from clseave.errors import UserError
 from settings import SETTINGS
+from views import view
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "clseave.stages.clseave"
@@ -27,7 +28,7 @@ TRAINERS = ("autoencoder", "backbones", "clseave", "clteave", "finetune_baseline
 
 @cache
 def read_values(profile, keys):
-    return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", keys)
+    return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", view(*keys))
 
 
 def values(profile="mini", keys=KEYS):
@@ -45,7 +46,8 @@ def backbone(folder, name, profile="mini", **changes):
     settings = values(profile, ("source", "backbones"))
     if changes:
         fetched = getattr(settings.backbones, name).model_copy(update=changes)
-        settings.backbones = settings.backbones.model_copy(update={name: fetched})
+        backbones = settings.backbones.model_copy(update={name: fetched})
+        settings = settings.model_copy(update={"backbones": backbones})
     cards.write(args, "clseave.stages.backbones", settings, {}, "en" if name == "clip" else ["en", "de"])
     return out
 
@@ -149,8 +151,7 @@ def test_no_machine_and_no_time_in_a_card(tmp_path):
 
 def test_where_it_was_computed_changes_no_byte(tmp_path):
     one = student(tmp_path / "a", backbone(tmp_path / "a", "mbert"))
-    elsewhere = values()
-    elsewhere.device, elsewhere.max_resident_gb = "cuda", 0.5
+    elsewhere = values().model_copy(update={"device": "cuda", "max_resident_gb": 0.5})
     other = student(tmp_path / "b", backbone(tmp_path / "b", "mbert"), settings=elsewhere)
     assert text(one) == text(other)
 
@@ -185,7 +186,7 @@ def test_a_card_shows_what_changed(tmp_path, change):
     if change == "base":
         (mbert / "model.safetensors").write_bytes(b"other weights")
     if change == "parameter":
-        settings.lr *= 2
+        settings = settings.model_copy(update={"lr": 2 * settings.lr})
     after = text(student(tmp_path, mbert, settings=settings, **({"epoch": 1} if change == "figure" else {})))
     lines = [(one, other) for one, other in zip(before.splitlines(), after.splitlines(), strict=True) if one != other]
     assert len(lines) == (2 if change in ("data", "base") else 1)

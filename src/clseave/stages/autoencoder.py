@@ -23,13 +23,20 @@ from clseave.pairs import first_positions, gather, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.references import warn_of_stale
 from clseave.resume import begin
+from clseave.schema import AutoencoderParams, Languages, Processor, Sampler
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
 from clseave.text import Ragged, load_tokenizer, pad
 from clseave.training import Task, train
 
-KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
+
+class Values(Processor):
+    """What the stage reads of the settings."""
+
+    languages: Languages
+    autoencoder: AutoencoderParams
+    sampler: Sampler
 
 
 def named_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
@@ -52,13 +59,9 @@ def aligned_words(
 
 def main(argv: list[str] | None = None) -> None:
     """Train on token states computed batch by batch from the frozen mBERT."""
-    args = cli.parse(
-        argv,
-        __doc__,
-        ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip", "checkpoints", "out", "curve"],
-        numbers=["seed"],
-    )
-    values = params.load(args.params, args.profile, KEYS)
+    paths = "params profile examples hypotheses alignments mbert clip checkpoints out curve".split()
+    args = cli.parse(argv, __doc__, paths, numbers=["seed"])
+    values = params.load(args.params, args.profile, Values)
     settings = values.autoencoder
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
@@ -83,7 +86,8 @@ def main(argv: list[str] | None = None) -> None:
     groups = [{"params": model.parameters(), "lr": settings.lr}]
     steps = settings.epochs * len(batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    checkpoint = begin(args, __name__, ["examples", "hypotheses", "alignments", "mbert", "clip"], values, device)
+    inputs = {name: getattr(args, name) for name in "examples hypotheses alignments mbert clip".split()}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
     train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     with whole_folder(args.out) as args.out:
         model.save(args.out)

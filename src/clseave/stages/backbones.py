@@ -28,7 +28,6 @@ from clseave.text import end_id, load_tokenizer, set_policy
 from clseave.training import Curve
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 
-KEYS = ("source", "backbones")
 IMAGE_SIZE = 2 * CELL
 
 
@@ -100,18 +99,19 @@ def import_mbert(source: schema.Encoder, out: Path) -> Curve:
 def main(argv: list[str] | None = None) -> None:
     """Fetch or train the backbone that `--backbone` names, and save it."""
     args = cli.parse(argv, __doc__, ["params", "profile", "text", "checkpoints", "out", "curve"], names=["backbone"])
-    settings = params.load(args.params, args.profile, KEYS)
-    checkpoint = begin(args, __name__, ["text"], settings)
+    settings = params.load(args.params, args.profile, schema.Origins)
+    checkpoint = begin(args.checkpoints, __name__, {"text": args.text}, settings, backbone=args.backbone)
     with whole_folder(args.out) as args.out:
-        match settings.backbones.kind, args.backbone:
-            case "train", "clip":
-                curve = train_clip(settings.source, settings.backbones, args.text, args.out, checkpoint)
-            case "train", "mbert":
-                curve = train_mbert(settings.backbones, args.text, args.out, checkpoint)
-            case "hub", "clip" | "mbert":
-                fetched = getattr(settings.backbones, args.backbone)
-                curve = {"clip": import_clip, "mbert": import_mbert}[args.backbone](fetched, args.out)
-            case _, other:
+        match args.backbone, settings.backbones, settings.source:
+            case "clip", schema.Backbones() as made, schema.Scenes() as source:
+                curve = train_clip(source, made, args.text, args.out, checkpoint)
+            case "mbert", schema.Backbones() as made, _:
+                curve = train_mbert(made, args.text, args.out, checkpoint)
+            case "clip", schema.HubBackbones() as fetched, _:
+                curve = import_clip(fetched.clip, args.out)
+            case "mbert", schema.HubBackbones() as fetched, _:
+                curve = import_mbert(fetched.mbert, args.out)
+            case other, _, _:
                 raise ValueError(f"no backbone {other!r}: clip or mbert")
         many = LANGUAGES if settings.backbones.kind == "train" else "multilingual"
         cards.write(args, __name__, settings, (curve or [{}])[-1], "en" if args.backbone == "clip" else many)

@@ -9,8 +9,6 @@ Cost:   a second.
 from clseave import cli, params, prerequisites
 from clseave.storage import write_text
 
-KEYS = ()
-
 
 def main(argv: list[str] | None = None) -> None:
     """Validate params.yaml and the profile; UserError names file, key, what was found and what is allowed."""

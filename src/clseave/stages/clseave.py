@@ -10,14 +10,13 @@ from clseave import cards, cli, distributed, numerics, params, ranks
 from clseave.disk import whole_folder
 from clseave.distillation import Pairs, prepare
 from clseave.resume import begin
+from clseave.schema import SentenceTransfer
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import load_tokenizer
 from clseave.training import train
 from clseave.vectors import VectorTable
 from clseave.word_rows import put_back
-
-KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,16 +27,19 @@ def main(argv: list[str] | None = None) -> None:
         "params profile examples translations targets mbert checkpoints out curve metrics".split(),
         numbers=["seed"],
     )
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, SentenceTransfer)
     settings = values.clseave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
     data, dev = (Pairs(args.examples, args.translations, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
     task, optimiser, schedule = prepare(student, data, dev, values, args.seed)
-    stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
-    checkpoint = begin(args, __name__, ["examples", "translations", "targets", "mbert"], values, device)
-    kept = train(task, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
+    inputs = {name: getattr(args, name) for name in "examples translations targets mbert".split()}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
+    epochs, keep, stop = settings.epochs, settings.keep, settings.stop_after
+    kept = train(
+        task, optimiser, schedule, epochs, settings.patience, keep=keep, stop_after=stop, checkpoint=checkpoint
+    )
     distributed.stop()
     if not ranks.first():
         return

@@ -6,8 +6,6 @@ Thesis: 3.2.1, Figure 3.4 (both sides' last hidden states, first sub-word of eac
 Cost:   about a minute.
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
@@ -19,6 +17,7 @@ from clseave.optimisation import make_optimiser
 from clseave.pairs import TokenPairs, gather, read_aligned, token_pairs
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
+from clseave.schema import Clteave, Processor, Sampler
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
@@ -26,10 +25,15 @@ from clseave.text import load_tokenizer, pad
 from clseave.training import Task, train
 from clseave.word_rows import hold_only, put_back
 
-KEYS = ("sampler", "clteave", "device", "kernels")
+
+class Values(Processor):
+    """What the stage reads of the settings."""
+
+    sampler: Sampler
+    clteave: Clteave
 
 
-def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values: SimpleNamespace, seed: int) -> Task:
+def make_task(student: TokenStudent, tower: TextTower, data: TokenPairs, values: Values, seed: int) -> Task:
     """Mean squared error between the encoded mBERT states and CLIP-VE's, over all aligned words of a batch."""
     lengths = np.maximum(data.source.lengths, data.target.lengths)
     device = next(student.parameters()).device
@@ -59,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         "params profile examples translations alignments teacher mbert autoencoder checkpoints out curve".split(),
         numbers=["seed"],
     )
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, Values)
     settings = values.clteave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
@@ -74,8 +78,10 @@ def main(argv: list[str] | None = None) -> None:
     steps = settings.epochs * len(task.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     words.follow(optimiser)
-    inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
-    checkpoint = begin(args, __name__, inputs, values, device)
+    inputs = {
+        name: getattr(args, name) for name in "examples translations alignments teacher mbert autoencoder".split()
+    }
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
     train(task, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     distributed.stop()
     if not ranks.first():

@@ -11,18 +11,23 @@ from clseave.disk import whole_folder
 from clseave.entailment import Split, fine_tune, read_examples
 from clseave.fusion import Head
 from clseave.resume import begin
+from clseave.schema import ClipVe, Training
 from clseave.storage import write_csv, write_json
 from clseave.teacher import ClipVE, TextTower, save_head
 from clseave.vectors import VectorTable
 
-KEYS = ("sampler", "clip_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
+
+class Values(Training):
+    """What the stage reads of the settings."""
+
+    clip_ve: ClipVe
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train, keep the epoch with the lowest validation loss, save."""
     paths = "params profile examples images clip checkpoints out curve metrics".split()
     args = cli.parse(argv, __doc__, paths, names=["model"], numbers=["seed"])
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, Values)
     settings = values.clip_ve
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     tower = TextTower.load(args.clip)
@@ -30,7 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     images = VectorTable(args.images, device, values.max_resident_gb)
     splits = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split(examples, images, tower.tokenizer) for examples in splits)
-    checkpoint = begin(args, __name__, ["examples", "images", "clip"], values, device)
+    inputs = {"examples": args.examples, "images": args.images, "clip": args.clip}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed, model=args.model)
     curve, kept = fine_tune(model, data, dev, settings, values, seed=args.seed, checkpoint=checkpoint)
     about = {"seed": args.seed, **numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve)}
     figures = {**about, **curve[kept - 1]}
