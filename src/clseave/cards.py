@@ -8,7 +8,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 from clseave import provenance
 from clseave.errors import UserError
 from clseave.provenance import CARD, GENERATED, OTHER, Standing
+from clseave.schema import View
 from clseave.storage import write_text
 
 # Arguments of a stage that name what its model is made from, and those among them that are folders of models.
@@ -137,7 +137,7 @@ Fingerprint `{{ code }}`: of the {{ modules }} modules that the stage imports, w
 
 
 def write(
-    args: Namespace, stage: str, values: SimpleNamespace, figures: Mapping[str, Any], languages: str | Sequence[str]
+    args: Namespace, stage: str, values: View, figures: Mapping[str, Any], languages: str | Sequence[str]
 ) -> None:
     """Write the card of the model that `args.out` holds.
 
@@ -207,7 +207,7 @@ def _inputs(args: Namespace, *, fetched: bool) -> dict[str, str]:
     return {name: provenance.digest(path) for name, path in paths.items()}
 
 
-def _parameters(args: Namespace, values: SimpleNamespace, name: str) -> dict[str, Any]:
+def _parameters(args: Namespace, values: View, name: str) -> dict[str, Any]:
     """The names and values that make the model, as plain objects: of two backbones those of the one that is `name`."""
     plain: dict[str, Any] = {key: value for key, value in vars(args).items() if isinstance(value, str)} | {
         key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
@@ -223,9 +223,9 @@ def _parameters(args: Namespace, values: SimpleNamespace, name: str) -> dict[str
     return plain
 
 
-def _standing(args: Namespace, name: str, values: SimpleNamespace) -> Standing:
+def _standing(args: Namespace, name: str, values: View) -> Standing:
     """From the values for a backbone; for what is made from other models, from their cards."""
-    if not hasattr(values, "backbones"):
+    if not (hasattr(values, "backbones") and hasattr(values, "source")):
         return provenance.derived([read(getattr(args, key)) for key in BASES if hasattr(args, key)])
     fetched = getattr(values.backbones, name) if values.backbones.kind == "hub" else None
     return provenance.of_backbone(fetched, generated=values.source.kind == "scenes")
