@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
@@ -33,13 +33,33 @@ PER_SECOND = 1 / LATENCY_S  # requests that both clients may send: as many as on
 Measured = dict[str, Any]
 
 
-def arguments(folder: Path, case: str, **more: Any) -> argparse.Namespace:
-    """Paths by the names that the stages use."""
-    paths = {"params": "params.yaml", "profile": "profile.yaml", "examples": case, "images": "image_vectors"}
-    paths |= {"targets": "teacher_vectors", "clip": "models/clip", "mbert": "models/mbert", "teacher": "models/teacher"}
+@dataclass(frozen=True)
+class Inputs:
+    """What the stages of one case read, in the folder of a workload."""
+
+    examples: Path
+    images: Path
+    targets: Path
+    translations: Path
+    clip: Path
+    mbert: Path
+    teacher: Path
+    language: str
+
+
+def inputs_of(folder: Path, case: str) -> Inputs:
+    """By the names that the stages use."""
     language = json.loads((folder / "facts.json").read_text())["facts"]["language"]
-    paths["translations"] = f"translations/{language}.jsonl"
-    return argparse.Namespace(**{name: folder / path for name, path in paths.items()}, language=language, **more)
+    return Inputs(
+        examples=folder / case,
+        images=folder / "image_vectors",
+        targets=folder / "teacher_vectors",
+        translations=folder / f"translations/{language}.jsonl",
+        clip=folder / "models/clip",
+        mbert=folder / "models/mbert",
+        teacher=folder / "models/teacher",
+        language=language,
+    )
 
 
 def steps_of(folder: Path, case: str) -> int:
@@ -53,15 +73,15 @@ def random_steps(folder: Path) -> list[list[int]]:
     return found
 
 
-def start(folder: Path, keys: Sequence[str]) -> tuple[SimpleNamespace, Any]:
+def start(folder: Path, view: Any) -> tuple[Any, Any]:
     """Values of the profile and the device, torch set as our stages set it."""
     from clseave import params
 
-    values = params.load(folder / "params.yaml", folder / "profile.yaml", tuple(dict.fromkeys((*keys, "device"))))
-    return values, numerics.start_torch(0, values.device, getattr(values, "kernels", "deterministic"))
+    values = params.load(folder / "params.yaml", folder / "profile.yaml", view)
+    return values, numerics.start_torch(0, values.device, values.kernels)
 
 
-def how(values: SimpleNamespace) -> dict[str, Any]:
+def how(values: Any) -> dict[str, Any]:
     """The values that our objectives take beside their settings."""
     given = {"sampler": values.sampler, "encode_batch": values.encode_batch, "precision": values.precision}
     return given | {"compiled": values.compile, "seed": 0}
@@ -120,15 +140,15 @@ def clip_ve_ours(folder: Path, epochs: int) -> Measured:
     from clseave.training import train
     from clseave.vectors import VectorTable
 
-    args = arguments(folder, "clip_ve")
-    values, device = start(folder, finetune_clip_ve.KEYS)
+    inputs = inputs_of(folder, "clip_ve")
+    values, device = start(folder, finetune_clip_ve.Values)
     settings = values.clip_ve
     once = encode_photos(folder, device)
-    tower = TextTower.load(args.clip)
+    tower = TextTower.load(inputs.clip)
     model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), "clip_ve").to(device)
     begin = time.perf_counter()
-    images = VectorTable(args.images, device, values.max_resident_gb)
-    data = Split.of(read_splits(args.examples, ["train"]), images, tower.tokenizer)
+    images = VectorTable(inputs.images, device, values.max_resident_gb)
+    data = Split.of(read_splits(inputs.examples, ["train"]), images, tower.tokenizer)
     objective = Entailment(model, data, data, settings, **how(values))
     optimiser, schedule = optimiser_for(objective)
     batch = max(objective.batches(1), key=lambda rows: int(data.lengths[rows].max()))
@@ -182,11 +202,11 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
     from clseave.stages import finetune_clip_ve
     from clseave.teacher import TextTower
 
-    args = arguments(folder, "clip_ve")
-    values, device = start(folder, finetune_clip_ve.KEYS)
+    inputs = inputs_of(folder, "clip_ve")
+    values, device = start(folder, finetune_clip_ve.Values)
     settings = values.clip_ve
-    tower = TextTower.load(args.clip).to(device)
-    vision = load_model(CLIPVisionModelWithProjection, args.clip).to(device)
+    tower = TextTower.load(inputs.clip).to(device)
+    vision = load_model(CLIPVisionModelWithProjection, inputs.clip).to(device)
     head = Head(tower.width, settings.hidden, settings.dropout).to(device)
     files = {path.stem: path for path in (folder / "photos").iterdir()}
     begin = time.perf_counter()
@@ -194,8 +214,8 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
         tower.train(),
         vision,
         head.train(),
-        load_processor(args.clip),
-        examples=read_splits(args.examples, ["train"]),
+        load_processor(inputs.clip),
+        examples=read_splits(inputs.examples, ["train"]),
         photos=files,
     )
     optimiser = torch.optim.Adam(method.parameters, settings.text_lr)
@@ -212,21 +232,21 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
 
     from clseave.acceleration import PART
     from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
-    from clseave.stages import clseave as stage
+    from clseave.schema import SentenceTransfer
     from clseave.student import Student, load_mbert
     from clseave.text import load_tokenizer
     from clseave.training import train
     from clseave.vectors import VectorTable
 
-    args = arguments(folder, "clseave")
-    values, device = start(folder, stage.KEYS)
+    inputs = inputs_of(folder, "clseave")
+    values, device = start(folder, SentenceTransfer)
     settings = values.clseave
-    tokenizer = load_tokenizer(args.mbert)
-    width = VectorTable(args.targets, device, values.max_resident_gb).width
-    student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
+    tokenizer = load_tokenizer(inputs.mbert)
+    width = VectorTable(inputs.targets, device, values.max_resident_gb).width
+    student = Student(load_mbert(inputs.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
     begin = time.perf_counter()
-    teacher = VectorTable(args.targets, device, values.max_resident_gb)
-    data = Pairs.read(args.examples, args.translations, "train", tokenizer, teacher)
+    teacher = VectorTable(inputs.targets, device, values.max_resident_gb)
+    data = Pairs.read(inputs.examples, inputs.translations, "train", tokenizer, teacher)
     objective = Distillation(student, data, data, settings, **how(values))
     optimiser, schedule = optimiser_for(objective, values.lr)
     lengths, part = data.tokens.lengths, PART if device.type == "cpu" else None
@@ -246,11 +266,11 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     }
 
 
-def sentences(args: argparse.Namespace) -> list[tuple[str, str]]:
+def sentences(translations: Path) -> list[tuple[str, str]]:
     """English sentences and their translations."""
     from clseave.records import Translation, read_rows
 
-    return [(row.source, row.text) for row in read_rows(args.translations, Translation)]
+    return [(row.source, row.text) for row in read_rows(translations, Translation)]
 
 
 def clseave_as_published(folder: Path, epochs: int) -> Measured:
@@ -258,19 +278,19 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     import as_published
     import torch
 
-    from clseave.stages import clseave as stage
+    from clseave.schema import SentenceTransfer
     from clseave.student import Student, load_mbert
     from clseave.teacher import TextTower
     from clseave.text import load_tokenizer
 
-    args = arguments(folder, "clseave")
-    values, device = start(folder, stage.KEYS)
+    inputs = inputs_of(folder, "clseave")
+    values, device = start(folder, SentenceTransfer)
     settings, rate = values.clseave, values.lr * values.clseave.lr_scale
-    teacher = TextTower.load(args.teacher).to(device)
-    bert = load_mbert(args.mbert, settings.dropout)
-    student = Student(bert, load_tokenizer(args.mbert), teacher.width, "sep").to(device).train()
+    teacher = TextTower.load(inputs.teacher).to(device)
+    bert = load_mbert(inputs.mbert, settings.dropout)
+    student = Student(bert, load_tokenizer(inputs.mbert), teacher.width, "sep").to(device).train()
     begin = time.perf_counter()
-    method = as_published.Clseave(teacher, student, sentences(args))
+    method = as_published.Clseave(teacher, student, sentences(inputs.translations))
     optimiser = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
     batches = random_steps(folder)
     begin += warmed(lambda: list(as_published.train(method, batches, optimiser)))
@@ -284,13 +304,13 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     import with_sentence_transformers as library
 
     from clseave.records import hypothesis_id, read_vectors
-    from clseave.stages import clseave as stage
+    from clseave.schema import SentenceTransfer
 
-    args = arguments(folder, "clseave")
-    values, device = start(folder, stage.KEYS)
-    rows, vectors = read_vectors(args.targets)
-    model = library.make_model(args.mbert, vectors.shape[1], values.clseave.dropout, device.type)
-    pairs = sentences(args)
+    inputs = inputs_of(folder, "clseave")
+    values, device = start(folder, SentenceTransfer)
+    rows, vectors = read_vectors(inputs.targets)
+    model = library.make_model(inputs.mbert, vectors.shape[1], values.clseave.dropout, device.type)
+    pairs = sentences(inputs.translations)
     some = random_steps(folder)
     rate = values.lr * values.clseave.lr_scale
 
@@ -313,15 +333,16 @@ def align_ours(folder: Path, epochs: int) -> Measured:
     from clseave.resume import Parts, key_of
     from clseave.stages import align_words as stage
 
-    args = arguments(folder, "align")
-    values, device = start(folder, stage.KEYS)
+    inputs = inputs_of(folder, "align")
+    values, device = start(folder, stage.Values)
     settings, out = values.align_words, folder / "aligned.jsonl"
-    args.translations = folder / f"to_align/{args.language}.jsonl"
-    aligner = WordAligner(args.mbert, settings.layer, settings.threshold, settings.batch_size, device)
+    translations = folder / f"to_align/{inputs.language}.jsonl"
+    aligner = WordAligner(inputs.mbert, settings.layer, settings.threshold, settings.batch_size, device)
     begin = time.perf_counter()
-    parts = Parts(folder / "checkpoints", key_of(args, stage.__name__, ["translations"], values, device))
-    rows = iter_rows(args.translations, Translation)
-    write_rows(out, stage.align_rows(rows, args.language, settings.segmenters, aligner, parts))
+    key = key_of(stage.__name__, {"translations": translations}, values, device, language=inputs.language)
+    parts = Parts(folder / "checkpoints", key)
+    rows = iter_rows(translations, Translation)
+    write_rows(out, stage.align_rows(rows, inputs.language, settings.segmenters, aligner, parts))
     seconds = time.perf_counter() - begin
     parts.remove()
     return {"seconds": seconds, "answer": [json.loads(line)["pairs"] for line in out.read_text().splitlines()]}
@@ -331,12 +352,13 @@ def align_awesome_align(folder: Path, epochs: int) -> Measured:
     """The `awesome-align` command on the same words, in one process; its clock starts when its model is loaded."""
     from clseave import params, segmentation
     from clseave.records import Translation, read_rows
+    from clseave.stages import align_words
 
-    args = arguments(folder, "align")
-    settings = params.load(args.params, args.profile, ("align_words", "device"))
+    inputs = inputs_of(folder, "align")
+    settings = params.load(folder / "params.yaml", folder / "profile.yaml", align_words.Values)
     values, source, out = settings.align_words, folder / "to_align.txt", folder / "awesome_align.txt"
-    codes, lines = ("en", args.language), []
-    for row in read_rows(folder / f"to_align/{args.language}.jsonl", Translation):
+    codes, lines = ("en", inputs.language), []
+    for row in read_rows(folder / f"to_align/{inputs.language}.jsonl", Translation):
         sides = [
             segmentation.words(text, code, values.segmenters)
             for code, text in zip(codes, (row.source, row.text), strict=True)
@@ -388,8 +410,11 @@ def translate_ours(folder: Path, epochs: int) -> Measured:
     """The backend `google` as profile thesis sets it up, but for the rate."""
     from clseave import params
     from clseave.google import GoogleBackend
+    from clseave.schema import GoogleTranslation
+    from clseave.translation import Translating
 
-    settings = params.load(folder / "params.yaml", ROOT / "profiles/thesis.yaml", ("translate",)).translate
+    settings = params.load(folder / "params.yaml", ROOT / "profiles/thesis.yaml", Translating).translate
+    assert isinstance(settings, GoogleTranslation)
     settings = settings.model_copy(update={"requests_per_second": PER_SECOND})
 
     def ask(texts: list[str]) -> list[str | None]:
@@ -414,9 +439,10 @@ def rates(folder: Path, epochs: int) -> Measured:
     """What this machine multiplies in a second, and the share of it that our stages reach, without the first epoch."""
     import machine_rates as machine
 
+    from clseave import schema
     from clseave.storage import read_json
 
-    _, device = start(folder, ("device", "kernels"))
+    _, device = start(folder, schema.Processor)
     found: Measured = {"matmul": {name: machine.matmul(name, device) for name in ("bfloat16", "float32")}}
     photos = encode_photos(folder, device, epochs)
     configs = {name: read_json(folder / f"models/{name}/config.json") for name in ("clip", "mbert")}

@@ -378,14 +378,25 @@ def has_avx512() -> bool:
     return answer.strip() == "True"
 
 
-def compare(machines: Sequence[Machine], args: argparse.Namespace) -> None:
-    """Copy the checkout to each machine, run all stages everywhere, compare, report. Failed says what went wrong."""
+def compare(
+    machines: Sequence[Machine],
+    source: Path,
+    profile: str,
+    languages: Sequence[str],
+    *,
+    names: Sequence[str],
+    jobs: int,
+) -> None:
+    """Copy the checkout to each machine, run all stages everywhere, compare, report. Failed says what went wrong.
+
+    `names` are those of the stages to run, none for all; `jobs` is how many run at a time.
+    """
     for machine in machines:
         write_wrapper(machine)
-        copy_sources(args.source, machine.tree, args.profile, args.languages)
-    stages = choose(read_stages(machines[0].tree), args.stages)
-    say(f"{args.profile}: {len(stages)} stages on {', '.join(machine.name for machine in machines)}")
-    progress = run_all(machines, stages, args.jobs)
+        copy_sources(source, machine.tree, profile, languages)
+    stages = choose(read_stages(machines[0].tree), names)
+    say(f"{profile}: {len(stages)} stages on {', '.join(machine.name for machine in machines)}")
+    progress = run_all(machines, stages, jobs)
     for machine in machines:
         count = check_processes(machine, stages)
         say(f"{machine.name}: {len(stages)} stages, {count} interpreters, {progress.seconds[machine.name]} s")
@@ -422,7 +433,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     native = has_avx512()
     here = Machine(NATIVE, args.work / NATIVE, server=Server() if args.preload else None)
     try:
-        compare([here, *(emulated(args.work, cpu, args.preload) for cpu in args.cpus)], args)
+        machines = [here, *(emulated(args.work, cpu, args.preload) for cpu in args.cpus)]
+        compare(machines, args.source, args.profile, args.languages, names=args.stages, jobs=args.jobs)
     except Failed as error:
         say(f"NOT EXACT: {error}")
         return 1

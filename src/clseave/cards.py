@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.utils import yaml_dump
@@ -19,10 +18,21 @@ from clseave.faults import not_one_of
 from clseave.licences import OTHER, Standing
 from clseave.provenance import RECORD, digest, digest_of_list
 from clseave.references import warn_of_stale
+from clseave.schema import Baseline, Languages, Seeds, VeModels, View
 from clseave.storage import RERUN
 from clseave.training_record import TrainingRecord
 
 log = logging.getLogger(__name__)
+
+
+class Values(View):
+    """Which models the settings name."""
+
+    baselines: list[Baseline]
+    languages: Languages
+    seeds: Seeds
+    ve_models: VeModels
+
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 GENERATED = "generated-data"  # the tag of a model whose corpus is generated
@@ -81,7 +91,7 @@ MODELS = {
 }
 
 
-def folders(models: Path, values: SimpleNamespace) -> dict[str, Path]:
+def folders(models: Path, values: Values) -> dict[str, Path]:
     """The folder of every model that the settings name, by the name of its card."""
     single = [*values.ve_models, *(entry.name for entry in values.baselines), "autoencoder", "clteave"]
     trained = {name: models / name for name in single}
@@ -90,7 +100,7 @@ def folders(models: Path, values: SimpleNamespace) -> dict[str, Path]:
     return {name: models / name for name in ("clip", "mbert")} | seeded
 
 
-def read(models: Path, values: SimpleNamespace) -> dict[str, tuple[Path, TrainingRecord]]:
+def read(models: Path, values: Values) -> dict[str, tuple[Path, TrainingRecord]]:
     """Folder and record of every model that the settings name, by the name of its card.
 
     One warning counts the models without a record, one the records that the settings do not name. UserError lists

@@ -34,8 +34,8 @@ def parse(
 ) -> argparse.Namespace:
     """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
 
-    `optional` are paths that may be left out and then are None, as `--shard I/N` may, which is taken where `shard`
-    says so: for `shards.take`. `defaults` are paths with a default. UserError when the value of `--shard` is not I/N.
+    `optional` are paths that may be left out and then are None, as `--shard I/N` may, a `Shard` that is taken where
+    `shard` says so. `defaults` are paths with a default. UserError when the value of `--shard` is not I/N.
     """
     made = parser(doc)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):

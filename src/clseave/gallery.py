@@ -5,7 +5,6 @@ The notebook calls these and holds no computation. Where a run has nothing to sh
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 from IPython.display import Markdown, display
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from clseave import captions, figures, narrative, statistics_figures, thesis_figures
 from clseave.drawing import NothingToDrawError
+from clseave.schema import Report
 from clseave.statistics_tables import VIEWS
 
 # What draws each figure, and the tables that it draws.
@@ -40,8 +40,8 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
 class Gallery:
     """The tables of one profile's reports, and what they and its settings let the report say."""
 
-    def __init__(self, tables: Path, profile: str, values: SimpleNamespace):
-        """Read the tables' CSV files; `values` are those of `narrative.KEYS`."""
+    def __init__(self, tables: Path, profile: str, values: Report):
+        """Read the tables' CSV files."""
         self.tables = tables
         frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
         self.run = narrative.Run(profile, values, frames)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from clseave.errors import UserError
 from clseave.metrics import mean, rounded
 from clseave.records import Example, Prediction, read_rows
 from clseave.references import warn_of_stale
-from clseave.schema import INDEPENDENT, SPLITS
+from clseave.schema import INDEPENDENT, SPLITS, Baseline, Evaluations, Languages, Seeds, VeModels, View
 from clseave.storage import RERUN, read_json
 from clseave.verdicts import ENGLISH, Outcome
 
@@ -25,6 +24,16 @@ ALIGNMENT = (
     *("aer", "aer_diagonal", "precision", "recall", "sentences"),
     *("source_words_aligned", "target_words_aligned"),
 )
+
+
+class Named(View):
+    """What is trained and judged."""
+
+    languages: Languages
+    seeds: Seeds
+    ve_models: VeModels
+    baselines: list[Baseline]
+    evaluations: Evaluations
 
 
 @dataclass(frozen=True)
@@ -54,20 +63,20 @@ def check_files(folders: Mapping[Path, set[str]]) -> None:
     warn_of_stale(found - wanted)
 
 
-def evaluation_names(values: SimpleNamespace) -> list[str]:
+def evaluation_names(values: Named) -> list[str]:
     """All evaluations of `params.yaml`: English, the languages, the other entries, the languages in other words."""
     own = [entry.name for entry in values.evaluations]
     return list(dict.fromkeys((ENGLISH, *values.languages, *own, *(INDEPENDENT + code for code in values.languages))))
 
 
-def trained_models(values: SimpleNamespace) -> list[str]:
+def trained_models(values: Named) -> list[str]:
     """All models that a stage trains on labels or vectors and leaves a curve and metrics of."""
     baselines = [entry.name for entry in values.baselines]
     return [*values.ve_models, *baselines, *(f"clseave-{code}" for code in values.languages)]
 
 
 def expected_files(
-    metrics: Path, predictions: Path, training: Path, curves: Path, values: SimpleNamespace
+    metrics: Path, predictions: Path, training: Path, curves: Path, values: Named
 ) -> dict[Path, set[str]]:
     """The files that are read from each folder; only the curves of backbones are optional."""
     seeds = [f"seed{seed}" for seed in values.seeds]
@@ -193,7 +202,7 @@ def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def read_trained(curves: Path, training: Path, values: SimpleNamespace) -> Training:
+def read_trained(curves: Path, training: Path, values: Named) -> Training:
     """All that the training stages left."""
     return Training(
         read_curve(curves, "clip_ve", values.seeds),

@@ -5,16 +5,14 @@ What the notebook itself says holds for every run, or is about the thesis.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pandas as pd
 from scipy import stats
 
-from clseave.schema import INDEPENDENT, FileTranslation, GoogleTranslation, HubBackbones, NmtTranslation, Scenes
+from clseave.schema import INDEPENDENT, FileTranslation, GoogleTranslation, HubBackbones, NmtTranslation, Report, Scenes
 from clseave.tables import language_name, whole
 from clseave.verdicts import ENGLISH, OTHER_CORPUS
 
-KEYS = ("languages", "seeds", "source", "translate", "backbones", "clip_ve", "clseave")
 NUMBERS = "no one two three four five six seven eight nine ten".split()
 BLIND = "sees only half of the input: what it scores above chance can be had without joining the two"
 CONTROLS = {
@@ -35,10 +33,10 @@ BACK = "The grammar translates back, without a fault but in other words: an uppe
 
 @dataclass(frozen=True)
 class Run:
-    """A run's profile, the values of `KEYS`, and the tables that `compare` wrote as CSV files, by name."""
+    """A run's profile, its settings, and the tables that `compare` wrote as CSV files, by name."""
 
     profile: str
-    values: SimpleNamespace
+    values: Report
     tables: Mapping[str, pd.DataFrame]
 
     def table(self, name: str) -> pd.DataFrame:
@@ -113,7 +111,7 @@ def translations(run: Run) -> str:
     """Where the sentences of training and test come from."""
     made = run.values.translate
     same = "Test sentences come from the same place as those of training, so that accuracy is agreement on them"
-    corrected = f", after the corrections in `{made.corrections}`" if getattr(made, "corrections", None) else ""
+    corrected = f", after the corrections in `{made.corrections}`" if made.corrections else ""
     if isinstance(made, NmtTranslation):
         text = f"Machine translations by `{made.model.id}`{corrected}. {same}"
     elif isinstance(made, GoogleTranslation):
@@ -171,7 +169,9 @@ def independent(run: Run) -> str:
     if not targets(frame):
         return "This run has no translations by others."
     source = run.values.source
-    whose = "another phrasing of the same grammar" if run.generated() else f"those of the folder `{source.independent}`"
+    whose = "another phrasing of the same grammar"
+    if not isinstance(source, Scenes):
+        whose = f"those of the folder `{source.independent}`"
     first = frame.iloc[0]
     seen = ""
     if first["rows_seen"]:

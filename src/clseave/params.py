@@ -4,8 +4,7 @@ YAML is read by the 1.2 rules, so that `4e-05`, which `dvc exp run -S lr=4e-5` w
 """
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -29,10 +28,12 @@ from clseave.schema import (
     Scenes,
     Section,
     SnliVeRows,
+    View,
 )
 from clseave.storage import read_text
 
 LARGEST = 1 << 20  # bytes of a file
+Values = TypeVar("Values", bound=View)
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
@@ -61,21 +62,18 @@ def profile_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load(params: Path | str, profile: Path | str, keys: tuple[str, ...]) -> SimpleNamespace:
-    """The values of `keys`, each validated, from `params.yaml` or the profile, whichever owns the key.
+def load(params: Path | str, profile: Path | str, view: type[Values]) -> Values:
+    """The values of the fields of `view`, each validated, from `params.yaml` or the profile, whichever owns the key.
 
-    A stage names the keys it reads, and gets no other: DVC re-runs it when one of them changes.
+    A stage's view names the keys it reads, and it gets no other: DVC re-runs it when one of them changes.
     """
     values = {}
     for path, model in ((params, Params), (profile, Profile)):
-        owned = [key for key in keys if key in model.model_fields]
+        owned = [key for key in view.model_fields if key in model.model_fields]
         if owned:
             content = read_yaml(path)
             values.update({key: _validate(path, model, key, content) for key in owned})
-    unknown = set(keys) - set(values)
-    if unknown:
-        raise KeyError(f"no such key in params.yaml or a profile: {', '.join(sorted(unknown))}")
-    return SimpleNamespace(**values)
+    return view.model_validate(values)
 
 
 def check(params: Path | str, profiles: Path | str) -> tuple[Params, Profile]:

@@ -1,19 +1,28 @@
 """How the models were trained, beside the thesis: Table A.1, and the rows of every table and figure of training."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from clseave import published
 from clseave.measured import Training, settings
 from clseave.published import Published, Row
+from clseave.schema import AutoencoderParams, ClipVe, Clseave, Rate, View
 
 
-def hyperparameters(thesis: Published, values: SimpleNamespace, trained: Training) -> list[dict[str, Any]]:
+class Recipe(View):
+    """What the models of Table A.1 are trained with."""
+
+    lr: Rate
+    clip_ve: ClipVe
+    clseave: Clseave
+    autoencoder: AutoencoderParams
+
+
+def hyperparameters(thesis: Published, values: Recipe, trained: Training) -> list[dict[str, Any]]:
     """Table A.1: what we set beside what the thesis set."""
     ve, student, coder = values.clip_ve, values.clseave, values.autoencoder
     rates = dict.fromkeys((short(ve.text_lr), short(ve.head_lr)))
-    models = {"clip_ve": ve, "clseave": student, "autoencoder": coder}
+    models: dict[str, ClipVe | Clseave | AutoencoderParams] = {"clip_ve": ve, "clseave": student, "autoencoder": coder}
     ours = {
         "Learning rate": {
             "clip_ve": " (text), ".join(rates) + (" (head)" if len(rates) > 1 else ""),
@@ -37,7 +46,7 @@ def hyperparameters(thesis: Published, values: SimpleNamespace, trained: Trainin
     ]
 
 
-def epochs(values: SimpleNamespace, trained: Training) -> dict[str, str]:
+def epochs(values: Recipe, trained: Training) -> dict[str, str]:
     """How many epochs each model ran, and which one was kept."""
     clip_ve = trained.settled["clip_ve"]
     ran = sorted({row["epochs_run"] for row in trained.of_students().values()})
@@ -59,7 +68,7 @@ def short(value: float) -> str:
 
 
 def contents(
-    thesis: Published, trained: Training, values: SimpleNamespace, counts: Mapping[str, Row]
+    thesis: Published, trained: Training, values: Recipe, counts: Mapping[str, Row]
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of every table and figure of training, by its name."""
     rows = counts["dev"]["rows"] if values.clip_ve.validation == "dev" else counts["train"]["rows"] // 5

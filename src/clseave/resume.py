@@ -9,12 +9,10 @@ import logging
 import os
 import pickle
 import time
-from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ import torch
 from clseave import distributed, hashing, ranks
 from clseave.errors import UserError
 from clseave.provenance import code_files, digest, fingerprint
+from clseave.schema import View
 from clseave.storage import atomic, write_text
 
 log = logging.getLogger(__name__)
@@ -29,25 +28,24 @@ log = logging.getLogger(__name__)
 # Seconds between two checkpoints within an epoch: a full-size one has 2.5 GB. Tests set the variable to lose less.
 SECONDS = 600.0
 VARIABLE = "CLSEAVE_CHECKPOINT_SECONDS"
+Input = Path | list[Path]  # a file, a folder, or several
 LIBRARIES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
 UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, IndexError, KeyError, pickle.UnpicklingError)
 
 
 def key_of(
-    args: Namespace, stage: str, inputs: Sequence[str], values: SimpleNamespace, device: torch.device | None = None
+    stage: str, inputs: Mapping[str, Input], values: View, device: torch.device | None = None, **chosen: str | int
 ) -> str:
-    """16 hex digits for what a stage computes: its values, names and numbers, the contents of `inputs`, its code.
+    """16 hex digits for what a stage computes: its values, what was `chosen`, the contents of `inputs`, its code.
 
-    `stage` is the stage's module, `inputs` are the arguments whose files it reads. The kind of processor counts too
-    (None: the CPU), and the number of processes, as numbers of two kinds are not mixed.
+    `stage` is the stage's module, `inputs` are the files and folders it reads, by name, `chosen` its names and numbers.
+    The kind of processor counts too (None: the CPU), and the number of processes: numbers of two kinds are not mixed.
     """
-    given = {name: value for name, value in vars(args).items() if not isinstance(value, Path | list | None)}
-    read = {name: digest(getattr(args, name)) for name in inputs}
+    read = {name: digest(path) for name, path in inputs.items()}
     versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
     processor = torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu"
-    parts = [given, vars(values), read, versions, processor, ranks.size()]
-    text = json.dumps(parts, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
-    return hashing.of_text(text)[:16]
+    parts = [chosen, values.model_dump(mode="json"), read, versions, processor, ranks.size()]
+    return hashing.of_text(json.dumps(parts, sort_keys=True))[:16]
 
 
 def clear(folder: Path) -> None:
@@ -219,7 +217,12 @@ class Parts(Store):
 
 
 def begin(
-    args: Namespace, stage: str, inputs: Sequence[str], values: SimpleNamespace, device: torch.device | None = None
+    folder: Path,
+    stage: str,
+    inputs: Mapping[str, Input],
+    values: View,
+    device: torch.device | None = None,
+    **chosen: str | int,
 ) -> Checkpoint:
-    """The checkpoint of a stage's training: arguments as of `key_of`."""
-    return Checkpoint(args.checkpoints, key_of(args, stage, inputs, values, device))
+    """The checkpoint of a stage's training in a folder of its own; the other arguments are those of `key_of`."""
+    return Checkpoint(folder, key_of(stage, inputs, values, device, **chosen))

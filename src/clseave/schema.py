@@ -1,6 +1,6 @@
 """The type and the bounds of every value: one class per group of `params.yaml` and the profiles."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -18,7 +18,12 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 # One process, or torchrun with options: letters, digits and what names, numbers and addresses are made of.
 Launcher = Annotated[str, StringConstraints(pattern=r"^(python|torchrun( [\w.:,=/-]+)+)$")]
+Gigabytes = Annotated[float, Field(ge=0)]
+Languages = Annotated[list[TargetLanguage], Field(min_length=1)]
+Seeds = Annotated[list[Natural], Field(min_length=1)]
+VeModels = Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], Field(min_length=1)]
 Device = Literal["cpu", "cuda", "auto"]
+Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
@@ -53,6 +58,9 @@ class Evaluation(Section):
     hypotheses: Literal["english", "translated", "back_translated"]
     examples: Literal["test", "independent"]
     assembly: Literal["direct", "padded", "decoder"]  # how CLTEAVE makes a sentence vector
+
+
+Evaluations = Annotated[list[Evaluation], Field(min_length=1)]
 
 
 class Scenes(Section):
@@ -117,6 +125,9 @@ class Photos(Section):
     expected_counts: str  # "official", "none", or a JSON file
 
 
+AnySource = Annotated[Scenes | Photos, Field(discriminator="kind")]
+
+
 class Tower(Section):
     """Shape of one small transformer."""
 
@@ -169,7 +180,7 @@ class Pretrained(Section):
 
     id: str
     revision: Revision | None
-    weights: Literal["safetensors", "convert"]  # convert: read pytorch_model.bin, weights only, where no other is
+    weights: Weights  # convert: read pytorch_model.bin, weights only, where no other is
 
 
 class Encoder(Pretrained):
@@ -186,10 +197,16 @@ class HubBackbones(Section):
     mbert: Encoder
 
 
+AnyBackbones = Annotated[Backbones | HubBackbones, Field(discriminator="kind")]
+
+
 class GoldTranslation(Section):
-    """The grammar's own translations."""
+    """The grammar's own translations, which lack none and need no correction."""
 
     backend: Literal["gold"]
+    untranslated: ClassVar[Literal["stop"]] = "stop"
+    back: ClassVar[bool] = True
+    corrections: ClassVar[None] = None
 
 
 class Untranslated(Section):
@@ -228,6 +245,11 @@ class FileTranslation(Untranslated):
     backend: Literal["files"]
     folder: str
     corrections: str | None
+
+
+AnyTranslation = Annotated[
+    GoldTranslation | GoogleTranslation | NmtTranslation | FileTranslation, Field(discriminator="backend")
+]
 
 
 class ClipVe(Section):
@@ -292,35 +314,79 @@ class AlignWords(Section):
     segmenters: dict[str, Literal["gold", "bert", "whitespace", "jieba", "fugashi"]]  # by language; and "default"
 
 
+class View(Section):
+    """Values that a stage reads, by their names in `Params` and `Profile` and of the same types."""
+
+
+class Processor(View):
+    """What computes, and by which kernels."""
+
+    device: Device
+    kernels: Kernels
+
+
+class Encoding(Processor):
+    """Passes without training: how many rows at a time."""
+
+    encode_batch: Positive
+
+
+class Training(Encoding):
+    """What the stages that train on image or teacher vectors share."""
+
+    precision: Precision
+    compile: bool
+    sampler: Sampler
+    max_resident_gb: Gigabytes
+
+
+class SentenceTransfer(Training):
+    """What CLSEAVE learns with."""
+
+    lr: Rate
+    clseave: Clseave
+
+
+class Corpus(View):
+    """Where the examples and images come from."""
+
+    source: AnySource
+
+
+class Origins(Corpus):
+    """Where the corpus and the pre-trained models come from."""
+
+    backbones: AnyBackbones
+
+
+class Report(Origins):
+    """What the report's sentences are made from."""
+
+    languages: Languages
+    seeds: Seeds
+    translate: AnyTranslation
+    clip_ve: ClipVe
+    clseave: Clseave
+
+
 class Params(Section):
     """`params.yaml`."""
 
     profile: Name
     lr: Rate
-    languages: Annotated[list[TargetLanguage], Field(min_length=1)]
-    seeds: Annotated[list[Natural], Field(min_length=1)]
+    languages: Languages
+    seeds: Seeds
     launcher: Launcher  # of the stages that several processes can share
-    ve_models: Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], Field(min_length=1)]
+    ve_models: VeModels
     baselines: list[Baseline]
-    evaluations: Annotated[list[Evaluation], Field(min_length=1)]
+    evaluations: Evaluations
 
 
-class Profile(Section):
+class Profile(Origins, Training):
     """`profiles/<name>.yaml`."""
 
-    device: Device
-    kernels: Kernels
-    precision: Precision
-    compile: bool
-    sampler: Sampler
-    max_resident_gb: Annotated[float, Field(ge=0)]
-    source: Annotated[Scenes | Photos, Field(discriminator="kind")]
-    backbones: Annotated[Backbones | HubBackbones, Field(discriminator="kind")]
-    encode_batch: Positive
     skip_broken: bool
-    translate: Annotated[
-        GoldTranslation | GoogleTranslation | NmtTranslation | FileTranslation, Field(discriminator="backend")
-    ]
+    translate: AnyTranslation
     align_words: AlignWords
     clip_ve: ClipVe
     mbert_ve: ClipVe  # the same of baselines with mBERT for CLIP's text tower

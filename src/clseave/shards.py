@@ -6,7 +6,6 @@ same bytes as without shards, whichever of them ran, in whatever order, to their
 """
 
 import re
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,12 +49,6 @@ def parse(text: str) -> Shard:
         f"--shard: found {text!r}, expected I/N, the I-th of N shards with I from 1 to N (N at most {MOST:,}): 1/4 to "
         "4/4 are four shards"
     )
-
-
-def take(args: Namespace) -> Shard | None:
-    """The shard among a stage's arguments, removed from them: who does a part is no part of what is done."""
-    shard: Shard | None = vars(args).pop("shard")
-    return shard
 
 
 def share(parts: Sequence[Part], shard: Shard | None) -> list[Part]:

@@ -173,7 +173,7 @@ class TrainingLoop:
         return distributed.from_first({name: round(value, 6) for name, value in metrics.items()})
 
     def add_curve_row(self, metrics: dict[str, float], last: int) -> None:
-        """The row of this epoch of `last`: mean training loss over rows, training and validation metrics, the last learning rate."""
+        """Append the row of this epoch of `last`: mean loss over rows, metrics, the last learning rate."""
         row = {"epoch": self.state.epoch, self.objective.loss_name: round(self.state.loss_sum / self.state.rows, 6)}
         row |= self.objective.train_metrics() | metrics | {"learning_rate": float(f"{self.state.learning_rate:.6g}")}
         self.state.curve.append(row)

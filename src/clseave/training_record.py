@@ -4,17 +4,15 @@ The same run gives the same bytes: no code, commit, device, date or path of the 
 """
 
 import json
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clseave.errors import UserError
 from clseave.provenance import RECORD, digest, is_local
-from clseave.schema import Backbones, HubBackbones, Photos, Scenes
+from clseave.schema import Backbones, Origins, View
 from clseave.storage import RERUN, read_json, write_text
 
 ELSEWHERE = ("device", "max_resident_gb")  # values that say where and in how much memory it was computed, not what
@@ -73,18 +71,14 @@ def named(folder: Path) -> str:
     return Path(*parts[above:]).as_posix()
 
 
-def digests(args: Namespace, names: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of what these arguments name, by their names."""
-    return {name: digest(getattr(args, name)) for name in sorted(names)}
+def digests(inputs: Mapping[str, Path | list[Path]]) -> dict[str, str]:
+    """SHA-256 of each input, by its name."""
+    return {name: digest(inputs[name]) for name in sorted(inputs)}
 
 
-def plain(values: SimpleNamespace, **names: str) -> dict[str, Any]:
+def plain(values: View, **names: str) -> dict[str, Any]:
     """The names and values that make a model, as plain objects."""
-    return names | {
-        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        for key, value in vars(values).items()
-        if key not in ELSEWHERE
-    }
+    return names | values.model_dump(mode="json", exclude=set(ELSEWHERE))
 
 
 def of_backbone(
@@ -92,8 +86,7 @@ def of_backbone(
     profile: str,
     spoken: Sequence[str],
     *,
-    source: Scenes | Photos,
-    backbones: Backbones | HubBackbones,
+    settings: Origins,
     text: Path,
     folder: Path,
     curve: Sequence[Mapping[str, float]],
@@ -102,6 +95,7 @@ def of_backbone(
 
     The input of a fetched model is its weights as they were saved: the corpus is no part of it.
     """
+    source, backbones = settings.source, settings.backbones
     own = getattr(backbones, name).model_dump(mode="json")
     if isinstance(backbones, Backbones):
         seed, languages = backbones.seed, ["en"] if name == "clip" else list(spoken)

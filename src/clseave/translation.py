@@ -15,7 +15,13 @@ from clseave.translation_checks import NO_ANSWER, damage
 log = logging.getLogger(__name__)
 
 MISSING = "missing"
-Settings = schema.GoldTranslation | schema.GoogleTranslation | schema.NmtTranslation | schema.FileTranslation
+
+
+class Translating(schema.View):
+    """What a translator is made from."""
+
+    translate: schema.AnyTranslation
+    device: schema.Device
 
 
 class GoldTranslator:
@@ -63,7 +69,9 @@ class FileTranslator:
         return f"{self._path.name}:{self._given[hypothesis_id(text)].number}: "
 
 
-def make_translator(settings: Settings, language: str, source: Path, device: str, origin: str = SOURCE) -> Translator:
+def make_translator(
+    settings: schema.AnyTranslation, language: str, source: Path, device: str, origin: str = SOURCE
+) -> Translator:
     """The backend that a profile names, from or into English. `source`: the user's files; `device`: a model's."""
     match settings:
         case schema.GoogleTranslation():

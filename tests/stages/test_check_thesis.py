@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,8 +170,8 @@ def findings(output):
 def in_process(clone, monkeypatch, *topics):
     """The findings of some topics only, by the same functions."""
     monkeypatch.chdir(clone)
-    args = check_thesis.cli.parse(ARGV, "", list(ARGUMENTS))
-    found = run_checks([check for check in check_thesis.plan(args) if check.topic in topics], 20)
+    places = check_thesis.Places(**{name: Path(value) for name, value in ARGUMENTS.items()})
+    found = run_checks([check for check in check_thesis.plan(places) if check.topic in topics], 20)
     return [found[topic] for topic in topics]
 
 

@@ -162,7 +162,7 @@ def test_a_smaller_run_depends_on_its_own_files_alone(two_seeds, tmp_path, chang
     (root / "params.yaml").write_text(json.dumps(values | changed))
     in_place = compared(root)
     assert in_place != before
-    settings = params.load(root / "params.yaml", SETTINGS / "profiles/mini.yaml", compare.KEYS)
+    settings = params.load(root / "params.yaml", SETTINGS / "profiles/mini.yaml", compare.Values)
     folders = [root / "reports/mini" / name for name in ("metrics", "predictions", "training", "curves")]
     for folder, names in measured.expected_files(*folders, settings).items():
         for file in folder.rglob("*.*"):

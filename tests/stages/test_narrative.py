@@ -10,6 +10,7 @@ import pytest
 from made_reports import REPO, compare_arguments, make
 
 from clseave import captions, gallery, narrative, params
+from clseave.schema import Report
 from clseave.stages import compare
 from settings import SETTINGS
 
@@ -31,7 +32,7 @@ def show(root, profile="mini", name="mini", **changes):
     path = root / f"{profile}.yaml"
     values = params.read_yaml(SETTINGS / f"profiles/{profile}.yaml")
     path.write_text(json.dumps(values | changes), encoding="utf-8")
-    loaded = params.load(root / "params.yaml", path, narrative.KEYS)
+    loaded = params.load(root / "params.yaml", path, Report)
     return gallery.Gallery(root / "reports" / name / "tables", profile, loaded)
 
 

@@ -18,7 +18,7 @@ from clseave.objectives import distillation, entailment
 from clseave.objectives.distillation import Distillation, Pairs
 from clseave.objectives.entailment import Entailment, Split
 from clseave.records import read_splits
-from clseave.stages import clseave as stage
+from clseave.schema import SentenceTransfer
 from clseave.stages import finetune_clip_ve
 from clseave.student import Student, load_mbert
 from clseave.teacher import ClipVE, TextTower
@@ -50,17 +50,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-def values_of(folder, keys, section):
+def values_of(folder, view, section):
     """The profile's values, random batches, dropout off, and a rate at which tiny models learn.
 
     With ten times that rate, CLIP-VE's loss is chaotic: the last bit of a sum grows to a visible difference.
     """
-    values = params.load(folder / "params.yaml", folder / "profile.yaml", keys)
-    values.sampler = "random"
+    values = params.load(folder / "params.yaml", folder / "profile.yaml", view)
     changes = {"dropout": 0.0, "epochs": EPOCHS, "warmup": 0.0}
     rates = {"text_lr": 1e-4, "head_lr": 1e-4} if section == "clip_ve" else {}
-    setattr(values, section, getattr(values, section).model_copy(update=changes | rates))
-    return values
+    changed = getattr(values, section).model_copy(update=changes | rates)
+    return values.model_copy(update={"sampler": "random", section: changed})
 
 
 def ours(objective, optimiser, schedule):
@@ -87,21 +86,21 @@ def compare(losses, published):
 
 @pytest.mark.slow
 def test_clip_ve(folder):
-    args, values = contenders.arguments(folder, "clip_ve"), values_of(folder, finetune_clip_ve.KEYS, "clip_ve")
+    inputs, values = contenders.inputs_of(folder, "clip_ve"), values_of(folder, finetune_clip_ve.Values, "clip_ve")
     torch.manual_seed(1)
-    tower = TextTower.load(args.clip)
+    tower = TextTower.load(inputs.clip)
     model = ClipVE(tower, Head(tower.width, values.clip_ve.hidden, 0.0), "clip_ve")
     theirs = copy.deepcopy(model).train()
-    examples = read_splits(args.examples, ["train"])
-    data = Split.of(examples, VectorTable(args.images, CPU, 1.0), tower.tokenizer)
+    examples = read_splits(inputs.examples, ["train"])
+    data = Split.of(examples, VectorTable(inputs.images, CPU, 1.0), tower.tokenizer)
     assert len(data.tokens) < len(examples), "no hypothesis is shared: nothing is encoded once instead of twice"
     objective = Entailment(model, data, data, values.clip_ve, **contenders.how(values))
     batches, losses = ours(objective, *entailment.optimiser_for(objective))
     method = as_published.ClipVE(
         theirs.tower,
-        load_model(CLIPVisionModelWithProjection, args.clip),
+        load_model(CLIPVisionModelWithProjection, inputs.clip),
         theirs.head,
-        load_processor(args.clip),
+        load_processor(inputs.clip),
         examples=examples,
         photos={path.stem: path for path in (folder / "photos").iterdir()},
     )
@@ -111,25 +110,26 @@ def test_clip_ve(folder):
 
 
 def test_clseave(folder):
-    args, values = contenders.arguments(folder, "clseave"), values_of(folder, stage.KEYS, "clseave")
-    settings = values.clseave = values.clseave.model_copy(update={"lr_scale": 20.0, "schedule": "linear"})
+    inputs, values = contenders.inputs_of(folder, "clseave"), values_of(folder, SentenceTransfer, "clseave")
+    settings = values.clseave.model_copy(update={"lr_scale": 20.0, "schedule": "linear"})
+    values = values.model_copy(update={"clseave": settings})
     rate = values.lr * settings.lr_scale
-    tokenizer, targets = load_tokenizer(args.mbert), VectorTable(args.targets, CPU, 1.0)
+    tokenizer, targets = load_tokenizer(inputs.mbert), VectorTable(inputs.targets, CPU, 1.0)
     torch.manual_seed(1)
-    student = Student(load_mbert(args.mbert, 0.0), tokenizer, targets.width, "sep")
+    student = Student(load_mbert(inputs.mbert, 0.0), tokenizer, targets.width, "sep")
     theirs = copy.deepcopy(student).train()
-    data = Pairs.read(args.examples, args.translations, "train", tokenizer, targets)
+    data = Pairs.read(inputs.examples, inputs.translations, "train", tokenizer, targets)
     objective = Distillation(student, data, data, settings, **contenders.how(values))
     batches, losses = ours(objective, *distillation.optimiser_for(objective, values.lr))
-    method = as_published.Clseave(TextTower.load(args.teacher), theirs, contenders.sentences(args))
+    method = as_published.Clseave(TextTower.load(inputs.teacher), theirs, contenders.sentences(inputs.translations))
     adam = torch.optim.AdamW(method.parameters, rate, weight_decay=settings.weight_decay)
     compare(losses, list(as_published.train(method, batches, adam, "linear")))
 
 
 def test_a_batch_as_published_is_padded_to_its_longest_with_each_tokenizers_own_id(folder):
-    args = contenders.arguments(folder, "clseave")
-    teacher, tokenizer = TextTower.load(args.teacher), load_tokenizer(args.mbert)
-    student = Student(load_mbert(args.mbert, 0.0), tokenizer, teacher.width, "sep")
+    inputs = contenders.inputs_of(folder, "clseave")
+    teacher, tokenizer = TextTower.load(inputs.teacher), load_tokenizer(inputs.mbert)
+    student = Student(load_mbert(inputs.mbert, 0.0), tokenizer, teacher.width, "sep")
     method = as_published.Clseave(teacher, student, [("A red circle", "Ein roter Kreis"), ("A", "Ein Kreis ist da")])
     first, second = method[0], method[1]
     batch = method.collate([first, second])

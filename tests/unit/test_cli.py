@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clseave import cli, shards
+from clseave import cli
 from clseave.shards import Shard
 
 ARGUMENTS = ["--params", "p.yaml", "--out", "a/b", "--language", "de", "--seed", "3"]
@@ -36,8 +36,8 @@ def test_help_shows_the_stages_docstring_as_written(capsys):
 
 def test_a_shard_may_be_given_where_a_stage_takes_one():
     given = cli.parse(["--out", "a", "--shard", "2/3"], "", ["out"], shard=True)
-    assert shards.take(given) == Shard(2, 3) and vars(given) == {"out": Path("a")}
-    assert shards.take(cli.parse(["--out", "a"], "", ["out"], shard=True)) is None
+    assert vars(given) == {"out": Path("a"), "shard": Shard(2, 3)}
+    assert cli.parse(["--out", "a"], "", ["out"], shard=True).shard is None
 
 
 def test_a_stage_without_shards_takes_none(capsys):

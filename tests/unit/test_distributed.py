@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from clseave.errors import UserError
 from clseave.resume import VARIABLE, key_of
 from clseave.stages import clseave, clteave
 from clseave.student import Student
+from views import view
 
 STAGES = {"clseave": clseave, "clteave": clteave}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -135,11 +135,11 @@ def test_each_process_has_a_gpu_of_its_own():
         distributed._own_gpu(2, 2)
 
 
-def test_a_checkpoint_belongs_to_a_number_of_processes(monkeypatch, tmp_path):
+def test_a_checkpoint_belongs_to_a_number_of_processes(monkeypatch):
     """Sums of another order are other numbers: they are not mixed."""
 
     def key():
-        return key_of(Namespace(seed=0, out=tmp_path), "clseave.stages.clseave", [], SimpleNamespace(lr=0.1))
+        return key_of("clseave.stages.clseave", {}, view("lr")(lr=0.1), seed=0)
 
     alone = key()
     for name, value in TWO.items():

@@ -1,7 +1,6 @@
 """Checkpoints: a training that is cut short anywhere ends with the same bytes, and no checkpoint is taken wrongly."""
 
 import logging
-from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +17,7 @@ from clseave.optimisation import make_optimiser
 from clseave.resume import Checkpoint, Parts, Store, clear, key_of
 from clseave.schema import AutoencoderParams
 from clseave.training import TrainingLoop, train
+from views import view
 
 EPOCHS, STEPS = 4, 3
 SCORES = [5.0, 3.0, 4.0, 3.5]  # of validation: the second epoch is kept, the fourth not reached with patience 1
@@ -271,26 +271,26 @@ def test_parts_are_made_once_and_kept(tmp_path, caplog):
 # Keys
 
 
-def arguments(folder, **changes):
+def made_inputs(folder):
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     (folder / "texts" / "de.txt").write_text("ein Kreis\n")
     (folder / "rows.jsonl").write_text("{}\n")
-    given = {"params": folder / "p.yaml", "rows": folder / "rows.jsonl", "texts": folder / "texts"}
-    return Namespace(**{**given, "out": folder / "out", "seed": 0, "model": "clip_ve", "extra": None} | changes)
+    return {"rows": folder / "rows.jsonl", "texts": folder / "texts"}
 
 
-VALUES = {"lr": 0.1, "autoencoder": AutoencoderParams(lr=0.1, weight_decay=0, batch_size=2, epochs=1), "names": ["a"]}
+VALUES = {"lr": 0.1, "autoencoder": AutoencoderParams(lr=0.1, weight_decay=0, batch_size=2, epochs=1), "seeds": [1]}
+CHOSEN = {"seed": 0, "model": "clip_ve"}
 STAGE = "clseave.stages.autoencoder"
 
 
-def key(args, values=VALUES, stage=STAGE):
-    return key_of(args, stage, ["rows", "texts"], SimpleNamespace(**values))
+def key(inputs, values=VALUES, stage=STAGE, chosen=CHOSEN):
+    return key_of(stage, inputs, view(*values)(**values), **chosen)
 
 
 def test_a_key_depends_on_what_is_computed_and_not_on_where(tmp_path):
-    first = key(arguments(tmp_path / "one"))
+    first = key(made_inputs(tmp_path / "one"))
     assert len(first) == 16 and int(first, 16) >= 0
-    assert key(arguments(tmp_path / "another", out=Path("elsewhere"))) == first
+    assert key(made_inputs(tmp_path / "another")) == first
 
 
 @pytest.mark.parametrize(
@@ -310,8 +310,8 @@ def test_a_key_depends_on_what_is_computed_and_not_on_where(tmp_path):
     ],
 )
 def test_a_key_changes_with_each_thing_that_the_work_depends_on(tmp_path, monkeypatch, change):
-    args, values, stage = arguments(tmp_path), dict(VALUES), STAGE
-    before = key(args)
+    inputs, values, stage, chosen = made_inputs(tmp_path), dict(VALUES), STAGE, dict(CHOSEN)
+    before = key(inputs)
     if change == "file":
         (tmp_path / "texts" / "de.txt").write_text("ein Kreiz\n")
     elif change == "name of a file":
@@ -319,20 +319,20 @@ def test_a_key_changes_with_each_thing_that_the_work_depends_on(tmp_path, monkey
     elif change == "file more":
         (tmp_path / "texts" / "nl.txt").write_text("")
     elif change in ("seed", "model"):
-        setattr(args, change, {"seed": 1, "model": "image_only"}[change])
+        chosen[change] = {"seed": 1, "model": "image_only"}[change]
     elif change == "value":
         values["lr"] = 0.2
     elif change == "nested value":
         values["autoencoder"] = values["autoencoder"].model_copy(update={"batch_size": 3})
     elif change == "list":
-        values["names"] = ["b"]
+        values["seeds"] = [2]
     elif change == "stage":
         stage = "clseave.stages.clteave"
     elif change == "library":
         monkeypatch.setattr(resume, "version", lambda name: "9.9" if name == "torch" else "1.0")
     else:
         monkeypatch.setattr(resume, "fingerprint", lambda files: "changed")
-    assert key(args, values, stage) != before
+    assert key(inputs, values, stage, chosen) != before
 
 
 def test_a_checkpoint_is_written_beside_the_training(tmp_path):

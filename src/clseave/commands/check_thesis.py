@@ -9,11 +9,11 @@ Cost:   seconds, also without network. Exit code 1 when something is missing, el
 import os
 import shutil
 import sys
-from argparse import Namespace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Literal
 
 from deep_translator.constants import BASE_URLS
 
@@ -21,7 +21,27 @@ from clseave import cli, given, model_findings, params, photos, prerequisites, r
 from clseave.errors import UserError
 from clseave.findings import Check, Finding, aligned, missing, run_checks
 from clseave.hashing import of_file
-from clseave.schema import Download, HubRows, Photos, Pretrained, SnliRows, SnliVeRows
+from clseave.params import Values
+from clseave.schema import (
+    AlignWords,
+    AnyBackbones,
+    AnyTranslation,
+    Baseline,
+    Corpus,
+    Device,
+    Download,
+    FileTranslation,
+    HubBackbones,
+    HubRows,
+    Languages,
+    NmtTranslation,
+    Photos,
+    Seeds,
+    SnliRows,
+    SnliVeRows,
+    VeModels,
+    View,
+)
 from clseave.storage import read_text, write_json
 
 ANSWER_S = 4.0  # that one host has
@@ -43,47 +63,92 @@ PLACES = {  # default paths, in a checkout
 }
 
 
-def group(args: Namespace, key: str) -> Any:
-    """One group of values. UserError when it is wrong; the check of all values says how."""
-    try:
-        return getattr(params.load(args.params, args.profile, (key,)), key)
-    except UserError as error:
-        raise UserError(f"`{key}` cannot be read, see `values`") from error
+class Lists(View):
+    """What params.yaml lists."""
+
+    languages: Languages
+    seeds: Seeds
+    ve_models: VeModels
+    baselines: list[Baseline]
 
 
-def photo_source(args: Namespace) -> Photos:
+class Models(View):
+    """CLIP and mBERT."""
+
+    backbones: AnyBackbones
+
+
+class Translations(View):
+    """Who translates."""
+
+    translate: AnyTranslation
+
+
+class Words(View):
+    """How words are aligned."""
+
+    align_words: AlignWords
+
+
+class Machine(View):
+    """What computes."""
+
+    device: Device
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where this command looks: its arguments."""
+
+    params: Path
+    profile: Path
+    source: Path
+    downloads: Path
+    models: Path
+    store: Path
+
+    def read(self, view: type[Values]) -> Values:
+        """Some of the values. UserError when one of them is wrong; the check of all values says how."""
+        try:
+            return params.load(self.params, self.profile, view)
+        except UserError as error:
+            names = " or ".join(f"`{name}`" for name in view.model_fields)
+            raise UserError(f"{names} cannot be read, see `values`") from error
+
+
+def photo_source(places: Places) -> Photos:
     """The group `source`. UserError when it names no photos."""
-    source = group(args, "source")
+    source = places.read(Corpus).source
     if not isinstance(source, Photos):
-        raise UserError(f"{args.profile}: source.kind is {source.kind}, this command is for photos")
+        raise UserError(f"{places.profile}: source.kind is {source.kind}, this command is for photos")
     return source
 
 
-def check_values(args: Namespace) -> Finding:
+def check_values(places: Places) -> Finding:
     """All values of params.yaml and this profile, whichever profile is active."""
     try:
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "params.yaml"
-            write_json(copy, params.read_yaml(args.params) | {"profile": args.profile.stem})  # JSON is YAML
+            write_json(copy, params.read_yaml(places.params) | {"profile": places.profile.stem})  # JSON is YAML
             try:
-                prerequisites.require_languages(*params.check(copy, args.profile.parent))
+                prerequisites.require_languages(*params.check(copy, places.profile.parent))
             except UserError as error:
-                raise UserError(str(error).replace(str(copy), str(args.params))) from error
+                raise UserError(str(error).replace(str(copy), str(places.params))) from error
     except UserError as error:
         return Finding("missing", str(error), "correct that line")
-    return Finding("ok", f"{args.params} and {args.profile}")
+    return Finding("ok", f"{places.params} and {places.profile}")
 
 
-def check_photos(args: Namespace) -> Finding:  # noqa: PLR0911 -- one return for each fault
+def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for each fault
     """The photos are there, all of those that the lists name, or as many as Flickr30k has."""
-    source = photo_source(args)
-    place = args.source / source.photos
-    link = f"{'' if args.source.is_dir() else f'mkdir -p {args.source} && '}ln -sfn /path/to/{place.name} {place}"
+    source = photo_source(places)
+    place = places.source / source.photos
+    link = f"{'' if places.source.is_dir() else f'mkdir -p {places.source} && '}ln -sfn /path/to/{place.name} {place}"
     try:
-        path = photos.find(args.source, source.photos)
+        path = photos.find(places.source, source.photos)
     except UserError as error:
-        if (place.is_absolute() and not args.source.is_absolute()) or ".." in place.parts:
-            return Finding("missing", str(error), f"name it by its place in {args.source}, such as flickr30k-images")
+        if (place.is_absolute() and not places.source.is_absolute()) or ".." in place.parts:
+            return Finding("missing", str(error), f"name it by its place in {places.source}, such as flickr30k-images")
         gone = f"a link to {os.readlink(place)}, which does not exist" if place.is_symlink() else "not there"
         return Finding("missing", f"{place} is {gone}; {photos.REQUEST}; when you have them:", link)
     if readiness.compressed(path):
@@ -91,11 +156,11 @@ def check_photos(args: Namespace) -> Finding:  # noqa: PLR0911 -- one return for
     try:
         found = set(photos.open_collection(path).files)
     except UserError as error:
-        return Finding("missing", str(error), f"or name another as `source.photos` in {args.profile}")
+        return Finding("missing", str(error), f"or name another as `source.photos` in {places.profile}")
     if not found:
         said = f"{path}: no .jpg, .jpeg or .png in it, nor in a folder of it"
         return Finding("missing", said, f"let {place} be the folder that holds the photos")
-    listed = listed_photos(source, args)
+    listed = listed_photos(source, places)
     if absent := sorted(listed - found):
         said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
         return Finding("missing", said, "copy them there from the archive that the University of Illinois gives")
@@ -104,34 +169,36 @@ def check_photos(args: Namespace) -> Finding:  # noqa: PLR0911 -- one return for
     return Finding("ok", f"{path}: {len(found):,} photos")
 
 
-def listed_photos(source: Photos, args: Namespace) -> set[str]:
+def listed_photos(source: Photos, places: Places) -> set[str]:
     """Ids of the two lists, when both are at hand."""
     lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
-    paths = [path for path in (at_hand(download, args) for download in lists) if path]
+    paths = [path for path in (at_hand(download, places) for download in lists) if path]
     if not paths or len(paths) < len(lists):
         return set()
     return {line.removesuffix(".jpg") for path in paths for line in read_text(path).split()}
 
 
-def at_hand(download: Download, args: Namespace) -> Path | None:
+def at_hand(download: Download, places: Places) -> Path | None:
     """A file that was placed or fetched; of a zip, the unpacked folder as well."""
-    placed = args.source / download.file
+    placed = places.source / download.file
     if placed.suffix == ".zip" and (folder := placed.with_suffix("")).is_dir():
         return folder
-    return next((path for path in (placed, args.downloads / placed.name) if path.is_file()), None)
+    return next((path for path in (placed, places.downloads / placed.name) if path.is_file()), None)
 
 
-def check_download(args: Namespace, part: str) -> Finding | None:
+def check_download(places: Places, part: str) -> Finding | None:
     """A file of SNLI is there, with its checksum, or its address answers. Other rows: `check_rows`."""
-    rows = photo_source(args).rows
+    rows = photo_source(places).rows
     if not isinstance(rows, SnliRows):
-        return check_rows(rows, args) if part == "rows" else None
-    download: Download = rows if part == "rows" else getattr(rows, part)
-    placed = args.source / download.file
-    if path := at_hand(download, args):
+        return check_rows(rows, places) if part == "rows" else None
+    download = {"rows": rows, "train_val": rows.train_val, "test": rows.test}[part]
+    placed = places.source / download.file
+    if path := at_hand(download, places):
         if path.is_file() and download.sha256 and (found := of_file(path)) != download.sha256:
             key = "source.rows.sha256" if part == "rows" else f"source.rows.{part}.sha256"
-            mend = f"replace the file, or say {found} as `{key}` in {args.profile}" if path == placed else f"rm {path}"
+            mend = (
+                f"replace the file, or say {found} as `{key}` in {places.profile}" if path == placed else f"rm {path}"
+            )
             return Finding("missing", f"{path}: sha256 is {found}, expected {download.sha256}", mend)
         return Finding("ok", str(path))
     mend = f"place the file by hand as {placed}"
@@ -142,50 +209,66 @@ def check_download(args: Namespace, part: str) -> Finding | None:
     return Finding("ok", f"to be fetched: {download.url} answers")
 
 
-def check_gpu(args: Namespace) -> Finding:
+def check_gpu(places: Places) -> Finding:
     """A GPU, unless the profile wants none."""
-    device = group(args, "device")
+    device = places.read(Machine).device
     return readiness.judge_gpu(readiness.Gpu(None) if device == "cpu" else readiness.look_for_gpu(), device, GPU_GB)
 
 
-def check_rows(rows: SnliVeRows | HubRows, args: Namespace) -> Finding:
+def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
     """Rows that are no SNLI: files of each split, or a data set of the hub."""
     if isinstance(rows, SnliVeRows):
-        gone = [name for name in rows.files.values() if not (args.source / name).is_file()]
+        gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
-            return Finding("missing", f"not in {args.source}: {', '.join(gone)}", "place the files, or links, there")
-        return Finding("ok", f"{args.source}: {', '.join(rows.files.values())}")
+            return Finding("missing", f"not in {places.source}: {', '.join(gone)}", "place the files, or links, there")
+        return Finding("ok", f"{places.source}: {', '.join(rows.files.values())}")
     if rows.id.startswith((".", "/")):
-        found = (args.source / rows.id).is_dir()
-        return Finding("ok" if found else "missing", f"the folder {args.source / rows.id}", "" if found else "place it")
-    return model_findings.judge_hub_rows(rows, args.profile, ANSWER_S)
+        found = (places.source / rows.id).is_dir()
+        return Finding(
+            "ok" if found else "missing", f"the folder {places.source / rows.id}", "" if found else "place it"
+        )
+    return model_findings.judge_hub_rows(rows, places.profile, ANSWER_S)
 
 
-def check_model(args: Namespace, key: str) -> Finding | None:
-    """A model of the profile is there, or can be fetched."""
-    section, _, name = key.partition(".")
-    model = getattr(group(args, section), name, None)
-    if not isinstance(model, Pretrained):
+def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | None:
+    """A pre-trained model of the profile is there, or can be fetched."""
+    made = places.read(Models).backbones
+    if not isinstance(made, HubBackbones):
         return None
-    layer = group(args, "align_words").layer if key == "backbones.mbert" else None
-    return model_findings.judge_model(model, key, args.models / name, args.profile, ANSWER_S, layer=layer)
+    model, layer = made.clip, None
+    if name == "mbert":
+        model, layer = made.mbert, places.read(Words).align_words.layer
+    key = f"backbones.{name}"
+    return model_findings.judge_model(model, key, places.models / name, places.profile, ANSWER_S, layer=layer)
 
 
-def check_translation(args: Namespace) -> Finding:
+def check_translator(places: Places) -> Finding | None:
+    """The same of the model that translates, where the profile names one."""
+    made = places.read(Translations).translate
+    if not isinstance(made, NmtTranslation):
+        return None
+    return model_findings.judge_model(
+        made.model, "translate.model", places.models / "model", places.profile, ANSWER_S, layer=None
+    )
+
+
+def check_translation(places: Places) -> Finding:
     """The backend can work: its page answers, or its files are there. The model of `nmt` has a check of its own."""
-    settings, languages = group(args, "translate"), group(args, "languages")
-    if settings.corrections and not (path := args.source / settings.corrections).is_file():
+    settings, languages = places.read(Translations).translate, places.read(Lists).languages
+    if settings.corrections and not (path := places.source / settings.corrections).is_file():
         return Finding("missing", f"{path} (translate.corrections) is not there", "place it, or say null")
-    if settings.backend == "files":
-        folder = args.source / settings.folder
+    if isinstance(settings, FileTranslation):
+        folder = places.source / settings.folder
         wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
         if gone := [name for name in wanted if not given.find(folder, name)]:
             mend = f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in given.SUFFIXES)} there{back_hint(gone[0])}"
             return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
         return Finding("ok", f"{folder}: {', '.join(languages)}")
-    said = f"{settings.backend}; stored so far: {stored(args, settings.backend, languages)}"
+    said = f"{settings.backend}; stored so far: {stored(places, settings.backend, languages)}"
     if settings.backend == "google" and (reason := readiness.unreachable(GOOGLE_PAGE, ANSWER_S)):
-        mend = f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {args.profile}"
+        mend = (
+            f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {places.profile}"
+        )
         return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", mend)
     return Finding("ok", said)
 
@@ -195,31 +278,31 @@ def back_hint(name: str) -> str:
     return "; or set translate.back: false" if name.endswith("-en") else ""
 
 
-def check_independent(args: Namespace) -> Finding:
+def check_independent(places: Places) -> Finding:
     """Rows in translations by people (XVNLI) can be read; they may be absent."""
-    name = photo_source(args).independent
-    if name is None or not (folder := args.source / name).is_dir():
+    name = photo_source(places).independent
+    if name is None or not (folder := places.source / name).is_dir():
         return Finding("note", "no XVNLI: nothing is judged on translations by people")
     try:
         return Finding("ok", f"{folder}: {', '.join(xvnli.find(folder))}; {len(xvnli.photos(folder))} photos")
     except UserError as error:
-        return Finding("missing", str(error), f"mend it, or say `independent: null` under `source` in {args.profile}")
+        return Finding("missing", str(error), f"mend it, or say `independent: null` under `source` in {places.profile}")
 
 
-def stored(args: Namespace, backend: str, languages: list[str]) -> str:
+def stored(places: Places, backend: str, languages: list[str]) -> str:
     """How many answers each language has in the store; the first line of a file is its key."""
     counts: dict[str, int] = {}
     for code in languages:
         paths = [f"{backend}-*.{code}.jsonl", f"{backend}-*.{code}.shard-*.jsonl"]
-        for path in (path for pattern in paths for path in args.store.glob(pattern)):
+        for path in (path for pattern in paths for path in places.store.glob(pattern)):
             with open(path, "rb") as lines:
                 counts[code] = counts.get(code, 0) + max(0, sum(1 for _ in lines) - 1)
     return ", ".join(f"{code} {count:,}" for code, count in counts.items()) or "none"
 
 
-def check_segmenters(args: Namespace) -> Finding:
+def check_segmenters(places: Places) -> Finding:
     """What cuts sentences into words loads, dictionaries included."""
-    segmenters, languages = group(args, "align_words").segmenters, group(args, "languages")
+    segmenters, languages = places.read(Words).align_words.segmenters, places.read(Lists).languages
     chosen = {code: segmenters.get(code, segmenters.get("default")) for code in languages}
     for code, name in chosen.items():
         try:
@@ -229,11 +312,11 @@ def check_segmenters(args: Namespace) -> Finding:
     return Finding("ok", ", ".join(f"{code} {name}" for code, name in chosen.items()))
 
 
-def check_disk(args: Namespace) -> Finding:
+def check_disk(places: Places) -> Finding:
     """Room for all outputs, each twice: DVC keeps a copy of every file in its cache."""
-    languages, seeds, baselines = (group(args, key) for key in ("languages", "seeds", "baselines"))
-    kinds = [entry.kind for entry in baselines]
-    towers = len(set(group(args, "ve_models")) - {"image_only"}) + kinds.count("clip_score")
+    lists = places.read(Lists)
+    languages, seeds, kinds = lists.languages, lists.seeds, [entry.kind for entry in lists.baselines]
+    towers = len(set(lists.ve_models) - {"image_only"}) + kinds.count("clip_score")
     parts = {
         "backbones": 3 * (CLIP_GB + MBERT_GB),  # and once more in the hub's cache
         "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
@@ -241,30 +324,30 @@ def check_disk(args: Namespace) -> Finding:
         "vectors": 2 * VECTOR_GB * (FLICKR30K + HYPOTHESES * len(seeds)),
         "text": 2 * LANGUAGE_GB * (1 + len(languages)),
     }
-    made = 2e-9 * sum(path.stat().st_size for path in args.models.rglob("*") if path.is_file())
+    made = 2e-9 * sum(path.stat().st_size for path in places.models.rglob("*") if path.is_file())
     return readiness.judge_disk(shutil.disk_usage(Path.cwd()).free / 1e9, made, parts, Path.cwd())
 
 
-def plan(args: Namespace) -> list[Check]:
+def plan(places: Places) -> list[Check]:
     """All checks, in the order of the pipeline."""
     late = Finding("missing", f"no answer within {DEADLINE_S:.0f} s", "look at the connection, and run this again")
     uncounted = Finding("note", f"not counted within {DEADLINE_S:.0f} s")
-    remote = partial(readiness.judge_remote, Path.cwd(), args.profile.stem, ANSWER_S)
+    remote = partial(readiness.judge_remote, Path.cwd(), places.profile.stem, ANSWER_S)
     return [
-        Check("values", partial(check_values, args)),
-        Check("photos", partial(check_photos, args), uncounted),
-        Check("SNLI rows", partial(check_download, args, "rows"), late),
-        Check("train list", partial(check_download, args, "train_val"), late),
-        Check("test list", partial(check_download, args, "test"), late),
-        Check("XVNLI", partial(check_independent, args)),
-        Check("CLIP", partial(check_model, args, "backbones.clip"), late),
-        Check("mBERT", partial(check_model, args, "backbones.mbert"), late),
-        Check("translation", partial(check_translation, args), late),
-        Check("its model", partial(check_model, args, "translate.model"), late),
-        Check("segmenters", partial(check_segmenters, args)),
+        Check("values", partial(check_values, places)),
+        Check("photos", partial(check_photos, places), uncounted),
+        Check("SNLI rows", partial(check_download, places, "rows"), late),
+        Check("train list", partial(check_download, places, "train_val"), late),
+        Check("test list", partial(check_download, places, "test"), late),
+        Check("XVNLI", partial(check_independent, places)),
+        Check("CLIP", partial(check_backbone, places, "clip"), late),
+        Check("mBERT", partial(check_backbone, places, "mbert"), late),
+        Check("translation", partial(check_translation, places), late),
+        Check("its model", partial(check_translator, places), late),
+        Check("segmenters", partial(check_segmenters, places)),
         Check("memory", lambda: readiness.judge_memory(readiness.memory_gb(), MEMORY_GB)),
-        Check("disk", partial(check_disk, args)),
-        Check("GPU", partial(check_gpu, args)),
+        Check("disk", partial(check_disk, places)),
+        Check("GPU", partial(check_gpu, places)),
         Check("DVC remote", remote, late),
     ]
 
@@ -272,7 +355,7 @@ def plan(args: Namespace) -> list[Check]:
 def main(argv: list[str] | None = None) -> None:
     """Look at everything, print the list, exit with 1 when something is missing."""
     args = cli.parse(argv, __doc__, [], defaults=PLACES)
-    found = run_checks(plan(args), DEADLINE_S)
+    found = run_checks(plan(Places(**vars(args))), DEADLINE_S)
     lacking = missing(found)
     closing = f"{lacking} of {len(found)} missing: mend them from the top, then run `make check-thesis` again."
     if not lacking:

@@ -27,7 +27,7 @@ from pathlib import Path
 from clseave import cli, delimited, hub, numerics, storage
 from clseave.alignment import Pairs, WordAligner, alignment_scores
 from clseave.errors import UserError
-from clseave.schema import Pretrained
+from clseave.schema import Device, Pretrained, Weights
 
 log = logging.getLogger(__name__)
 
@@ -126,17 +126,18 @@ def read_pairs(
         log.warning("%s; %d of %d pairs lie beyond their sentences and are left out", left_out[0], len(left_out), total)
 
 
-def find(mbert: str, text: Texts, options: argparse.Namespace) -> list[Pairs]:
-    """Pairs by awesome-align; `mbert` is a folder or ID@REVISION of the hub."""
+def find(
+    mbert: str, text: Texts, *, weights: Weights, device: Device, layer: int, threshold: float, batch_size: int
+) -> list[Pairs]:
+    """Pairs by awesome-align; `mbert` is a folder or ID@REVISION of the hub, whose files of `weights` are read."""
     name, _, revision = mbert.partition("@")
     if revision and not re.fullmatch("[0-9a-f]{40}", revision):
         raise UserError(f"--mbert: found revision {revision!r}, expected the 40 hex digits of a commit")
     if not revision and not Path(name).is_dir():
         raise UserError(f"--mbert: {name} is no folder; a model of the hub is named ID@REVISION")
     local = name if revision else str(Path(name).resolve())
-    folder = hub.fetch(Pretrained(id=local, revision=revision or None, weights=options.weights))
-    device = numerics.start_torch(0, options.device)
-    aligner = WordAligner(folder, options.layer, options.threshold, options.batch_size, device)
+    folder = hub.fetch(Pretrained(id=local, revision=revision or None, weights=weights))
+    aligner = WordAligner(folder, layer, threshold, batch_size, numerics.start_torch(0, device))
     found = aligner.align(*text)
     if aligner.cut:
         sys.stderr.write(f"{aligner.cut} sentences are longer than the model takes: their last words have no pair\n")
@@ -185,7 +186,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.found:
         found = [pairs for pairs, _ in read_pairs(options.found, FOUND, 0, text)]
     elif text:
-        found = find(options.mbert, text, options)
+        found = find(
+            options.mbert,
+            text,
+            weights=options.weights,
+            device=options.device,
+            layer=options.layer,
+            threshold=options.threshold,
+            batch_size=options.batch_size,
+        )
     else:
         raise UserError("--mbert needs --text, the sentences to align")
     if len(found) != len(gold):

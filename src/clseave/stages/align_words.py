@@ -20,12 +20,19 @@ from clseave.alignment import WordAligner, alignment_scores, diagonal, pair_coun
 from clseave.errors import UserError
 from clseave.records import Alignment, Translation, iter_rows, write_rows
 from clseave.resume import Parts, key_of
+from clseave.schema import AlignWords, Processor
+from clseave.shards import Shard
 from clseave.storage import write_json
 
 log = logging.getLogger(__name__)
 
-KEYS = ("align_words", "device", "kernels")
 CHUNK = 8192  # rows that are held, and sorted by length, at a time
+
+
+class Values(Processor):
+    """What the stage reads of the settings."""
+
+    align_words: AlignWords
 
 
 def segmenter(language: str, segmenters: Mapping[str, str]) -> str:
@@ -51,7 +58,7 @@ def align_rows(
     aligner: WordAligner,
     parts: Parts,
     *,
-    shard: shards.Shard | None = None,
+    shard: Shard | None = None,
     advance: Callable[[int], Any] | None = None,
 ) -> Iterator[Alignment]:
     """Alignments in the order of the rows, of a shard those of its own chunks; `parts` keeps those of each chunk.
@@ -91,8 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     """Check that every text has words, align, then score or count what was written."""
     paths = ["params", "profile", "translations", "mbert", "checkpoints", "out", "metrics"]
     args = cli.parse(argv, __doc__, paths, names=["language"], shard=True)
-    shard = shards.take(args)
-    settings = params.load(args.params, args.profile, KEYS)
+    shard: Shard | None = args.shard
+    settings = params.load(args.params, args.profile, Values)
     values, language = settings.align_words, args.language
     device = numerics.start_torch(0, settings.device, settings.kernels)
 
@@ -101,7 +108,8 @@ def main(argv: list[str] | None = None) -> None:
 
     total = sum(bool(words(row, side, values.segmenters)) for row in rows() for side in ("en", language)) // 2
     aligner = WordAligner(args.mbert, values.layer, values.threshold, values.batch_size, device)
-    key = key_of(args, __name__, ["translations", "mbert"], settings, device)
+    inputs = {"translations": args.translations, "mbert": args.mbert}
+    key = key_of(__name__, inputs, settings, device, language=language)
     bar = progress.bar(desc=f"word pairs {language}", total=total, unit="sentences")
     with shards.at_work(shard, args.checkpoints), bar:
         parts = Parts(args.checkpoints, key, alone=shard is None)

@@ -20,6 +20,7 @@ from clseave.pairs import first_positions, read_aligned
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.references import warn_of_stale
 from clseave.resume import begin
+from clseave.schema import AutoencoderParams, Languages, Processor, Sampler
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
@@ -27,7 +28,13 @@ from clseave.text import Ragged, load_tokenizer
 from clseave.training import train
 from clseave.training_record import TrainingRecord, digests, named, plain
 
-KEYS = ("languages", "autoencoder", "sampler", "device", "kernels")
+
+class Values(Processor):
+    """What the stage reads of the settings."""
+
+    languages: Languages
+    autoencoder: AutoencoderParams
+    sampler: Sampler
 
 
 def named_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
@@ -50,13 +57,9 @@ def aligned_words(
 
 def main(argv: list[str] | None = None) -> None:
     """Train on token states computed batch by batch from the frozen mBERT."""
-    args = cli.parse(
-        argv,
-        __doc__,
-        ["params", "profile", "examples", "hypotheses", "alignments", "mbert", "clip", "checkpoints", "out", "curve"],
-        numbers=["seed"],
-    )
-    values = params.load(args.params, args.profile, KEYS)
+    paths = "params profile examples hypotheses alignments mbert clip checkpoints out curve".split()
+    args = cli.parse(argv, __doc__, paths, numbers=["seed"])
+    values = params.load(args.params, args.profile, Values)
     settings = values.autoencoder
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
@@ -71,15 +74,15 @@ def main(argv: list[str] | None = None) -> None:
     groups = [{"params": model.parameters(), "lr": settings.lr}]
     steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    inputs = ["examples", "hypotheses", "alignments", "mbert", "clip"]
-    checkpoint = begin(args, __name__, inputs, values, device)
+    inputs = {name: getattr(args, name) for name in "examples hypotheses alignments mbert clip".split()}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
     curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     with whole_folder(args.out) as folder:
         model.save(folder)
         TrainingRecord(
             name="autoencoder", stage="autoencoder", profile=args.profile.stem, seed=args.seed,
             languages=values.languages, parameters=plain(values), metrics=curve[-1],
-            inputs=digests(args, inputs), bases=[named(args.clip), named(args.mbert)],
+            inputs=digests(inputs), bases=[named(args.clip), named(args.mbert)],
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
     checkpoint.remove()

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel, PreTrainedTokenizerBase
 
-from clseave import cli, hub, numerics, params, training_record
+from clseave import cli, hub, numerics, params, schema, training_record
 from clseave.checkpoints import Model, load_bert, load_model
 from clseave.disk import whole_folder
 from clseave.errors import UserError
@@ -30,7 +30,6 @@ from clseave.text import end_id, load_tokenizer, set_policy
 from clseave.training import Curve
 from clseave.vocabulary import bert_tokenizer, clip_tokenizer
 
-KEYS = ("source", "backbones")
 IMAGE_SIZE = 2 * CELL
 
 
@@ -100,20 +99,22 @@ def import_mbert(source: Encoder, out: Path) -> Curve:
 def main(argv: list[str] | None = None) -> None:
     """Fetch or train the backbone that `--backbone` names, and save it."""
     args = cli.parse(argv, __doc__, ["params", "profile", "text", "checkpoints", "out", "curve"], names=["backbone"])
-    settings, name = params.load(args.params, args.profile, KEYS), args.backbone
-    checkpoint = begin(args, __name__, ["text"], settings)
+    settings, name = params.load(args.params, args.profile, schema.Origins), args.backbone
+    checkpoint = begin(args.checkpoints, __name__, {"text": args.text}, settings, backbone=name)
     with whole_folder(args.out) as folder:
-        match settings.backbones.kind, name:
-            case "train", "clip":
-                curve = train_clip(settings.source, settings.backbones, args.text, folder, checkpoint)
-            case "train", "mbert":
-                curve = train_mbert(settings.backbones, args.text, folder, checkpoint)
-            case "hub", "clip" | "mbert":
-                curve = {"clip": import_clip, "mbert": import_mbert}[name](getattr(settings.backbones, name), folder)
-            case _, other:
+        match name, settings.backbones, settings.source:
+            case "clip", schema.Backbones() as made, schema.Scenes() as source:
+                curve = train_clip(source, made, args.text, folder, checkpoint)
+            case "mbert", schema.Backbones() as made, _:
+                curve = train_mbert(made, args.text, folder, checkpoint)
+            case "clip", schema.HubBackbones() as fetched, _:
+                curve = import_clip(fetched.clip, folder)
+            case "mbert", schema.HubBackbones() as fetched, _:
+                curve = import_mbert(fetched.mbert, folder)
+            case other, _, _:
                 raise ValueError(f"no backbone {other!r}: clip or mbert")
         training_record.of_backbone(
-            name, args.profile.stem, LANGUAGES, text=args.text, folder=folder, curve=curve, **vars(settings)
+            name, args.profile.stem, LANGUAGES, text=args.text, folder=folder, curve=curve, settings=settings
         ).write(folder)
     lines = [f"{row['epoch'] * STEPS_PER_LINE},{row['train_loss']},{row['learning_rate']}\n" for row in curve]
     write_text(args.curve, "".join(["step,loss,learning_rate\n", *lines]))

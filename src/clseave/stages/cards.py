@@ -13,13 +13,11 @@ from clseave.disk import whole_folder
 from clseave.storage import write_text
 from clseave.training_record import named
 
-KEYS = ("languages", "seeds", "ve_models", "baselines")
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read all records, then write the cards: a licence depends on the models that a model was made from."""
     args = cli.parse(argv, __doc__, ["params", "models", "out"])
-    values = params.load(args.params, args.params, KEYS)  # no key is one of a profile
+    values = params.load(args.params, args.params, cards.Values)  # no key is one of a profile
     found = cards.read(args.models, values)
     records = {named(folder): record for folder, record in found.values()}
     with whole_folder(args.out) as made:

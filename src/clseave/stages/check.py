@@ -16,8 +16,6 @@ from clseave.storage import write_text
 
 log = logging.getLogger(__name__)
 
-KEYS = ()
-
 
 def count_keys(content: Any) -> int:
     """The number of keys in nested mappings and lists."""

@@ -10,6 +10,7 @@ from clseave import cli, distributed, numerics, params, ranks
 from clseave.disk import whole_folder
 from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
 from clseave.resume import begin
+from clseave.schema import SentenceTransfer
 from clseave.storage import write_csv, write_json
 from clseave.student import Student, load_mbert
 from clseave.text import load_tokenizer
@@ -18,14 +19,12 @@ from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.vectors import VectorTable
 from clseave.word_rows import put_back
 
-KEYS = ("lr", "sampler", "clseave", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
-
 
 def main(argv: list[str] | None = None) -> None:
     """Train, keep the epoch with the lowest validation error, save."""
     paths = "params profile examples translations targets mbert checkpoints out curve metrics".split()
     args = cli.parse(argv, __doc__, paths, numbers=["seed"])
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, SentenceTransfer)
     settings = values.clseave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
@@ -43,10 +42,12 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
     )
     optimiser, schedule = optimiser_for(objective, values.lr)
-    stops = {"patience": settings.patience, "keep": settings.keep, "stop_after": settings.stop_after}
-    inputs = ["examples", "translations", "targets", "mbert"]
-    checkpoint = begin(args, __name__, inputs, values, device)
-    curve, kept = train(objective, optimiser, schedule, settings.epochs, **stops, checkpoint=checkpoint)
+    inputs = {name: getattr(args, name) for name in "examples translations targets mbert".split()}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
+    epochs, keep, stop = settings.epochs, settings.keep, settings.stop_after
+    curve, kept = train(
+        objective, optimiser, schedule, epochs, settings.patience, keep=keep, stop_after=stop, checkpoint=checkpoint
+    )
     distributed.stop()
     if not ranks.first():
         return
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRecord(
             name="clseave", stage="clseave", profile=args.profile.stem, seed=args.seed,
             languages=[args.translations.stem], parameters=plain(values), metrics=metrics,
-            inputs=digests(args, inputs), bases=[named(args.mbert)],
+            inputs=digests(inputs), bases=[named(args.mbert)],
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
     write_json(args.metrics, {"seed": args.seed, **metrics})

@@ -14,6 +14,7 @@ from clseave.optimisation import make_optimiser
 from clseave.pairs import read_aligned, token_pairs
 from clseave.records import SPLITS, distinct_hypotheses, read_splits
 from clseave.resume import begin
+from clseave.schema import Clteave, Processor, Sampler
 from clseave.storage import write_csv
 from clseave.student import load_mbert
 from clseave.teacher import TextTower
@@ -22,7 +23,12 @@ from clseave.training import train
 from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.word_rows import hold_only, put_back
 
-KEYS = ("sampler", "clteave", "device", "kernels")
+
+class Values(Processor):
+    """What the stage reads of the settings."""
+
+    sampler: Sampler
+    clteave: Clteave
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         "params profile examples translations alignments teacher mbert autoencoder checkpoints out curve".split(),
         numbers=["seed"],
     )
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, Values)
     settings = values.clteave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
     tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
@@ -48,8 +54,9 @@ def main(argv: list[str] | None = None) -> None:
     steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     words.follow(optimiser)
-    inputs = ["examples", "translations", "alignments", "teacher", "mbert", "autoencoder"]
-    checkpoint = begin(args, __name__, inputs, values, device)
+    names = "examples translations alignments teacher mbert autoencoder"
+    inputs = {name: getattr(args, name) for name in names.split()}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
     curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
     distributed.stop()
     if not ranks.first():
@@ -60,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRecord(
             name="clteave", stage="clteave", profile=args.profile.stem, seed=args.seed,
             languages=[args.translations.stem], parameters=plain(values), metrics=curve[-1],
-            inputs=digests(args, inputs), bases=[named(args.mbert), named(args.teacher), named(args.autoencoder)],
+            inputs=digests(inputs), bases=[named(args.mbert), named(args.teacher), named(args.autoencoder)],
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
     checkpoint.remove()

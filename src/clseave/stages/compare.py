@@ -29,12 +29,15 @@ from clseave.records import Example, distinct_hypotheses, read_rows, read_splits
 from clseave.schema import INDEPENDENT
 from clseave.storage import read_json, write_csv, write_json, write_text
 
-KEYS = ("languages", "seeds", "ve_models", "baselines", "evaluations", "lr", "clip_ve", "clseave", "autoencoder")
 PATHS = (
     "params profile metrics predictions training curves counts examples independent expected published typology "
     "out-metrics out-tables out-results"
 ).split()
 Rows = list[dict[str, Any]]
+
+
+class Values(measured.Named, recipe.Recipe):
+    """What the stage reads of the settings."""
 
 
 def write(folder: Path, contents: Mapping[str, Rows]) -> None:
@@ -53,7 +56,7 @@ def write(folder: Path, contents: Mapping[str, Rows]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare what `params.yaml` names; UserError on a missing file."""
     args = cli.parse(argv, __doc__, PATHS)
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, Values)
     measured.check_files(measured.expected_files(args.metrics, args.predictions, args.training, args.curves, values))
     expected = verdicts.parse(params.read_yaml(args.expected))
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)

@@ -15,10 +15,10 @@ from clseave import cli, numerics, params
 from clseave.encoders import embed_texts
 from clseave.records import Translation, read_rows, write_vectors
 from clseave.resume import Parts, key_of
+from clseave.schema import Encoding
 from clseave.teacher import TextTower
 from clseave.text import encode, in_order
 
-KEYS = ("encode_batch", "device", "kernels")
 PIECE = 100  # batches that are kept together
 
 
@@ -37,11 +37,12 @@ def embed(tower: TextTower, texts: list[str], batch: int, parts: Parts) -> torch
 def main(argv: list[str] | None = None) -> None:
     """Embed with dropout off."""
     args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "teacher", "checkpoints", "out"])
-    settings = params.load(args.params, args.profile, KEYS)
+    settings = params.load(args.params, args.profile, Encoding)
     device = numerics.start_torch(0, settings.device, settings.kernels)
     rows = read_rows(args.hypotheses, Translation)
     tower = TextTower.load(args.teacher).eval().to(device)
-    parts = Parts(args.checkpoints, key_of(args, __name__, ["hypotheses", "teacher"], settings, device))
+    inputs = {"hypotheses": args.hypotheses, "teacher": args.teacher}
+    parts = Parts(args.checkpoints, key_of(__name__, inputs, settings, device))
     vectors = embed(tower, [row.text for row in rows], settings.encode_batch, parts)
     write_vectors(args.out, [row.hypothesis_id for row in rows], vectors.numpy())
     parts.remove()

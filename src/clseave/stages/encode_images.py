@@ -20,11 +20,17 @@ from clseave.errors import UserError
 from clseave.image_parts import encode, is_whole, name_parts, read_part
 from clseave.images import load_processor, read_pixels, require_sound
 from clseave.records import Example, distinct_hypotheses, read_rows, read_splits, write_skipped, write_vectors
+from clseave.schema import Encoding
+from clseave.shards import Shard
 from clseave.text import in_order
 
-KEYS = ("encode_batch", "device", "kernels", "skip_broken")
-
 log = logging.getLogger(__name__)
+
+
+class Values(Encoding):
+    """What the stage reads of the settings."""
+
+    skip_broken: bool
 
 
 def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Collection, list[photos.Photo]]:
@@ -78,8 +84,8 @@ def main(argv: list[str] | None = None) -> None:
     """Encode the images that the examples name; vectors come in the order of their first appearance."""
     paths = "params profile examples independent images source checkpoints clip out".split()
     args = cli.parse(argv, __doc__, paths, shard=True)
-    shard = shards.take(args)
-    settings = params.load(args.params, args.profile, KEYS)
+    shard: Shard | None = args.shard
+    settings = params.load(args.params, args.profile, Values)
     device = numerics.start_torch(0, settings.device, settings.kernels)
     examples = [*read_splits(args.examples), *read_rows(args.independent / "examples.jsonl", Example)]
     ids = list(dict.fromkeys(row.image_id for row in examples))

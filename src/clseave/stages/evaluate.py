@@ -6,14 +6,13 @@ Thesis: 4.1, 4.2 (Table 4.1).
 Cost:   seconds.
 """
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from clseave import cli, metrics, numerics, params
-from clseave.encoders import embed_texts, load_encoder
+from clseave.encoders import Encoder, embed_texts, load_encoder
 from clseave.records import (
     Example,
     Prediction,
@@ -27,53 +26,43 @@ from clseave.records import (
     rows_of,
     write_rows,
 )
+from clseave.schema import Encoding
 from clseave.storage import write_json
 from clseave.teacher import judge, load_head
 
-KEYS = ("encode_batch", "device", "kernels")
 DECIMALS = 4  # of a logit
 
 
-def find_hypotheses(args: Namespace) -> tuple[Path, str]:
-    """The file of the hypotheses to judge, and their language; of a set of its own the one in that language."""
-    files = {"english": args.english, "translated": args.translated, "back_translated": args.back}
-    path, language = files[args.hypotheses], (args.english if args.hypotheses == "english" else args.translated).stem
-    return (args.independent / f"{language}.jsonl" if args.set == "independent" else path), language
+def read_set(examples: Path, name: str, hypotheses: Path, images: Path) -> tuple[list[Example], dict[str, str]]:
+    """Examples whose image has a vector, and the text of each hypothesis id; neither where there are no hypotheses.
 
-
-def read_set(args: Namespace, hypotheses: Path) -> tuple[list[Example], dict[str, str]]:
-    """Examples whose image has a vector, and the text of each hypothesis id; neither where there are no hypotheses."""
-    independent = args.set == "independent"
+    `examples` are a folder of splits and the split's name, or a folder of independent examples.
+    """
+    independent = name == "independent"
     if independent and not hypotheses.exists():  # not every language has such translations
         return [], {}
     texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
     if not texts:
         return [], {}
-    if independent:
-        examples = read_rows(args.independent / "examples.jsonl", Example)
-    else:
-        examples = read_splits(args.examples, [args.set])
-    require((row.hypothesis_id for row in examples), texts, f"text in {hypotheses}")
-    return examples_with_images(examples, args.images), texts
+    rows = read_rows(examples / "examples.jsonl", Example) if independent else read_splits(examples, [name])
+    require((row.hypothesis_id for row in rows), texts, f"text in {hypotheses}")
+    return examples_with_images(rows, images), texts
 
 
-def embed_hypotheses(
-    args: Namespace, examples: list[Example], texts: dict[str, str], batch_size: int, device: torch.device
-) -> torch.Tensor:
+def embed_hypotheses(encoder: Encoder, examples: list[Example], texts: dict[str, str], batch_size: int) -> torch.Tensor:
     """The encoder's vector of each example's hypothesis, (N, D); every distinct text is encoded once."""
     wanted = dict.fromkeys(row.hypothesis_id for row in examples)
-    encoder = load_encoder(args.encoder, args.head, args.assembly).to(device)
     vectors = embed_texts(encoder, [texts[key] for key in wanted], batch_size)
     place = {key: row for row, key in enumerate(wanted)}
     return vectors[rows_of((row.hypothesis_id for row in examples), place, "hypothesis vector")]
 
 
 @torch.no_grad()
-def predict(args: Namespace, examples: list[Example], hypothesis: torch.Tensor) -> list[Prediction]:
-    """Logits of each example by the head, rounded to `DECIMALS`."""
-    image_rows, images = read_vectors(args.images)
+def predict(head: Path, vectors: Path, examples: list[Example], hypothesis: torch.Tensor) -> list[Prediction]:
+    """Logits of each example by a head, rounded to `DECIMALS`, from its image's vector and its hypothesis's, (N, D)."""
+    image_rows, images = read_vectors(vectors)
     premise = torch.from_numpy(images[rows_of((row.image_id for row in examples), image_rows, "image vector")])
-    logits = judge(*load_head(args.head), hypothesis, premise).tolist()
+    logits = judge(*load_head(head), hypothesis, premise).tolist()
     return [
         Prediction(row.pair_id, [round(one, DECIMALS) for one in scores])
         for row, scores in zip(examples, logits, strict=True)
@@ -85,17 +74,24 @@ def main(argv: list[str] | None = None) -> None:
     paths = "params profile examples independent english images encoder head predictions metrics".split()
     names = ["name", "set", "hypotheses", "assembly"]
     args = cli.parse(argv, __doc__, paths, names=names, numbers=["seed"], optional=["translated", "back"])
-    settings = params.load(args.params, args.profile, KEYS)
+    settings = params.load(args.params, args.profile, Encoding)
     device = numerics.start_torch(0, settings.device, settings.kernels)
-    hypotheses, language = find_hypotheses(args)
+    hypotheses = args.english if args.hypotheses == "english" else args.translated
+    folder, language = args.examples, hypotheses.stem
+    if args.set == "independent":  # its hypotheses lie beside its examples
+        folder, hypotheses = args.independent, args.independent / f"{language}.jsonl"
+    elif args.hypotheses == "back_translated":
+        hypotheses = args.back
     about = {"name": args.name, "seed": args.seed, "set": args.set, "language": language}
     about["kernels"] = numerics.kernels_used()
-    examples, texts = read_set(args, hypotheses)
+    examples, texts = read_set(folder, args.set, hypotheses, args.images)
     if not examples:
         write_rows(args.predictions, [])
         write_json(args.metrics, about | {"rows": 0})
         return
-    rows = predict(args, examples, embed_hypotheses(args, examples, texts, settings.encode_batch, device))
+    encoder = load_encoder(args.encoder, args.head, args.assembly).to(device)
+    vectors = embed_hypotheses(encoder, examples, texts, settings.encode_batch)
+    rows = predict(args.head, args.images, examples, vectors)
     write_rows(args.predictions, rows)
     summary = metrics.summary(
         [row.label for row in examples],

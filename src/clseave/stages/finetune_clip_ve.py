@@ -11,19 +11,24 @@ from clseave.disk import whole_folder
 from clseave.fusion import Head
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.resume import begin
+from clseave.schema import ClipVe, Training
 from clseave.storage import write_csv, write_json
 from clseave.teacher import ClipVE, TextTower, save_head
 from clseave.training_record import TrainingRecord, digests, named, plain
 from clseave.vectors import VectorTable
 
-KEYS = ("sampler", "clip_ve", "encode_batch", "device", "kernels", "max_resident_gb", "precision", "compile")
+
+class Values(Training):
+    """What the stage reads of the settings."""
+
+    clip_ve: ClipVe
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train, keep the epoch with the lowest validation loss, save."""
     paths = "params profile examples images clip checkpoints out curve metrics".split()
     args = cli.parse(argv, __doc__, paths, names=["model"], numbers=["seed"])
-    values = params.load(args.params, args.profile, KEYS)
+    values = params.load(args.params, args.profile, Values)
     settings = values.clip_ve
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     tower = TextTower.load(args.clip)
@@ -42,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         compiled=values.compile,
         seed=args.seed,
     )
-    checkpoint = begin(args, __name__, ["examples", "images", "clip"], values, device)
+    inputs = {"examples": args.examples, "images": args.images, "clip": args.clip}
+    checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed, model=args.model)
     curve, kept = fine_tune(objective, checkpoint)
     used = numerics.used(device, values.precision)
     metrics = {**used, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
@@ -53,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRecord(
             name=args.model, stage="finetune_clip_ve", profile=args.profile.stem, seed=args.seed, languages=["en"],
             parameters=plain(values, model=args.model), validation=settings.validation, metrics=metrics,
-            inputs=digests(args, ["examples", "images", "clip"]), bases=[named(args.clip)],
+            inputs=digests(inputs), bases=[named(args.clip)],
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
     write_json(args.metrics, {"seed": args.seed, **metrics})

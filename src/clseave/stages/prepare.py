@@ -8,7 +8,6 @@ Cost:   about 20 seconds and 1 GiB on the miniature; a minute or two and 1 GiB f
 """
 
 import logging
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from clseave.images import write_archive
 from clseave.records import SPLITS, Example, Translation, distinct_hypotheses, write_rows
 from clseave.storage import write_json, write_text
 
-KEYS = ("source",)
-
+Made = tuple[dict[str, list[Example]], dict[str, Any]]  # examples by split, and their counts
 log = logging.getLogger(__name__)
 
 
@@ -40,16 +38,14 @@ def count(examples: list[Example]) -> dict[str, Any]:
     } | (kinds if any(row.kind for row in examples) else {})
 
 
-def write_corpus(args: Namespace, examples: dict[str, list[Example]], counts: dict[str, Any]) -> None:
-    """Examples of each split, each distinct hypothesis once, and the counts."""
-    hypotheses: dict[str, str] = {}
-    with whole_folder(args.examples) as folder:
+def write_examples(folder: Path, examples: dict[str, list[Example]], hypotheses: Path) -> None:
+    """Examples of each split, and each distinct hypothesis once."""
+    texts: dict[str, str] = {}
+    with whole_folder(folder) as made:
         for split in SPLITS:
-            write_rows(folder / f"{split}.jsonl", examples[split])
-            hypotheses |= distinct_hypotheses(examples[split])
-    rows = (Translation(key, text, "en", text, "original", "") for key, text in hypotheses.items())
-    write_rows(args.hypotheses, rows)
-    write_json(args.counts, counts)
+            write_rows(made / f"{split}.jsonl", examples[split])
+            texts |= distinct_hypotheses(examples[split])
+    write_rows(hypotheses, (Translation(key, text, "en", text, "original", "") for key, text in texts.items()))
 
 
 def write_independent(folder: Path, examples: list[Example], texts: dict[str, list[Translation]]) -> None:
@@ -68,53 +64,57 @@ def write_texts(said: dict[str, miniature.Saying], source: schema.Scenes, folder
             write_text(made / f"{language}.txt", "\n".join(lines) + "\n")
 
 
-def from_scenes(args: Namespace, source: schema.Scenes) -> None:
+def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text: Path) -> Made:
     """Draw the miniature; images of all splits go into one archive."""
     examples: dict[str, list[Example]] = {}
     pictures = []
     trained: set[str] | None = None
-    for split in SPLITS:
+    for split in SPLITS:  # test is the last
         examples[split], sayings, scenes = miniature.build_split(split, source, trained)
         pictures += list(miniature.draw_images(split, source, scenes))
         if split == "train":
             trained = set(sayings)
-            write_texts(sayings, source, args.text)
-        if split == "test":
-            write_independent(args.independent, *miniature.retell(examples[split], sayings, source.independent_images))
-    write_archive(args.images / "archive.zip", pictures)
-    write_corpus(args, examples, {split: count(rows) for split, rows in examples.items()})
+            write_texts(sayings, source, text)
+    write_independent(independent, *miniature.retell(examples[split], sayings, source.independent_images))
+    write_archive(images / "archive.zip", pictures)
+    return examples, {split: count(rows) for split, rows in examples.items()}
 
 
-def from_photos(args: Namespace, source: schema.Photos) -> None:
-    """Read the rows, compare their counts, and list the photos that they use; what is missing is said first."""
-    place = photos.find(args.source, source.photos)
-    expected = snli_ve.expected_counts(source.expected_counts, args.source)
-    folder = args.source / source.independent if source.independent else None
-    held_out = xvnli.photos(folder) if folder and source.independent_held_out else frozenset()
-    examples, skipped = snli_ve.read_corpus(source.rows, args.source, args.downloads, held_out)
-    counts = {split: count(rows) for split, rows in examples.items()}
+def from_photos(
+    source: schema.Photos, folder: Path, downloads: Path, problems: Path, *, images: Path, independent: Path
+) -> Made:
+    """The same from rows in the user's folder, whose photos are listed; what is missing is said first."""
+    place = photos.find(folder, source.photos)
+    expected = snli_ve.expected_counts(source.expected_counts, folder)
+    others = folder / source.independent if source.independent else None
+    held_out = xvnli.photos(others) if others and source.independent_held_out else frozenset()
+    examples, skipped = snli_ve.read_corpus(source.rows, folder, downloads, held_out)
+    counts: dict[str, Any] = {split: count(rows) for split, rows in examples.items()}
     log.info("%s rows; left out: %s", sum(map(len, examples.values())), skipped or "none")
     snli_ve.check_counts(counts, expected)
     collection = photos.open_collection(place)
     owner = {row.image_id: split for split, rows in examples.items() for row in rows}
-    independent = xvnli.read(folder, owner) if folder else xvnli.Independent([], {}, {})
-    used = sorted({*owner, *(row.image_id for row in independent.examples)})
-    photos.require_photos(collection, used, args.problems)
-    described = photos.describe(collection, used, args.source)
+    found = xvnli.read(others, owner) if others else xvnli.Independent([], {}, {})
+    used = sorted({*owner, *(row.image_id for row in found.examples)})
+    photos.require_photos(collection, used, problems)
+    described = photos.describe(collection, used, folder)
     snli_ve.warn_of_copies(owner, {photo.image_id: photo.sha256 for photo in described})
-    photos.write_photos(args.images / "photos.jsonl", described)
-    write_independent(args.independent, independent.examples, independent.texts)
-    args.text.mkdir(parents=True, exist_ok=True)  # its backbones come pre-trained
-    about = {"rows": len(independent.examples), "left_out": independent.left_out}
-    write_corpus(args, examples, counts | {"skipped": skipped, "independent": about})
+    photos.write_photos(images / "photos.jsonl", described)
+    write_independent(independent, found.examples, found.texts)
+    about = {"rows": len(found.examples), "left_out": found.left_out}
+    return examples, counts | {"skipped": skipped, "independent": about}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Build the three splits from the source that the profile names."""
     paths = "params profile examples hypotheses independent images text counts source downloads problems"
     args = cli.parse(argv, __doc__, paths.split())
-    source = params.load(args.params, args.profile, KEYS).source
+    source = params.load(args.params, args.profile, schema.Corpus).source
     if isinstance(source, schema.Scenes):
-        from_scenes(args, source)
+        examples, counts = from_scenes(source, images=args.images, independent=args.independent, text=args.text)
     else:
-        from_photos(args, source)
+        places = {"downloads": args.downloads, "images": args.images, "independent": args.independent}
+        examples, counts = from_photos(source, args.source, **places, problems=args.problems)
+        args.text.mkdir(parents=True, exist_ok=True)  # its backbones come pre-trained
+    write_examples(args.examples, examples, args.hypotheses)
+    write_json(args.counts, counts)

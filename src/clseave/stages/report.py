@@ -17,7 +17,6 @@ from clseave import cli, gallery, notebook
 from clseave.disk import whole_folder
 from clseave.storage import write_text
 
-KEYS = ()
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = "notebook template reports params profile code out-notebook out-html out-figures".split()
 

@@ -10,29 +10,28 @@ Cost:   seconds by the grammar and from files; about two hours a language by Goo
         `--shard I/N` asks for the I-th of N shares only, at that rate each, for the stage itself to find.
 """
 
-from clseave import cli, params, shards
+from clseave import cli, params
 from clseave.answers import Answers
 from clseave.records import Translation, iter_rows, write_rows
-from clseave.translation import make_translator, translate_hypotheses, translate_share
-
-KEYS = ("translate", "device")
+from clseave.shards import Shard
+from clseave.translation import Translating, make_translator, translate_hypotheses, translate_share
 
 
 def main(argv: list[str] | None = None) -> None:
     """Translate with the backend that the profile names."""
     paths = ["params", "profile", "hypotheses", "source", "store", "out"]
     args = cli.parse(argv, __doc__, paths, names=["language"], shard=True)
-    shard = shards.take(args)
-    settings = params.load(args.params, args.profile, KEYS)
+    shard: Shard | None = args.shard
+    settings = params.load(args.params, args.profile, Translating)
     hypotheses = {row.hypothesis_id: row.text for row in iter_rows(args.hypotheses, Translation)}
     translator = make_translator(settings.translate, args.language, args.source, settings.device)
-    corrections = getattr(settings.translate, "corrections", None)  # the grammar needs none
+    corrections = settings.translate.corrections
     kept = settings.translate.backend in ("google", "nmt")
-    path = corrections and args.source / corrections
+    path = args.source / corrections if corrections else None
     with Answers(args.store, translator.name, translator.version, args.language, kept=kept, shard=shard) as answers:
         if shard:
             translate_share(hypotheses, translator, answers, path, shard)
             return
-        keep = getattr(settings.translate, "untranslated", "stop") == "keep_english"
+        keep = settings.translate.untranslated == "keep_english"
         rows = translate_hypotheses(hypotheses, translator, answers, path, keep_english=keep)
         write_rows(args.out, rows)

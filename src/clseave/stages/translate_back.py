@@ -6,12 +6,11 @@ Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the gra
 Cost:   seconds by the grammar; minutes by a translation service.
 """
 
-from clseave import cli, params, shards
+from clseave import cli, params
 from clseave.answers import SOURCE, Answers
 from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, write_rows
-from clseave.translation import make_translator, translate_hypotheses, translate_share
-
-KEYS = ("translate", "device")
+from clseave.shards import Shard
+from clseave.translation import Translating, make_translator, translate_hypotheses, translate_share
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,9 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(
         argv, __doc__, "params profile examples translations source store out".split(), names=["language"], shard=True
     )
-    shard = shards.take(args)
-    settings = params.load(args.params, args.profile, KEYS)
-    if not getattr(settings.translate, "back", True):
+    shard: Shard | None = args.shard
+    settings = params.load(args.params, args.profile, Translating)
+    if not settings.translate.back:
         if shard is None:
             write_rows(args.out, [])
         return
