@@ -409,7 +409,7 @@ def test_ci_runs_the_fast_tests_on_the_bare_path_and_the_others_with_all_package
     script = (repo_root / ".ci" / "run").read_text()
     fast, others = re.findall(r"(?:^env .* \\\n +)?make test .*$", script, re.MULTILINE)
     assert 'PATH="$temporary/bare"' in fast and "LOCPATH=" in fast and "-m " not in fast
-    assert "-m 'slow or needs_package'" in others and "env " not in others
+    assert "-m '(slow or needs_package) and not full'" in others and "env " not in others
     assert "must_run.py .ci/must-run.txt .work/junit-fast.xml .work/junit-slow.xml" in script
 
 
