@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 JOBS ?= 2
-# Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`.
+# Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`; --no-preload lets each stage load its own libraries.
 DVC_FLAGS ?=
 # Flags for verify, e.g. `make verify VERIFY_FLAGS=--network`, which reads a remote on the network too.
 VERIFY_FLAGS ?=

@@ -22,6 +22,7 @@ import pytest
 from real_world import place, profile_values, save_models
 from ruamel.yaml import YAML
 
+import preload
 from settings import SETTINGS
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ CHECK = (
 
 def environment(folder: Path) -> dict[str, str]:
     """Our environment with this interpreter first, and no settings of the user, of git or of another DVC."""
-    dropped = ("PYTHONPATH", "GIT_", "DVC_")
+    dropped = ("PYTHONPATH", "PYTEST_", "GIT_", "DVC_")
     return {key: value for key, value in os.environ.items() if not key.startswith(dropped)} | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -167,6 +168,15 @@ def copy_sources(source: Path, root: Path) -> None:
 def commit(root: Path, message: str) -> None:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", f"--message={message}")
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[dict[str, str]]:
+    """A PATH on which `python` starts a stage with its libraries loaded, as `make reproduce` does (src/preload)."""
+    folder = tmp_path_factory.mktemp("preloaded")
+    with preload.libraries(repo_root / "src", environment(folder), folder / "log") as served:
+        yield {"PATH": served["PATH"]}
+    assert (folder / "log").read_text(encoding="utf-8") == ""
 
 
 @pytest.fixture(scope="module")

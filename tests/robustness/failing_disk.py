@@ -7,7 +7,7 @@ itself goes on, to the next write. So one run of a stage shows every failure, wi
 
 PLAN is a JSON file: `report` (a file for one JSON line per failure), `faults` (the first of them at every write, but
 at every seventh of a stage with many; the others at every seventh), `mounted` (whether the working folder is a file
-system of its own).
+system of its own), `environment` (the stage's variables beside ours).
 """
 
 import ctypes
@@ -233,7 +233,10 @@ def watch_libraries(driver: Driver) -> None:
 
 def main() -> None:
     """Install the driver and become the stage."""
-    driver = Driver(json.loads(Path(sys.argv[1]).read_text()))
+    plan = json.loads(Path(sys.argv[1]).read_text())
+    os.environ.update(plan["environment"])
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
+    driver = Driver(plan)
     sys.path.insert(0, str(HERE / "src"))
     from clseave import numerics
 
