@@ -78,13 +78,13 @@ check-thesis: setup ## list what a run of profile thesis still lacks on this mac
 	@python src/run.py check_thesis
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
-	@python src/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
+	@python tools/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
 
 shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis SHARD=1/4 (docs/SCALING.md)
 	@python src/run.py shard $(if $(STAGE),"$(STAGE)") $(if $(SHARD),"$(SHARD)")
 
 prove-exact: setup ## run all stages of profile tiny under emulated Intel and AMD processors too, and compare all bytes
-	@python src/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
+	@python tools/prove_exact.py --jobs $(JOBS) $(EXACT_FLAGS)
 
 # loadfile: the tests of a file stay in one process, so that what they share is made once.
 test: setup ## run the fast tests
@@ -94,19 +94,19 @@ test-all: setup ## run all tests, slow ones too
 	@python -m pytest -q -n $(JOBS) -m '' $(PYTEST_FLAGS)
 
 lint: setup ## check style, format and spelling
-	@ruff check --quiet src tests benchmarks .ci
-	ruff format --check --quiet src tests benchmarks .ci || { echo "format differs: run 'make format'" >&2; exit 1; }
+	@ruff check --quiet src tools tests benchmarks .ci
+	ruff format --check --quiet src tools tests benchmarks .ci || { echo "format differs: run 'make format'" >&2; exit 1; }
 	codespell
 
 format: setup ## format the code
-	@ruff check --quiet --select I --fix src tests benchmarks .ci
-	ruff format --quiet src tests benchmarks .ci
+	@ruff check --quiet --select I --fix src tools tests benchmarks .ci
+	ruff format --quiet src tools tests benchmarks .ci
 
 types: setup ## check the type annotations
 	@mypy
 
 readme: setup ## refresh the table and the picture in README.md
-	@python src/readme.py
+	@python tools/readme.py
 
 notebook: setup ## open the report's notebook in Jupyter, with the active profile's parameters
 	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
@@ -117,25 +117,25 @@ notebook: setup ## open the report's notebook in Jupyter, with the active profil
 	jupyter lab $$root $(NOTEBOOK_FLAGS) .work/notebook/report.ipynb
 
 publish: setup ## bring store/, the embedded DVC remote, in line with dvc.lock
-	@python src/publish.py
+	@python tools/publish.py
 
 pull: setup ## fetch the committed results of the active profile instead of computing them
-	@python src/remote.py pull
+	@python tools/remote.py pull
 
 push: setup ## share the results of the active profile by its remote (mini's store is for `make publish`)
-	@python src/remote.py push
+	@python tools/remote.py push
 
 example: setup ## run an experiment in a copy and write docs/EXPERIMENT.md: what `dvc metrics diff` then shows
-	@python src/example.py
+	@python tools/example.py
 
 bench: setup ## measure our stages beside the ways people do the same today; writes docs/PERFORMANCE.md (an hour)
 	@python benchmarks/bench.py $(BENCH_FLAGS)
 
 verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what mends it
-	@python src/verify.py $(VERIFY_FLAGS)
+	@python tools/verify.py $(VERIFY_FLAGS)
 
 licences: setup ## write docs/LICENCES.md from the metadata of the locked packages
-	@python src/licences.py docs/LICENCES.md requirements.lock requirements-test.lock
+	@python tools/licences.py docs/LICENCES.md requirements.lock requirements-test.lock
 
 audit: setup ## ask a service which locked packages have known weaknesses (AUDIT_FLAGS=--dry-run only reads the lock)
 	@audit=.work/audit/bin/pip-audit
@@ -159,7 +159,7 @@ lock: setup ## write requirements.lock from the environment
 	mv .requirements.lock.tmp requirements.lock
 
 clean-stale: check ## remove outputs of languages, seeds and models that params.yaml does not name (CLEAN_FLAGS=--dry-run lists them)
-	@python src/clean_stale.py $(CLEAN_FLAGS)
+	@python tools/clean_stale.py $(CLEAN_FLAGS)
 
 clean: ## remove temporary files (logs, checkpoints, caches); keep the environment and all results
 	@rm -rf .work dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis

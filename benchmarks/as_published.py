@@ -17,12 +17,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from clseave.fusion import Head
-from clseave.labels import label_id
-from clseave.optimisation import Schedule, schedule_factor
-from clseave.records import Example
-from clseave.student import Student
-from clseave.teacher import TextTower
+from clseave.foundation.rows.labels import label_id
+from clseave.foundation.rows.records import Example
+from clseave.models.clip_ve import TextTower
+from clseave.models.head import Head
+from clseave.models.student import Student
+from clseave.training.optimiser import Schedule, schedule_factor
 
 Batch = dict[str, torch.Tensor]
 

@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 import performance  # noqa: E402
 import scale  # noqa: E402
 
-from clseave import interrupts  # noqa: E402
-from clseave.storage import read_json, write_json, write_text  # noqa: E402
+from clseave.foundation.files.formats import read_json, write_json, write_text  # noqa: E402
+from clseave.foundation.process import interrupts  # noqa: E402
 
 ENTRANTS = {
     "clip_ve": ["as_published", "clseave"],

@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
-from clseave import interrupts, numerics  # noqa: E402
+from clseave.foundation.process import interrupts, numerics  # noqa: E402
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LATENCY_S = 0.05  # of the translation server
@@ -75,7 +75,7 @@ def random_steps(folder: Path) -> list[list[int]]:
 
 def start(folder: Path, view: Any) -> tuple[Any, Any]:
     """Values of the profile and the device, torch set as our stages set it."""
-    from clseave import params
+    from clseave.foundation.settings import params
 
     values = params.load(folder / "params.yaml", folder / "profile.yaml", view)
     return values, numerics.start_torch(0, values.device, values.kernels)
@@ -132,13 +132,13 @@ class Watch:
 
 def clip_ve_ours(folder: Path, epochs: int) -> Measured:
     """The stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
-    from clseave.fusion import Head
+    from clseave.foundation.rows.records import read_splits
+    from clseave.foundation.rows.vectors import VectorTable
+    from clseave.models.clip_ve import ClipVE, TextTower
+    from clseave.models.head import Head
     from clseave.objectives.entailment import Entailment, Split, optimiser_for
-    from clseave.records import read_splits
     from clseave.stages import finetune_clip_ve
-    from clseave.teacher import ClipVE, TextTower
-    from clseave.training import train
-    from clseave.vectors import VectorTable
+    from clseave.training.loop import train
 
     inputs = inputs_of(folder, "clip_ve")
     values, device = start(folder, finetune_clip_ve.Values)
@@ -169,11 +169,11 @@ def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
     """The photos of the case once, by the functions of the stage `encode_images`, which decodes ahead by threads."""
     from transformers import CLIPVisionModelWithProjection
 
-    from clseave import photos
-    from clseave.checkpoints import load_model
-    from clseave.image_parts import encode
-    from clseave.images import load_processor, read_pixels
-    from clseave.text import in_order
+    from clseave.corpora import photos
+    from clseave.corpora.image_parts import encode
+    from clseave.corpora.images import load_processor, read_pixels
+    from clseave.models.loading import load_model
+    from clseave.models.tokens import in_order
 
     tower = load_model(CLIPVisionModelWithProjection, folder / "models/clip").to(device)
     collection = photos.open_collection(folder / "photos")
@@ -195,12 +195,12 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
     from sampling import shuffled
     from transformers import CLIPVisionModelWithProjection
 
-    from clseave.checkpoints import load_model
-    from clseave.fusion import Head
-    from clseave.images import load_processor
-    from clseave.records import read_splits
+    from clseave.corpora.images import load_processor
+    from clseave.foundation.rows.records import read_splits
+    from clseave.models.clip_ve import TextTower
+    from clseave.models.head import Head
+    from clseave.models.loading import load_model
     from clseave.stages import finetune_clip_ve
-    from clseave.teacher import TextTower
 
     inputs = inputs_of(folder, "clip_ve")
     values, device = start(folder, finetune_clip_ve.Values)
@@ -230,13 +230,13 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     import numpy as np
     from sampling import sampled
 
-    from clseave.acceleration import PART
+    from clseave.foundation.rows.vectors import VectorTable
+    from clseave.foundation.settings.schema import SentenceTransfer
+    from clseave.models.student import Student, load_mbert
+    from clseave.models.tokens import load_tokenizer
     from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
-    from clseave.schema import SentenceTransfer
-    from clseave.student import Student, load_mbert
-    from clseave.text import load_tokenizer
-    from clseave.training import train
-    from clseave.vectors import VectorTable
+    from clseave.training.acceleration import PART
+    from clseave.training.loop import train
 
     inputs = inputs_of(folder, "clseave")
     values, device = start(folder, SentenceTransfer)
@@ -268,7 +268,7 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
 
 def sentences(translations: Path) -> list[tuple[str, str]]:
     """English sentences and their translations."""
-    from clseave.records import Translation, read_rows
+    from clseave.foundation.rows.records import Translation, read_rows
 
     return [(row.source, row.text) for row in read_rows(translations, Translation)]
 
@@ -278,10 +278,10 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     import as_published
     import torch
 
-    from clseave.schema import SentenceTransfer
-    from clseave.student import Student, load_mbert
-    from clseave.teacher import TextTower
-    from clseave.text import load_tokenizer
+    from clseave.foundation.settings.schema import SentenceTransfer
+    from clseave.models.clip_ve import TextTower
+    from clseave.models.student import Student, load_mbert
+    from clseave.models.tokens import load_tokenizer
 
     inputs = inputs_of(folder, "clseave")
     values, device = start(folder, SentenceTransfer)
@@ -303,8 +303,8 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     sys.path.append(str(folder.parent / "packages"))
     import with_sentence_transformers as library
 
-    from clseave.records import hypothesis_id, read_vectors
-    from clseave.schema import SentenceTransfer
+    from clseave.foundation.rows.records import hypothesis_id, read_vectors
+    from clseave.foundation.settings.schema import SentenceTransfer
 
     inputs = inputs_of(folder, "clseave")
     values, device = start(folder, SentenceTransfer)
@@ -328,10 +328,10 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
 
 def align_ours(folder: Path, epochs: int) -> Measured:
     """The stage `align_words`: reading, cutting into words, pairs, writing."""
-    from clseave.alignment import WordAligner
-    from clseave.records import Translation, iter_rows, write_rows
-    from clseave.resume import Parts, key_of
+    from clseave.foundation.process.resume import Parts, key_of
+    from clseave.foundation.rows.records import Translation, iter_rows, write_rows
     from clseave.stages import align_words as stage
+    from clseave.word_alignment.aligner import WordAligner
 
     inputs = inputs_of(folder, "align")
     values, device = start(folder, stage.Values)
@@ -350,9 +350,10 @@ def align_ours(folder: Path, epochs: int) -> Measured:
 
 def align_awesome_align(folder: Path, epochs: int) -> Measured:
     """The `awesome-align` command on the same words, in one process; its clock starts when its model is loaded."""
-    from clseave import params, segmentation
-    from clseave.records import Translation, read_rows
+    from clseave.foundation.rows.records import Translation, read_rows
+    from clseave.foundation.settings import params
     from clseave.stages import align_words
+    from clseave.word_alignment import segmentation
 
     inputs = inputs_of(folder, "align")
     settings = params.load(folder / "params.yaml", folder / "profile.yaml", align_words.Values)
@@ -408,10 +409,10 @@ def with_server(ask: Callable[[list[str]], list[str | None]], folder: Path) -> M
 
 def translate_ours(folder: Path, epochs: int) -> Measured:
     """The backend `google` as profile thesis sets it up, but for the rate."""
-    from clseave import params
-    from clseave.google import GoogleBackend
-    from clseave.schema import GoogleTranslation
-    from clseave.translation import Translating
+    from clseave.foundation.settings import params
+    from clseave.foundation.settings.schema import GoogleTranslation
+    from clseave.translation.google import GoogleBackend
+    from clseave.translation.translators import Translating
 
     settings = params.load(folder / "params.yaml", ROOT / "profiles/thesis.yaml", Translating).translate
     assert isinstance(settings, GoogleTranslation)
@@ -439,8 +440,8 @@ def rates(folder: Path, epochs: int) -> Measured:
     """What this machine multiplies in a second, and the share of it that our stages reach, without the first epoch."""
     import machine_rates as machine
 
-    from clseave import schema
-    from clseave.storage import read_json
+    from clseave.foundation.files.formats import read_json
+    from clseave.foundation.settings import schema
 
     _, device = start(folder, schema.Processor)
     found: Measured = {"matmul": {name: machine.matmul(name, device) for name in ("bfloat16", "float32")}}

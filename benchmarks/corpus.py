@@ -18,10 +18,10 @@ from PIL import Image
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import BertTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
-from clseave.labels import LABELS
-from clseave.schema import SPLITS
-from clseave.snli_ve import OFFICIAL_COUNTS
-from clseave.vocabulary import BERT_SPECIALS, CLIP_END, CLIP_START, clip_tokenizer
+from clseave.backbones.vocabulary import BERT_SPECIALS, CLIP_END, CLIP_START, clip_tokenizer
+from clseave.corpora.snli_ve import OFFICIAL_COUNTS
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.settings.schema import SPLITS
 
 SEED = 20240722
 ROWS = {"train": 529_527, "dev": 17_858, "test": 17_901}  # thesis, Table 2.1

@@ -57,7 +57,7 @@ their files to the end of the last step: reading, tokenising, decoding photos wh
 starting Python, loading models, and steps ahead of the others in a training (CLSEAVE: the same ones; CLIP-VE: one on
 the widest batch), which ask the system for the memory that all later steps use again. A ratio is the contender's
 median over ours: 2.0 x means that ours takes half the time. That the method is the same is tested, not timed:
-`tests/unit/test_as_published.py` compares the losses of fifty steps.
+`tests/unit/word_alignment/test_as_published.py` compares the losses of fifty steps.
 """
 
 REMOVED = [  # as published, here, the test in tests/unit that holds them equal

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, RandomSampler
 
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
 
 Item = TypeVar("Item")
 

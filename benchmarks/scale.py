@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
-from clseave import interrupts, numerics  # noqa: E402
+from clseave.foundation.process import interrupts, numerics  # noqa: E402
 
 FULL, LANGUAGES = 565_286, ["de", "nl", "ja", "ko", "zh"]
 NARROW, WIDE, VECTOR = 16, 24, 512  # widths of the tiny CLIP and the tiny mBERT; of sentence vectors, as in CLIP
@@ -183,7 +183,7 @@ def write_image_vectors(folder: Path, ids: list[str]) -> None:
     """Random vectors, as many and as wide as `encode_images` writes."""
     import numpy as np
 
-    from clseave.records import write_vectors
+    from clseave.foundation.rows.records import write_vectors
 
     vectors = np.random.default_rng(0).standard_normal((len(ids), VECTOR), dtype=np.float32)
     write_vectors(folder / "image_vectors", ids, vectors)
@@ -272,7 +272,7 @@ def make_corpus(folder: Path, rows: int, bpe: Path | None) -> Step:
 
 def machine() -> dict[str, Any]:
     """The machine by what decides speed: no name, no path."""
-    from clseave.readiness import memory_gb
+    from clseave.preflight.needs import memory_gb
 
     text = Path("/proc/cpuinfo").read_text()
     found = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)

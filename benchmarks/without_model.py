@@ -9,12 +9,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from clseave import numerics
+from clseave.foundation.process import numerics
 
 numerics.pin()
 
-from clseave.alignment import Encoded, Pairs, WordAligner, diagonal  # noqa: E402
 from clseave.stages import align_words  # noqa: E402
+from clseave.word_alignment.aligner import Encoded, Pairs, WordAligner, diagonal  # noqa: E402
 
 
 class WithoutModel(WordAligner):

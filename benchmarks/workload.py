@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "src"), str(HERE)]
 
-from clseave import numerics  # noqa: E402
+from clseave.foundation.process import numerics  # noqa: E402
 
 if __name__ == "__main__":
     numerics.pin()  # before numpy and torch read their environment
@@ -42,17 +42,13 @@ from transformers import (  # noqa: E402
     PreTrainedTokenizerBase,
 )
 
-from clseave import grammar  # noqa: E402
-from clseave.acceleration import PART  # noqa: E402
-from clseave.batches import LIKE, draw_batches  # noqa: E402
-from clseave.checkpoints import load_model, read_weights  # noqa: E402
-from clseave.encoders import embed_texts  # noqa: E402
-from clseave.errors import UserError  # noqa: E402
-from clseave.facts import all_facts  # noqa: E402
-from clseave.images import decode, load_processor, preprocess  # noqa: E402
-from clseave.labels import LABELS  # noqa: E402
-from clseave.photos import open_collection  # noqa: E402
-from clseave.records import (  # noqa: E402
+from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
+from clseave.corpora.images import decode, load_processor, preprocess  # noqa: E402
+from clseave.corpora.photos import open_collection  # noqa: E402
+from clseave.foundation.errors import UserError  # noqa: E402
+from clseave.foundation.files.formats import read_json, write_json  # noqa: E402
+from clseave.foundation.rows.labels import LABELS  # noqa: E402
+from clseave.foundation.rows.records import (  # noqa: E402
     Example,
     Translation,
     distinct_hypotheses,
@@ -62,11 +58,15 @@ from clseave.records import (  # noqa: E402
     write_rows,
     write_vectors,
 )
-from clseave.schema import SPLITS  # noqa: E402
-from clseave.storage import read_json, write_json  # noqa: E402
-from clseave.teacher import TextTower  # noqa: E402
-from clseave.text import encode, load_tokenizer  # noqa: E402
-from clseave.vocabulary import bert_tokenizer, clip_tokenizer  # noqa: E402
+from clseave.foundation.settings.schema import SPLITS  # noqa: E402
+from clseave.miniature import grammar  # noqa: E402
+from clseave.miniature.statements import all_facts  # noqa: E402
+from clseave.models.clip_ve import TextTower  # noqa: E402
+from clseave.models.encoders import embed_texts  # noqa: E402
+from clseave.models.loading import load_model, read_weights  # noqa: E402
+from clseave.models.tokens import encode, load_tokenizer  # noqa: E402
+from clseave.training.acceleration import PART  # noqa: E402
+from clseave.training.batching import LIKE, draw_batches  # noqa: E402
 
 PHOTO = (500, 375)  # width and height of a photo of Flickr30k
 CLIP_ENTRIES = 49_408  # of CLIP's own vocabulary

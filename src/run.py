@@ -9,11 +9,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from clseave import interrupts
+from clseave.foundation.process import interrupts
 
 interrupts.end_in_one_line()  # also while the rest is loaded
 
-from clseave.entry import main, set_environment  # noqa: E402, F401 (the second for tools/preload)
+from clseave.foundation.process.entry import main, set_environment  # noqa: E402, F401 (the second for tools/preload)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 assert not {"numpy", "torch"} & set(sys.modules), "numpy or torch was loaded before the numeric pins: find the plug-in"
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]
 
-from clseave import numerics
+from clseave.foundation.process import numerics
 
 numerics.pin()
 # Stages that tests start as programs import the same code.

@@ -2,7 +2,7 @@
 
 from pydantic import create_model
 
-from clseave.schema import Params, Profile, View
+from clseave.foundation.settings.schema import Params, Profile, View
 
 
 def view(*names):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from clseave import numerics
+from clseave.foundation.process import numerics
 
 numerics.pin()
 

@@ -49,7 +49,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def clean(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "src/clean_stale.py"), *flags]
+    command = [sys.executable, str(ROOT / "tools/clean_stale.py"), *flags]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from clseave import records
+from clseave.foundation.rows import records
 from settings import SETTINGS, committed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -172,7 +172,7 @@ def commit(root: Path, message: str) -> None:
 
 @pytest.fixture(scope="session")
 def preloaded(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[dict[str, str]]:
-    """A PATH on which `python` starts a stage with its libraries loaded, as `make reproduce` does (src/preload)."""
+    """A PATH on which `python` starts a stage with its libraries loaded, as `make reproduce` does (tools/preload)."""
     folder = tmp_path_factory.mktemp("preloaded")
     with preload.libraries(repo_root / "src", environment(folder), folder / "log") as served:
         yield {"PATH": served["PATH"]}
@@ -191,7 +191,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
         if not root.exists():
             root.mkdir()
             copy_sources(repo_root, root)
-            output = run(root, sys.executable, "src/reproduce.py", "--jobs", "2")
+            output = run(root, sys.executable, "tools/reproduce.py", "--jobs", "2")
             commit(root, "reproduced")
             done.write_text(output, encoding="utf-8")
     assert done.exists(), "the pipeline did not run to its end, see the first test that failed"
@@ -245,7 +245,7 @@ def test_predictions_keep_their_format(finished: Path) -> None:
 def test_every_model_has_a_card_of_its_data_seed_and_weights(finished: Path) -> None:
     from huggingface_hub import ModelCard
 
-    from clseave import provenance
+    from clseave.foundation.process import fingerprint as provenance
 
     found = set()
     for name, stage in read_yaml(finished / "dvc.lock")["stages"].items():
@@ -301,7 +301,7 @@ def test_a_model_with_one_answer_is_flagged_in_metrics_and_report(finished: Path
 def test_a_second_run_does_nothing(work: Path) -> None:
     assert_clean(work)
     before = written(work)
-    assert f"0 of {len(outcomes(work))} stages" in run(work, sys.executable, "src/reproduce.py")
+    assert f"0 of {len(outcomes(work))} stages" in run(work, sys.executable, "tools/reproduce.py")
     assert set(outcomes(work).values()) == {"skipped"}
     assert UP_TO_DATE in dvc(work, "repro")
     assert written(work) == before
@@ -390,15 +390,15 @@ def test_a_queued_experiment_runs_its_own_copy_of_the_code(work: Path) -> None:
 
 
 def test_a_temporary_experiment_takes_edits_along_and_leaves_the_workspace_alone(work: Path) -> None:
-    from clseave.notebook import fingerprint
+    from clseave.report.notebook import fingerprint
 
-    with (work / "src/clseave/tables.py").open("a") as module:
+    with (work / "src/clseave/report/result_tables.py").open("a") as module:
         module.write("# an edit that is not committed\n")
     before = written(work)
     output = dvc(work, "exp", "run", "--temp", "--name", "elsewhere")
     assert stages_run(output) == {"compare@tiny", "report@tiny"}
     assert written(work) == before
-    assert git(work, "status", "--porcelain") == " M src/clseave/tables.py\n"
+    assert git(work, "status", "--porcelain") == " M src/clseave/report/result_tables.py\n"
     code = fingerprint(work / "src")
     assert code in experiment_file(work, "elsewhere", "reports/tiny/report.ipynb")
     assert code not in (work / "reports/tiny/report.ipynb").read_text(encoding="utf-8")
@@ -422,10 +422,10 @@ def test_one_line_adds_a_language_and_removing_it_leaves_the_results_as_they_wer
     assert len(warnings) == 3, output  # of the autoencoder, which finds two, of `cards` and of `compare`
     assert changed(work, before) <= {str(path.relative_to(work)) for path in work.rglob(".gitignore")}
 
-    assert "removed: models/tiny/clseave/zh\n" in run(work, sys.executable, "src/clean_stale.py")
+    assert "removed: models/tiny/clseave/zh\n" in run(work, sys.executable, "tools/clean_stale.py")
     made = ("independent", "pretraining")  # by `prepare`, in all languages of the grammar
     assert not [path for path in output_files(work) if "zh" in path.as_posix() and path.parent.name not in made]
-    assert "nothing is stale" in run(work, sys.executable, "src/clean_stale.py")
+    assert "nothing is stale" in run(work, sys.executable, "tools/clean_stale.py")
     readers = {"autoencoder@tiny-0", "cards@tiny", "compare@tiny"}  # of folders that hold less now
     assert stages_run(dvc(work, "repro")) <= readers
     assert changed(work, before) <= {str(path.relative_to(work)) for path in work.rglob(".gitignore")}
@@ -499,14 +499,14 @@ def test_a_clone_pulls_what_was_pushed(work: Path, tmp_path: Path) -> None:
     dvc(work, "push")
     assert (work / ".dvc/stores/tiny/files").is_dir()
     assert not (work / "store").exists(), "only `make publish` may write the store"
-    assert "is not of profile mini" in run(work, sys.executable, "src/publish.py", code=2)
+    assert "is not of profile mini" in run(work, sys.executable, "tools/publish.py", code=2)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(work), str(clone))
     dvc(clone, "remote", "modify", "--local", "tiny", "url", str(work / ".dvc/stores/tiny"))
     dvc(clone, "pull")
     assert_clean(clone)
     assert hashes(clone) == hashes(work)
-    run(clone, sys.executable, "src/reproduce.py")
+    run(clone, sys.executable, "tools/reproduce.py")
     assert set(outcomes(clone).values()) == {"skipped"}
     assert_clean(clone)
 

@@ -20,7 +20,7 @@ import prove_exact
 from prove_exact import EMULATOR, Failed, Machine, Stage, check_processes, choose, first_difference, hashes, release
 
 ROOT = Path(__file__).resolve().parents[2]
-GUARD = ROOT / "src" / "exact"
+GUARD = ROOT / "tools" / "exact"
 DVC_YAML = """
 stages:
   first:
@@ -70,12 +70,12 @@ def toy(tmp_path: Path) -> Callable[[str], Path]:
 
 def prove(source: Path, work: Path, *flags: str, cpus: tuple[str, ...] = ("Haswell",)) -> tuple[int, str]:
     """Exit code and output of the program."""
-    command = [sys.executable, ROOT / "src/prove_exact.py", "--source", source, "--work", work, "--jobs", "2", *flags]
+    command = [sys.executable, ROOT / "tools/prove_exact.py", "--source", source, "--work", work, "--jobs", "2", *flags]
     done = subprocess.run([*command, "--cpus", *cpus], capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, done.stdout + done.stderr
 
 
-# How stages are run: each by an interpreter of its own, or as forks of one for each machine (src/exact/preloaded.py).
+# How stages are run: each by an interpreter of its own, or as forks of one for each machine (tools/exact/preloaded.py).
 each_way = pytest.mark.parametrize("way", [(), ("--preload",)], ids=["fresh", "preload"])
 needs_emulator = pytest.mark.needs_package("qemu-user-static", EMULATOR)
 
@@ -156,7 +156,7 @@ def test_a_fork_that_fails_is_told_as_any_stage(toy, tmp_path: Path, end: str, w
 def test_servers_end_with_the_program_that_started_them(toy, tmp_path: Path) -> None:
     """Also when it is killed: nothing else would ever end them."""
     waits = f"if os.uname().release == {release('Haswell')!r}: import time; (out / 'at work').touch(); time.sleep(60)\n"
-    command = [sys.executable, ROOT / "src/prove_exact.py", "--source", toy(waits), "--work", tmp_path / "work"]
+    command = [sys.executable, ROOT / "tools/prove_exact.py", "--source", toy(waits), "--work", tmp_path / "work"]
     process = subprocess.Popen([*command, "--stages", "first", "--preload", "--cpus", "Haswell"])
     end = time.monotonic() + 60
     while not (tmp_path / "work/Haswell/tree/out/tiny/first/at work").exists():

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from clseave import ranks
+from clseave.foundation.process import ranks
 from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,10 +42,10 @@ ORDER = (
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 130, 260, 40
 # What may be longer, and why: "path" or "path::function".
 LONGER: dict[str, str] = {
-    "src/clseave/lexicon.py": "tables of words and sentence patterns in six languages",
-    "src/clseave/schema.py": "one class for each group of values",
-    "src/clseave/snli_ve.py": "one corpus in five forms, side by side",
-    "src/clseave/grammar.py": "six languages' noun phrases side by side",
+    "src/clseave/miniature/lexicon.py": "tables of words and sentence patterns in six languages",
+    "src/clseave/foundation/settings/schema.py": "one class for each group of values",
+    "src/clseave/corpora/snli_ve.py": "one corpus in five forms, side by side",
+    "src/clseave/miniature/grammar.py": "six languages' noun phrases side by side",
 }
 # First parts of paths: a command's argument below one of them must be declared.
 DECLARED_FOLDERS = {"data", "models", "reports", "profiles", "notebooks", "docs", "src"}
@@ -407,7 +407,7 @@ def test_each_stage_that_can_go_on_has_checkpoints_of_its_own(profile: str) -> N
     given: list[str] = []
     for stage in resolve(profile):
         folder = re.findall(r"--checkpoints (\S+)", stage.cmd)
-        if "src/clseave/resume.py" in stage.deps:
+        if "src/clseave/foundation/process/resume.py" in stage.deps:
             assert len(folder) == 1, f"{stage.name}: no --checkpoints"
         given += folder
         assert all(one.startswith(f".work/checkpoints/{profile}/{stage.base}") for one in folder), stage.name

@@ -118,11 +118,11 @@ def run(root: Path, *command: str, code: int = 0) -> str:
 
 
 def reproduce(toy: Path, repo_root: Path, *flags: str, code: int = 0) -> str:
-    return run(toy, sys.executable, str(repo_root / "src" / "reproduce.py"), *flags, code=code)
+    return run(toy, sys.executable, str(repo_root / "tools" / "reproduce.py"), *flags, code=code)
 
 
 def publish(toy: Path, repo_root: Path, *flags: str, code: int = 0) -> str:
-    return run(toy, sys.executable, str(repo_root / "src" / "publish.py"), *flags, code=code)
+    return run(toy, sys.executable, str(repo_root / "tools" / "publish.py"), *flags, code=code)
 
 
 def outcomes(toy: Path) -> dict[str, str]:
@@ -204,7 +204,7 @@ def test_reproduce_says_in_one_line_that_the_pipeline_does_not_parse(toy: Path, 
 def test_an_interrupt_ends_the_stages_too(toy: Path, repo_root: Path) -> None:
     (toy / "pause.txt").write_text("60")
     process = subprocess.Popen(
-        [sys.executable, str(repo_root / "src" / "reproduce.py")], cwd=toy, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(repo_root / "tools" / "reproduce.py")], cwd=toy, stdout=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 30
     while not (toy / "times.txt").exists() and time.monotonic() < deadline:
@@ -231,7 +231,7 @@ def all_commands(folder: Path) -> str:
 
 
 def test_a_line_of_a_stage_is_shown_with_its_name_once(repo_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module = load(repo_root / "src" / "reproduce.py")
+    module = load(repo_root / "tools" / "reproduce.py")
     for line in (b"a@mini-de: 1 of 2\n", b"1 of 2\n", b"b@mini: 1 of 2\n", b"Running stage 'a@mini-de':\n"):
         module.show("a@mini-de", line)
     lines = ["  a@mini-de | 1 of 2", "  a@mini-de | 1 of 2", "  a@mini-de | b@mini: 1 of 2"]
@@ -239,7 +239,7 @@ def test_a_line_of_a_stage_is_shown_with_its_name_once(repo_root: Path, capsys: 
 
 
 def test_the_longest_chain_goes_first(repo_root: Path) -> None:
-    module = load(repo_root / "src" / "reproduce.py")
+    module = load(repo_root / "tools" / "reproduce.py")
     needs = {"end": {"b", "c"}, "a": set(), "b": {"a"}, "c": set()}
     order = module.sort_stages(needs)
     assert sorted(order) == sorted(needs)
@@ -313,7 +313,7 @@ def test_publish_refuses_a_damaged_cache(done: Path, repo_root: Path, damage: st
 def test_publish_refuses_more_than_git_should_hold(
     tmp_path: Path, repo_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = load(repo_root / "src" / "publish.py")
+    module = load(repo_root / "tools" / "publish.py")
     path = module.object_path(tmp_path, "5d41402abc4b2a76b9719d911017c592")
     path.parent.mkdir(parents=True)
     path.write_text("hello")

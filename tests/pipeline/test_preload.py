@@ -1,4 +1,4 @@
-"""A stage that starts with its libraries loaded behaves as one that a new interpreter runs: src/preload."""
+"""A stage that starts with its libraries loaded behaves as one that a new interpreter runs: tools/preload."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import preload
-from clseave import guard
+from clseave.foundation.process import single_instance
 
 # Small code in place of ours: its one stage imports a library that nothing else here imports.
 LIBRARY = "colorsys"
@@ -144,7 +144,9 @@ def test_the_random_states_differ_between_forks(start: Start) -> None:
 
 def test_an_interrupt_is_one_line_and_exit_code_130(start: Start) -> None:
     own = f"import sys; sys.path.insert(0, {str(Path(preload.__file__).parents[1])!r})\n"
-    process = start(f"{own}from clseave import interrupts; interrupts.end_in_one_line()\n{AT_WORK}", "never")
+    process = start(
+        f"{own}from clseave.foundation.process import interrupts; interrupts.end_in_one_line()\n{AT_WORK}", "never"
+    )
     assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert process.communicate() == ("", "interrupted: run the same command again to go on\n")
@@ -180,14 +182,14 @@ def test_two_at_once_each_with_its_own_files(start: Start, tmp_path: Path) -> No
 
 
 def test_a_stage_ends_when_its_dvc_is_killed(served: dict[str, str], tmp_path: Path) -> None:
-    source = str(Path(guard.__file__).parents[1])
+    source = str(Path(single_instance.__file__).parents[1])
     (tmp_path / "program.py").write_text(
         f"import os, sys; from pathlib import Path; sys.path.insert(0, {source!r})\n"
-        f"from clseave import guard; guard.stand_alone(os.environ, Path('locks'))\n{AT_WORK}"
+        f"from clseave.foundation.process import single_instance as guard; guard.stand_alone(os.environ, Path('locks'))\n{AT_WORK}"
     )
     for shell in ("python program.py never", "python program.py never; true"):
         command = f"import os, subprocess; subprocess.run(['/bin/sh', '-c', {shell!r}], "
-        command += f"env=os.environ | {{{guard.VARIABLE!r}: 'a stage'}})"
+        command += f"env=os.environ | {{{single_instance.VARIABLE!r}: 'a stage'}})"
         dvc = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path, env=served, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
         stage = int(dvc.stdout.readline())

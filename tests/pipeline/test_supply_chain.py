@@ -231,7 +231,7 @@ def installed(folder, name, version, licence):
 
 def list_licences(folder, *pins):
     (folder / "lock").write_text("# a lock\n" + "".join(f"{pin}\n" for pin in pins))
-    command = [sys.executable, str(ROOT / "src" / "licences.py"), "OUT.md", "lock"]
+    command = [sys.executable, str(ROOT / "tools" / "licences.py"), "OUT.md", "lock"]
     environment = os.environ | {"PYTHONPATH": str(folder / "site")}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
@@ -246,8 +246,8 @@ def test_a_package_that_sneaks_in_is_refused_and_nothing_is_written(tmp_path):
     assert done.stderr.splitlines() == [
         "error: gone: not installed: run `make setup`",
         "error: moved: 1.1 is installed, 1.0 is locked: run `make setup`",
-        "error: silent: 'unknown' is not among the allowed licences: look, then edit src/licences.py",
-        "error: sneaky: 'AGPL-3.0-only' is not among the allowed licences: look, then edit src/licences.py",
+        "error: silent: 'unknown' is not among the allowed licences: look, then edit tools/licences.py",
+        "error: sneaky: 'AGPL-3.0-only' is not among the allowed licences: look, then edit tools/licences.py",
     ]
 
 

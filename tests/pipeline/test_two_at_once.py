@@ -55,7 +55,7 @@ def test_the_second_dvc_repro_refuses_and_harms_nothing(toy: Path) -> None:  # n
 
 def test_the_second_reproduce_waits_and_finds_nothing_to_do(toy: Path, repo_root: Path) -> None:  # noqa: F811
     (toy / "pause.txt").write_text("2")
-    script = str(repo_root / "src" / "reproduce.py")
+    script = str(repo_root / "tools" / "reproduce.py")
     first = begin(toy, sys.executable, script)
     output = reproduce(toy, repo_root)
     assert f"another run (process {first.pid}) is at work here: waiting for its end" in output
@@ -66,7 +66,7 @@ def test_the_second_reproduce_waits_and_finds_nothing_to_do(toy: Path, repo_root
 
 def test_reproduce_waits_for_what_a_killed_one_left_at_work(toy: Path, repo_root: Path) -> None:  # noqa: F811
     (toy / "pause.txt").write_text("8")
-    first = begin(toy, sys.executable, str(repo_root / "src" / "reproduce.py"))
+    first = begin(toy, sys.executable, str(repo_root / "tools" / "reproduce.py"))
     first.send_signal(signal.SIGKILL)
     first.wait()
     (toy / "pause.txt").write_text("0")

@@ -238,7 +238,7 @@ def main() -> None:
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
     driver = Driver(plan)
     sys.path.insert(0, str(HERE / "src"))
-    from clseave import numerics
+    from clseave.foundation.process import numerics
 
     numerics.pin()
     watch_libraries(driver)

@@ -41,19 +41,16 @@ from safetensors.torch import save_file
 from tiny_models import bert, bert_config, bert_text, clip_config, save_masked_bert, tower
 from transformers import BertModel
 
-from clseave import distances, hub, measured, params, published, snli_ve, verdicts
-from clseave.alignment import WordAligner
-from clseave.answers import Answers
-from clseave.archives import LARGEST
-from clseave.autoencoder import Autoencoder
-from clseave.checkpoints import load_layers, load_model, read_weights
 from clseave.commands import predict, score_alignment
-from clseave.downloads import fetch, locate
-from clseave.errors import UserError
-from clseave.fusion import Head
-from clseave.images import BrokenImageError, decode, load_processor, processor
-from clseave.photos import open_collection, read_photos
-from clseave.records import (
+from clseave.comparison import distances, measured, thesis_values, verdicts
+from clseave.corpora import snli_ve
+from clseave.corpora.downloads import fetch, locate
+from clseave.corpora.images import BrokenImageError, decode, load_processor, processor
+from clseave.corpora.photos import open_collection, read_photos
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.archives import LARGEST
+from clseave.foundation.files.formats import LONGEST_LINE, read_json, read_jsonl
+from clseave.foundation.rows.records import (
     Alignment,
     Example,
     Prediction,
@@ -64,12 +61,18 @@ from clseave.records import (
     read_vectors,
     write_vectors,
 )
-from clseave.schema import Download, HubRows, Pretrained, SnliRows, SnliVeRows
-from clseave.storage import LONGEST_LINE, read_json, read_jsonl
-from clseave.student import Student
-from clseave.teacher import TextTower, load_head, save_head
-from clseave.text import encode, load_tokenizer
-from clseave.translation import read_given
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Download, HubRows, Pretrained, SnliRows, SnliVeRows
+from clseave.models import hub
+from clseave.models.clip_ve import TextTower, load_head, save_head
+from clseave.models.head import Head
+from clseave.models.loading import load_layers, load_model, read_weights
+from clseave.models.student import Student
+from clseave.models.token_student import Autoencoder
+from clseave.models.tokens import encode, load_tokenizer
+from clseave.translation.answers import Answers
+from clseave.translation.translators import read_given
+from clseave.word_alignment.aligner import WordAligner
 from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +165,7 @@ def table(path):
     try:
         expected = verdicts.parse(params.read_yaml(ROOT / "reports" / "expected.yaml"))
         counts = {split: {"rows": 1} for split in ("train", "dev", "test")}
-        return published.read(path.parent, expected, profile="thesis", counts=counts)
+        return thesis_values.read(path.parent, expected, profile="thesis", counts=counts)
     finally:
         for other in path.parent.glob("*.csv"):
             if other.is_symlink():

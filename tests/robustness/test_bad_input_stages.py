@@ -21,10 +21,10 @@ from real_world import arguments
 from tiny_models import bert_text, clip_text, save_masked_bert
 from transformers import CLIPConfig, CLIPModel
 
-from clseave import params
-from clseave.errors import UserError
-from clseave.images import processor
-from clseave.records import Translation, read_rows, read_splits, read_vectors
+from clseave.corpora.images import processor
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Translation, read_rows, read_splits, read_vectors
+from clseave.foundation.settings import params
 from settings import SETTINGS
 
 pytestmark = pytest.mark.slow  # stages as programs

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from clseave import disk
-from clseave.disk import atomic, whole_folder
-from clseave.errors import UserError
-from clseave.storage import write_json, write_jsonl, write_text
+from clseave.foundation.errors import UserError
+from clseave.foundation.files import atomic as disk
+from clseave.foundation.files.atomic import atomic, whole_folder
+from clseave.foundation.files.formats import write_json, write_jsonl, write_text
 
 
 def system_error(number: int, name: Path | str | None = None) -> OSError:
@@ -46,7 +46,7 @@ def test_each_reason_names_file_reason_room_and_remedy(tmp_path: Path, number: i
 def test_a_limit_on_file_sizes_is_named(tmp_path: Path) -> None:
     """In a process of its own: a limit holds for all that it writes."""
     code = (
-        "import resource; from clseave.storage import write_text\n"
+        "import resource; from clseave.foundation.files.formats import write_text\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))\n"
         "write_text('small.txt', 'x' * 2048)\n"
         "try: write_text('large.txt', 'x' * 2049)\n"
@@ -92,7 +92,7 @@ def test_what_a_library_says_in_its_own_way_is_understood(tmp_path: Path, librar
     first, code = LIBRARIES[library]
     program = (
         f"{first}\n"
-        "import resource; import numpy; from clseave.disk import atomic\n"
+        "import resource; import numpy; from clseave.foundation.files.atomic import atomic\n"
         "try:\n"
         "    with atomic('made') as path:\n"
         "        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
@@ -179,7 +179,7 @@ def test_nothing_is_left_of_folders_that_were_made_for_nothing(tmp_path: Path, w
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
     """And nothing else: a process that is at work keeps its own."""
     code = (
-        "import os, signal, sys; from clseave.disk import atomic, whole_folder\n"
+        "import os, signal, sys; from clseave.foundation.files.atomic import atomic, whole_folder\n"
         "from contextlib import ExitStack\n"
         "with atomic('a.txt') as one, whole_folder('b') as two:\n"
         "    one.write_text('half'); two.mkdir(); (two / 'x').write_text('half')\n"

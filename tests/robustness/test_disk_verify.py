@@ -32,7 +32,7 @@ def work(finished: Path, tmp_path: Path) -> Path:
 
 
 def verify(root: Path, repo_root: Path, code: int, *flags: str) -> str:
-    return run(root, sys.executable, str(repo_root / "src" / "verify.py"), *flags, code=code)
+    return run(root, sys.executable, str(repo_root / "tools" / "verify.py"), *flags, code=code)
 
 
 def dvc(root: Path, *command: str, code: int = 0) -> str:
@@ -41,7 +41,7 @@ def dvc(root: Path, *command: str, code: int = 0) -> str:
 
 def name_of(root: Path, repo_root: Path, path: str) -> str:
     """The name of the object of a file, as the part of a path below a cache or store."""
-    name = load(repo_root / "src" / "publish.py").md5(root / path)
+    name = load(repo_root / "tools" / "publish.py").md5(root / path)
     return f"files/md5/{name[:2]}/{name[2:]}"
 
 
@@ -73,7 +73,7 @@ def mend(root: Path, repo_root: Path, output: str) -> None:
     commands = mends(output)
     assert commands
     for command in commands:
-        run(root, "bash", "-c", command.replace("make publish", f"python {repo_root / 'src/publish.py'}"))
+        run(root, "bash", "-c", command.replace("make publish", f"python {repo_root / 'tools/publish.py'}"))
     assert verify(root, repo_root, 0).startswith("verify: sound (")
     assert run(root, "git", "status", "--porcelain") == ""
     assert dvc(root, "status").strip() == "Data and pipelines are up to date."
@@ -265,7 +265,7 @@ def test_a_pipeline_that_does_not_parse_and_a_busy_dvc_are_one_line(work: Path, 
 
 def test_the_name_of_a_folder_is_the_one_that_dvc_gives(work: Path, repo_root: Path) -> None:
     sys.path.insert(0, str(repo_root / "src"))
-    module = load(repo_root / "src" / "verify.py")
+    module = load(repo_root / "tools" / "verify.py")
     (path,) = (work / ".dvc/cache").rglob("*.dir")
     members = {row["relpath"]: row["md5"] for row in json.loads(path.read_text())}
     assert module.folder_name(members) == path.parent.name + path.name

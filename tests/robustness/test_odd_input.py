@@ -8,16 +8,16 @@ import pytest
 from bad_files import tar_of
 from tiny_models import bert_text, clip_text
 
-from clseave.answers import Answer, Answers
-from clseave.errors import LONGEST, UserError, one_line
-from clseave.pairs import first_positions
-from clseave.params import read_yaml
-from clseave.photos import DEEPEST, open_collection
-from clseave.records import hypothesis_id
-from clseave.snli_ve import _read_list, parse, read_file
-from clseave.storage import LONGEST_LINE, read_json, read_jsonl
-from clseave.text import encode, end_id, load_tokenizer, set_policy
-from clseave.translation import read_given, translate_hypotheses
+from clseave.corpora.photos import DEEPEST, open_collection
+from clseave.corpora.snli_ve import _read_list, parse, read_file
+from clseave.foundation.errors import LONGEST, UserError, one_line
+from clseave.foundation.files.formats import LONGEST_LINE, read_json, read_jsonl
+from clseave.foundation.rows.records import hypothesis_id
+from clseave.foundation.settings.params import read_yaml
+from clseave.models.tokens import encode, end_id, load_tokenizer, set_policy
+from clseave.translation.answers import Answer, Answers
+from clseave.translation.translators import read_given, translate_hypotheses
+from clseave.word_alignment.token_pairs import first_positions
 
 BOM = b"\xef\xbb\xbf"
 TABS = "gold_label\tsentence2\tpairID\r\nneutral\tA dog\t1.jpg#0\r\n"
@@ -142,9 +142,9 @@ def test_a_long_text_is_cut_where_that_was_chosen_and_the_choice_is_saved(tmp_pa
     loaded = load_tokenizer(tmp_path / "cut")
     longest = loaded.model_max_length
     texts = ["red circle", "red " * 10_000, "red " * (longest - 2)]
-    with caplog.at_level(logging.WARNING, "clseave.text"):
+    with caplog.at_level(logging.WARNING, "clseave.models.tokens"):
         short, cut, whole = encode(loaded, texts).tolist()
-    ours = [record.getMessage() for record in caplog.records if record.name == "clseave.text"]
+    ours = [record.getMessage() for record in caplog.records if record.name == "clseave.models.tokens"]
     assert ours == [f"1 of 3 texts are longer than {longest} tokens: their ends are left out"]
     assert cut == whole and len(whole) == longest and cut[-1] == end_id(loaded) and cut[:2] == short[:2]
     with pytest.raises(UserError, match=rf"10002 tokens, the model takes {longest}: 'red red"):

@@ -22,13 +22,13 @@ from safetensors.numpy import save as tensor_bytes
 from test_bad_input import ALIGNMENT, EXAMPLE, ONE_TENSOR, PREDICTION, READERS, ROOT, TRANSLATION, line, snli_row
 from tiny_models import bert_text, clip_text
 
-from clseave import segmentation
-from clseave.answers import Answer, Answers, tidy
-from clseave.errors import LONGEST, UserError, one_line
-from clseave.images import decode, write_archive
-from clseave.labels import LABELS
-from clseave.photos import Photo, by_id, open_collection, read_photos, write_photos
-from clseave.records import (
+from clseave.corpora.images import decode, write_archive
+from clseave.corpora.photos import Photo, by_id, open_collection, read_photos, write_photos
+from clseave.corpora.snli_ve import Pair, parse
+from clseave.foundation.errors import LONGEST, UserError, one_line
+from clseave.foundation.files.formats import read_json, read_jsonl, write_json, write_jsonl
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import (
     Alignment,
     Example,
     Prediction,
@@ -39,11 +39,11 @@ from clseave.records import (
     write_rows,
     write_vectors,
 )
-from clseave.schema import SPLITS
-from clseave.snli_ve import Pair, parse
-from clseave.storage import read_json, read_jsonl, write_json, write_jsonl
-from clseave.text import encode, end_id
-from clseave.translation_checks import fault
+from clseave.foundation.settings.schema import SPLITS
+from clseave.models.tokens import encode, end_id
+from clseave.translation.answers import Answer, Answers, tidy
+from clseave.translation.checks import fault
+from clseave.word_alignment import segmentation
 from settings import SETTINGS
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))

@@ -113,7 +113,7 @@ def remote(root: Path, repo_root: Path, *command: str, code: int = 0, env: dict[
         "NO_PROXY": "127.0.0.1",
     }
     done = subprocess.run(
-        [sys.executable, str(repo_root / "src/remote.py"), *command],
+        [sys.executable, str(repo_root / "tools/remote.py"), *command],
         cwd=root,
         env=environment | (env or {}),
         stdin=subprocess.DEVNULL,
@@ -143,7 +143,7 @@ def assert_sound(root: Path, repo_root: Path) -> None:
     assert "0 of 5 stages" in reproduce(root, repo_root)
     assert not (root / "times.txt").exists(), "a stage ran"
     assert run(root, "git", "status", "--porcelain") == ""
-    output = run(root, sys.executable, str(repo_root / "src/verify.py"), "--network")
+    output = run(root, sys.executable, str(repo_root / "tools/verify.py"), "--network")
     assert output == "verify: sound (5 outputs, 6 objects in the cache, 6 in remote thesis)\n"
 
 
@@ -189,7 +189,7 @@ def test_a_bad_object_leaves_finished_work_alone(pushed: Path, share: Share, rep
 @pytest.mark.parametrize("share", KINDS, indirect=True)
 def test_verify_reads_the_share_too(pushed: Path, share: Share, repo_root: Path) -> None:
     share.change(b"thesiz")
-    program = str(repo_root / "src/verify.py")
+    program = str(repo_root / "tools/verify.py")
     if share.kind != "folder":
         assert "is on the network: --network reads it too" in run(pushed, sys.executable, program)
     output = run(pushed, sys.executable, program, "--network", code=1)
@@ -296,7 +296,7 @@ def test_no_credentials_are_in_git(repo_root: Path) -> None:
 def test_one_output_is_taken_from_a_clone_and_from_a_url_with_the_clones_store(tmp_path: Path, repo_root: Path) -> None:
     """The commands of docs/DVC.md; fails once DVC finds a relative remote from a URL: shorten docs/DVC.md then."""
     root = make(tmp_path / "small", repo_root, "mini")
-    run(root, sys.executable, str(repo_root / "src/publish.py"))
+    run(root, sys.executable, str(repo_root / "tools/publish.py"))
     run(root, "git", "add", "--all", "--force", "store")
     run(root, "git", "commit", "--quiet", "--message=store")
     url = f"file://{root}"

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clseave import metrics
-from clseave.labels import LABELS
-from clseave.params import read_yaml
-from clseave.storage import write_csv, write_json, write_jsonl
+from clseave.foundation.files.formats import write_csv, write_json, write_jsonl
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.settings.params import read_yaml
+from clseave.statistics import metrics
 from settings import SETTINGS
 
 IMAGES, ROWS = 12, 6  # rows an image

@@ -28,8 +28,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from clseave import params
-from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.foundation.settings import params
 from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]

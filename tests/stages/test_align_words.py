@@ -9,16 +9,17 @@ import torch
 from ruamel.yaml import YAML
 from transformers import BertConfig, BertForMaskedLM
 
-from clseave import gold, progress
-from clseave.alignment import WordAligner
-from clseave.errors import UserError
-from clseave.pairs import first_positions
-from clseave.records import Alignment, Translation, hypothesis_id, read_rows, write_rows
-from clseave.segmentation import words
-from clseave.shards import Shard
+from clseave.backbones.vocabulary import bert_tokenizer
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import progress
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import Alignment, Translation, hypothesis_id, read_rows, write_rows
+from clseave.miniature import gold
+from clseave.models.tokens import load_tokenizer
 from clseave.stages import align_words
-from clseave.text import load_tokenizer
-from clseave.vocabulary import bert_tokenizer
+from clseave.word_alignment.aligner import WordAligner
+from clseave.word_alignment.segmentation import words
+from clseave.word_alignment.token_pairs import first_positions
 
 SEGMENTERS = {"default": "bert", "ja": "fugashi", "zh": "jieba", "ko": "whitespace"}
 CAPTIONS = {

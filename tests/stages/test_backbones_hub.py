@@ -26,15 +26,15 @@ from transformers import (
     CLIPVisionConfig,
 )
 
-from clseave.alignment import WordAligner
-from clseave.checkpoints import load_model
-from clseave.errors import UserError
-from clseave.images import load_processor
+from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.corpora.images import load_processor
+from clseave.foundation.errors import UserError
+from clseave.models.clip_ve import TextTower
+from clseave.models.loading import load_model
+from clseave.models.student import load_mbert
+from clseave.models.tokens import encode, load_tokenizer, pad
 from clseave.stages import backbones
-from clseave.student import load_mbert
-from clseave.teacher import TextTower
-from clseave.text import encode, load_tokenizer, pad
-from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.word_alignment.aligner import WordAligner
 from hub_server import REVISION, serve
 from settings import SETTINGS
 

@@ -18,7 +18,7 @@ import workload
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
 from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]

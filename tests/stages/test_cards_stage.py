@@ -8,9 +8,9 @@ import sys
 import pytest
 from huggingface_hub import ModelCard
 
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.training_record import Origin, TrainingRecord
 from clseave.stages import cards
-from clseave.training_record import Origin, TrainingRecord
 from settings import ROOT
 
 PARAMS = """

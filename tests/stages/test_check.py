@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from clseave import params
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
+from clseave.foundation.settings import params
 from clseave.stages import check
 from settings import SETTINGS
 

@@ -22,14 +22,14 @@ from huggingface_hub import HfApi, constants
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from clseave.answers import Answer, Answers
 from clseave.commands import check_thesis
-from clseave.findings import WIDTH, Check, Finding, aligned, run_checks
-from clseave.given import SUFFIXES
-from clseave.model_findings import judge_model
-from clseave.readiness import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
-from clseave.schema import Pretrained
-from clseave.training_record import Origin, TrainingRecord
+from clseave.foundation.rows.training_record import Origin, TrainingRecord
+from clseave.foundation.settings.schema import Pretrained
+from clseave.preflight.findings import WIDTH, Check, Finding, aligned, run_checks
+from clseave.preflight.model_checks import judge_model
+from clseave.preflight.needs import Gpu, config_line, judge_disk, judge_gpu, judge_memory, judge_remote
+from clseave.translation.answers import Answer, Answers
+from clseave.translation.user_files import SUFFIXES
 from settings import SETTINGS
 
 ARGUMENTS = {

@@ -7,8 +7,9 @@ import shutil
 import pytest
 from made_reports import REPO, RIGHT, compare_arguments, make, say_official
 
-from clseave import measured, params
-from clseave.errors import UserError
+from clseave.comparison import measured
+from clseave.foundation.errors import UserError
+from clseave.foundation.settings import params
 from clseave.stages import compare
 from settings import SETTINGS
 

@@ -17,10 +17,10 @@ from ruamel.yaml import YAML
 from tiny_models import clip_text
 from transformers import CLIPModel, CLIPVisionModelWithProjection
 
-from clseave.errors import UserError
-from clseave.images import processor, write_archive
-from clseave.photos import describe, open_collection, write_photos
-from clseave.records import Example, examples_with_images, read_vectors, write_rows
+from clseave.corpora.images import processor, write_archive
+from clseave.corpora.photos import describe, open_collection, write_photos
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Example, examples_with_images, read_vectors, write_rows
 from clseave.stages import encode_images
 from settings import SETTINGS
 

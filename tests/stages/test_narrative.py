@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from made_reports import REPO, compare_arguments, make
 
-from clseave import captions, gallery, narrative, params
-from clseave.schema import Report
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Report
+from clseave.report import captions, gallery, narrative
 from clseave.stages import compare
 from settings import SETTINGS
 

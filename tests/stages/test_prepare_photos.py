@@ -16,8 +16,8 @@ from functools import partial
 import pytest
 from ruamel.yaml import YAML
 
-from clseave.errors import UserError
-from clseave.records import Example, Translation, hypothesis_id, read_rows, read_splits
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Example, Translation, hypothesis_id, read_rows, read_splits
 from clseave.stages import prepare
 from settings import SETTINGS
 

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from real_world import build, pairs, run, run_all, save_models, xvnli
 
-from clseave.labels import LABELS
-from clseave.records import Alignment, Example, Prediction, Translation, hypothesis_id, read_rows, read_vectors
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import (
+    Alignment,
+    Example,
+    Prediction,
+    Translation,
+    hypothesis_id,
+    read_rows,
+    read_vectors,
+)
 
 pytestmark = [pytest.mark.needs_data, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from browser import Page, needs_chromium
 from made_reports import compare_arguments, make, report_arguments
 from PIL import Image, ImageChops
 
-from clseave import gallery, notebook, statistics_tables
+from clseave.report import gallery, notebook, statistics_tables
 from clseave.stages import compare, report
 from settings import SETTINGS
 

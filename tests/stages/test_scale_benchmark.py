@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clseave.records import Alignment, Translation, read_rows, read_splits, read_vectors
+from clseave.foundation.rows.records import Alignment, Translation, read_rows, read_splits, read_vectors
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForMaskedLM
 
+from clseave.backbones.vocabulary import bert_tokenizer
 from clseave.commands import score_alignment
-from clseave.errors import UserError
-from clseave.vocabulary import bert_tokenizer
+from clseave.foundation.errors import UserError
 
 TEXT = "das ist ein Hund ||| this is a dog\nja ||| yes , yes\n"
 GOLD = "1-1 2-2 4-4 3p3\n1-1 1p3\n"

@@ -19,13 +19,14 @@ from test_encode_images import World
 from test_translate import arguments, google, start, texts, wait_for
 from tiny_translators import ENGLISH, save_m2m100
 
-from clseave import nmt, shards
-from clseave.alignment import WordAligner
-from clseave.answers import Answers
-from clseave.errors import UserError
-from clseave.nmt import NmtBackend
-from clseave.shards import Shard
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import shards
+from clseave.foundation.process.shards import Shard
 from clseave.stages import align_words, encode_images, translate, translate_back
+from clseave.translation import seq2seq
+from clseave.translation.answers import Answers
+from clseave.translation.seq2seq import NmtBackend
+from clseave.word_alignment.aligner import WordAligner
 from translate_server import Service, said, serving
 
 pytestmark = pytest.mark.slow  # several processes at once
@@ -332,7 +333,7 @@ def test_a_models_batches_are_the_same_in_shards(tmp_path, monkeypatch):
         seen.append(inputs.input_ids.tolist())
         return generate(self, model, inputs, start)
 
-    monkeypatch.setattr(nmt.NmtBackend, "_generate", noted)
+    monkeypatch.setattr(seq2seq.NmtBackend, "_generate", noted)
     profile = (
         f"device: cpu\ntranslate: {{backend: nmt, model: {{id: {folder}, revision: null, weights: safetensors}}, "
         "beams: 1, batch_tokens: 20, max_new_tokens: 50, corrections: null}\n"

@@ -9,9 +9,9 @@ import pytest
 from browser import Page, needs_chromium
 from made_reports import REPO, compare_arguments, report_arguments
 
-from clseave import metrics
-from clseave.records import Example, Prediction, read_rows
+from clseave.foundation.rows.records import Example, Prediction, read_rows
 from clseave.stages import compare, report
+from clseave.statistics import metrics
 from settings import SETTINGS
 
 pytestmark = pytest.mark.slow

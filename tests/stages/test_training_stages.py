@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from clseave import gold, params, provenance, training_record
 from clseave.commands import predict
-from clseave.encoders import embed_texts
-from clseave.errors import UserError
-from clseave.images import decode
-from clseave.labels import LABELS
-from clseave.photos import open_collection
-from clseave.records import (
+from clseave.corpora.images import decode
+from clseave.corpora.photos import open_collection
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import fingerprint
+from clseave.foundation.rows import training_record
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import (
     SPLITS,
     Alignment,
     Example,
@@ -35,6 +35,11 @@ from clseave.records import (
     write_rows,
     write_vectors,
 )
+from clseave.foundation.settings import params
+from clseave.miniature import gold
+from clseave.models.clip_ve import TextTower
+from clseave.models.encoders import embed_texts
+from clseave.models.student import Student
 from clseave.stages import (
     align_words,
     autoencoder,
@@ -51,8 +56,6 @@ from clseave.stages import (
     translate,
     translate_back,
 )
-from clseave.student import Student
-from clseave.teacher import TextTower
 from settings import SETTINGS
 
 pytestmark = pytest.mark.slow  # all stages on a world of a few images
@@ -453,7 +456,7 @@ def test_one_vector_per_image(world):
 def test_image_vectors_belong_to_their_images(world):
     from transformers import CLIPModel
 
-    from clseave.images import load_processor
+    from clseave.corpora.images import load_processor
 
     index, vectors = read_vectors(world / "data/image_vectors")
     ids = list(index)[::7]
@@ -772,7 +775,7 @@ def test_every_setting_of_the_student_matters(world, tmp_path, key, value):
 def test_the_autoencoder_does_not_depend_on_languages_that_the_settings_do_not_name(world, caplog):
     folders = [world / "data" / name for name in ("hypotheses", "alignments")]
     inputs = training_record.read(world / "models/autoencoder").inputs
-    assert [folder.name for folder in folders if provenance.digest(folder) != inputs[folder.name]] == []
+    assert [folder.name for folder in folders if fingerprint.digest(folder) != inputs[folder.name]] == []
     stale = [folder / "ko.jsonl" for folder in folders]
     for path in stale:
         path.write_text("not a row")

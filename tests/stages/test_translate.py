@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from clseave import gold
-from clseave.errors import UserError
-from clseave.records import Translation, hypothesis_id, read_rows, write_rows
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Translation, hypothesis_id, read_rows, write_rows
+from clseave.miniature import gold
 from clseave.stages import translate
 from translate_server import Service, said, serving
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from deep_translator import constants
 
-from clseave import gold
-from clseave.errors import UserError
-from clseave.records import SPLITS, Example, Translation, hypothesis_id, read_rows, write_rows
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import SPLITS, Example, Translation, hypothesis_id, read_rows, write_rows
+from clseave.miniature import gold
 from clseave.stages import translate_back
 from translate_server import Service, said, serving
 

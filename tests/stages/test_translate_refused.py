@@ -8,12 +8,12 @@ import test_translate_back as back
 from deep_translator import constants
 from test_translate import arguments, google, texts
 
-from clseave import google as backend
-from clseave.answers import Answer, Answers
-from clseave.errors import UserError
-from clseave.records import Translation, read_rows
-from clseave.shards import Shard
+from clseave.foundation.errors import UserError
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import Translation, read_rows
 from clseave.stages import translate
+from clseave.translation import google as backend
+from clseave.translation.answers import Answer, Answers
 from translate_server import Service, said, serving
 
 ERROR = "Der Dienst ist derzeit leider nicht erreichbar."  # in the target language, in words that no list has

@@ -1,6 +1,6 @@
 """Cells of scenes by their words."""
 
-from clseave.scenes import COLOURS, SHAPES
+from clseave.miniature.scenes import COLOURS, SHAPES
 
 
 def object_code(colour: str, shape: str) -> int:

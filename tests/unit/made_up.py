@@ -1,6 +1,6 @@
 """An objective made of functions, for tests of the training loop."""
 
-from clseave.objective import Objective
+from clseave.training.objective import Objective
 
 
 class MadeUp(Objective):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from clseave import numerics
+from clseave.foundation.process import numerics
 
 numerics.pin()
 
@@ -22,10 +22,10 @@ import torch
 from made_up import MadeUp
 from torch import nn
 
-from clseave import distributed, ranks
-from clseave.errors import UserError
-from clseave.optimisation import make_optimiser
-from clseave.training import train
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import distributed, ranks
+from clseave.training.loop import train
+from clseave.training.optimiser import make_optimiser
 
 SIZES = (5, 1, 3, 2, 1)  # of the batches: unequal shares, and empty ones
 

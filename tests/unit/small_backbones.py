@@ -1,6 +1,6 @@
 """The settings of a CLIP and a BERT of one layer, for the tests of pre-training."""
 
-from clseave.schema import ClipBackbone, MbertBackbone, Tower
+from clseave.foundation.settings.schema import ClipBackbone, MbertBackbone, Tower
 
 TOWER = Tower(layers=1, width=8, heads=2)
 CLIP = ClipBackbone(

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from tiny_models import NARROW, PROJECTED, WIDE, clip_text, save_masked_bert, tower
 
-from clseave import params
-from clseave.autoencoder import Autoencoder
-from clseave.facts import all_facts
-from clseave.grammar import align, express
-from clseave.labels import LABELS
-from clseave.records import Alignment, Example, Translation, hypothesis_id, write_rows, write_vectors
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import Alignment, Example, Translation, hypothesis_id, write_rows, write_vectors
+from clseave.foundation.settings import params
+from clseave.miniature.grammar import align, express
+from clseave.miniature.statements import all_facts
+from clseave.models.token_student import Autoencoder
 from settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]

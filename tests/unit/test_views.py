@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import clseave
-from clseave import params, schema
-from clseave.schema import Params, Profile, View
+from clseave.foundation.settings import params, schema
+from clseave.foundation.settings.schema import Params, Profile, View
 from settings import SETTINGS
 
 OWNERS = Params.model_fields | Profile.model_fields

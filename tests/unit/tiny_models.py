@@ -18,10 +18,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from clseave.facts import all_facts
-from clseave.grammar import LANGUAGES, express
-from clseave.teacher import TextTower
-from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.miniature.grammar import LANGUAGES, express
+from clseave.miniature.statements import all_facts
+from clseave.models.clip_ve import TextTower
 
 WIDE, NARROW, PROJECTED = 16, 8, 6  # mBERT's width, that of CLIP's tower, that of sentence vectors
 TEXTS = [express(fact, language, 0).text for fact in all_facts()[::40] for language in LANGUAGES]

@@ -17,7 +17,7 @@ from transformers import (
     NllbTokenizer,
 )
 
-from clseave import numerics
+from clseave.foundation.process import numerics
 
 PAIRS = [
     ("A dog runs.", "Ein Hund rennt.", "Een hond rent."),

@@ -17,12 +17,14 @@ from typing import Literal
 
 from deep_translator.constants import BASE_URLS
 
-from clseave import cli, given, model_findings, params, photos, prerequisites, readiness, segmentation, xvnli
-from clseave.errors import UserError
-from clseave.findings import Check, Finding, aligned, missing, run_checks
-from clseave.hashing import of_file
-from clseave.params import Values
-from clseave.schema import (
+from clseave.corpora import photos, xvnli
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import read_text, write_json
+from clseave.foundation.files.hashing import of_file
+from clseave.foundation.process import cli
+from clseave.foundation.settings import params
+from clseave.foundation.settings.params import Values
+from clseave.foundation.settings.schema import (
     AlignWords,
     AnyBackbones,
     AnyTranslation,
@@ -42,7 +44,10 @@ from clseave.schema import (
     VeModels,
     View,
 )
-from clseave.storage import read_text, write_json
+from clseave.preflight import model_checks, needs, prerequisites
+from clseave.preflight.findings import Check, Finding, aligned, missing, run_checks
+from clseave.translation import user_files
+from clseave.word_alignment import segmentation
 
 ANSWER_S = 4.0  # that one host has
 DEADLINE_S = 6.0  # that all checks which wait have together
@@ -151,7 +156,7 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
             return Finding("missing", str(error), f"name it by its place in {places.source}, such as flickr30k-images")
         gone = f"a link to {os.readlink(place)}, which does not exist" if place.is_symlink() else "not there"
         return Finding("missing", f"{place} is {gone}; {photos.REQUEST}; when you have them:", link)
-    if readiness.compressed(path):
+    if needs.compressed(path):
         return Finding("ok", f"{path} (compressed: not counted)")
     try:
         found = set(photos.open_collection(path).files)
@@ -204,7 +209,7 @@ def check_download(places: Places, part: str) -> Finding | None:
     mend = f"place the file by hand as {placed}"
     if download.url is None:
         return Finding("missing", f"{placed} is not there and has no url", mend)
-    if reason := readiness.no_answer(download.url, ANSWER_S):
+    if reason := needs.no_answer(download.url, ANSWER_S):
         return Finding("missing", f"{placed} is not there, and {download.url}: {reason}", mend)
     return Finding("ok", f"to be fetched: {download.url} answers")
 
@@ -212,7 +217,7 @@ def check_download(places: Places, part: str) -> Finding | None:
 def check_gpu(places: Places) -> Finding:
     """A GPU, unless the profile wants none."""
     device = places.read(Machine).device
-    return readiness.judge_gpu(readiness.Gpu(None) if device == "cpu" else readiness.look_for_gpu(), device, GPU_GB)
+    return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.look_for_gpu(), device, GPU_GB)
 
 
 def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
@@ -227,7 +232,7 @@ def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
         return Finding(
             "ok" if found else "missing", f"the folder {places.source / rows.id}", "" if found else "place it"
         )
-    return model_findings.judge_hub_rows(rows, places.profile, ANSWER_S)
+    return model_checks.judge_hub_rows(rows, places.profile, ANSWER_S)
 
 
 def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | None:
@@ -239,7 +244,7 @@ def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | 
     if name == "mbert":
         model, layer = made.mbert, places.read(Words).align_words.layer
     key = f"backbones.{name}"
-    return model_findings.judge_model(model, key, places.models / name, places.profile, ANSWER_S, layer=layer)
+    return model_checks.judge_model(model, key, places.models / name, places.profile, ANSWER_S, layer=layer)
 
 
 def check_translator(places: Places) -> Finding | None:
@@ -247,7 +252,7 @@ def check_translator(places: Places) -> Finding | None:
     made = places.read(Translations).translate
     if not isinstance(made, NmtTranslation):
         return None
-    return model_findings.judge_model(
+    return model_checks.judge_model(
         made.model, "translate.model", places.models / "model", places.profile, ANSWER_S, layer=None
     )
 
@@ -260,12 +265,14 @@ def check_translation(places: Places) -> Finding:
     if isinstance(settings, FileTranslation):
         folder = places.source / settings.folder
         wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
-        if gone := [name for name in wanted if not given.find(folder, name)]:
-            mend = f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in given.SUFFIXES)} there{back_hint(gone[0])}"
+        if gone := [name for name in wanted if not user_files.find(folder, name)]:
+            mend = (
+                f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in user_files.SUFFIXES)} there{back_hint(gone[0])}"
+            )
             return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
         return Finding("ok", f"{folder}: {', '.join(languages)}")
     said = f"{settings.backend}; stored so far: {stored(places, settings.backend, languages)}"
-    if settings.backend == "google" and (reason := readiness.unreachable(GOOGLE_PAGE, ANSWER_S)):
+    if settings.backend == "google" and (reason := needs.unreachable(GOOGLE_PAGE, ANSWER_S)):
         mend = (
             f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {places.profile}"
         )
@@ -325,14 +332,14 @@ def check_disk(places: Places) -> Finding:
         "text": 2 * LANGUAGE_GB * (1 + len(languages)),
     }
     made = 2e-9 * sum(path.stat().st_size for path in places.models.rglob("*") if path.is_file())
-    return readiness.judge_disk(shutil.disk_usage(Path.cwd()).free / 1e9, made, parts, Path.cwd())
+    return needs.judge_disk(shutil.disk_usage(Path.cwd()).free / 1e9, made, parts, Path.cwd())
 
 
 def plan(places: Places) -> list[Check]:
     """All checks, in the order of the pipeline."""
     late = Finding("missing", f"no answer within {DEADLINE_S:.0f} s", "look at the connection, and run this again")
     uncounted = Finding("note", f"not counted within {DEADLINE_S:.0f} s")
-    remote = partial(readiness.judge_remote, Path.cwd(), places.profile.stem, ANSWER_S)
+    remote = partial(needs.judge_remote, Path.cwd(), places.profile.stem, ANSWER_S)
     return [
         Check("values", partial(check_values, places)),
         Check("photos", partial(check_photos, places), uncounted),
@@ -345,7 +352,7 @@ def plan(places: Places) -> list[Check]:
         Check("translation", partial(check_translation, places), late),
         Check("its model", partial(check_translator, places), late),
         Check("segmenters", partial(check_segmenters, places)),
-        Check("memory", lambda: readiness.judge_memory(readiness.memory_gb(), MEMORY_GB)),
+        Check("memory", lambda: needs.judge_memory(needs.memory_gb(), MEMORY_GB)),
         Check("disk", partial(check_disk, places)),
         Check("GPU", partial(check_gpu, places)),
         Check("DVC remote", remote, late),

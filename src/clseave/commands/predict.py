@@ -18,16 +18,16 @@ from pathlib import Path
 import torch
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, numerics
-from clseave.archives import LARGEST
-from clseave.checkpoints import load_model
-from clseave.encoders import MARKS, Encoder, embed_texts, load_encoder
-from clseave.errors import UserError, one_line
-from clseave.images import BrokenImageError, decode, load_processor, preprocess
-from clseave.labels import LABELS
-from clseave.storage import read_bytes
-from clseave.teacher import judge, load_head
-from clseave.text import unknown_share
+from clseave.corpora.images import BrokenImageError, decode, load_processor, preprocess
+from clseave.foundation.errors import UserError, one_line
+from clseave.foundation.files.archives import LARGEST
+from clseave.foundation.files.formats import read_bytes
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.rows.labels import LABELS
+from clseave.models.clip_ve import judge, load_head
+from clseave.models.encoders import MARKS, Encoder, embed_texts, load_encoder
+from clseave.models.loading import load_model
+from clseave.models.tokens import unknown_share
 
 UNKNOWN, LISTED = 0.5, 12  # share of unknown tokens from which a verdict is doubtful; folders that a message names
 

@@ -24,10 +24,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clseave import cli, delimited, hub, numerics, storage
-from clseave.alignment import Pairs, WordAligner, alignment_scores
-from clseave.errors import UserError
-from clseave.schema import Device, Pretrained, Weights
+from clseave.foundation.errors import UserError
+from clseave.foundation.files import delimited, formats
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.settings.schema import Device, Pretrained, Weights
+from clseave.models import hub
+from clseave.word_alignment.aligner import Pairs, WordAligner, alignment_scores
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ FOUND, GOLD = re.compile(r"([0-9]{1,9})(-)([0-9]{1,9})"), re.compile(r"([0-9]{1,
 def read_lines(path: Path) -> list[str]:
     """The lines of a file. UserError when it is missing, no text or empty."""
     lines = []
-    for number, line in storage.read_lines(path, "name a file that is there"):
+    for number, line in formats.read_lines(path, "name a file that is there"):
         try:
             lines.append(line.decode().removesuffix("\n"))
         except UnicodeDecodeError as error:

@@ -13,8 +13,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from clseave import cli, shards
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import cli, shards
 
 STAGES = ("encode_images", "translate", "translate_back", "align_words")
 

@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional
 from transformers import CLIPModel, CLIPTokenizer
 
-from clseave.images import prepare
-from clseave.objective import Objective
-from clseave.schema import STEPS_PER_LINE, ClipBackbone
-from clseave.text import encode, pad
+from clseave.corpora.images import prepare
+from clseave.foundation.settings.schema import STEPS_PER_LINE, ClipBackbone
+from clseave.models.tokens import encode, pad
+from clseave.training.objective import Objective
 
 
 class Contrastive(Objective):

@@ -8,17 +8,17 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave import distributed
-from clseave.acceleration import Forward, for_training
-from clseave.batches import draw_batches
-from clseave.objective import Objective
-from clseave.optimisation import make_optimiser
-from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
-from clseave.schema import Clseave, Precision, Sampler
-from clseave.student import Student
-from clseave.text import Ragged, encode, in_order, pad
-from clseave.vectors import VectorTable
-from clseave.word_rows import hold_only
+from clseave.foundation.process import distributed
+from clseave.foundation.rows.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings.schema import Clseave, Precision, Sampler
+from clseave.models.student import Student
+from clseave.models.tokens import Ragged, encode, in_order, pad
+from clseave.training.acceleration import Forward, for_training
+from clseave.training.batching import draw_batches
+from clseave.training.objective import Objective
+from clseave.training.optimiser import make_optimiser
+from clseave.training.used_embeddings import hold_only
 
 
 @dataclass(frozen=True)

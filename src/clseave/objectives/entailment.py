@@ -9,20 +9,27 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
-from clseave.acceleration import Forward, for_training
-from clseave.batches import draw_batches
-from clseave.errors import UserError
-from clseave.labels import label_id
-from clseave.objective import Objective
-from clseave.optimisation import make_optimiser
-from clseave.records import Example, distinct_hypotheses, examples_with_images, read_splits, require, rows_of
-from clseave.resume import Checkpoint
-from clseave.schema import ClipVe, Precision, Sampler
-from clseave.teacher import ClipVE
-from clseave.text import Ragged, encode, in_order, pad
-from clseave.training import Curve, train
-from clseave.vectors import VectorTable
-from clseave.word_rows import hold_only, put_back
+from clseave.foundation.errors import UserError
+from clseave.foundation.process.resume import Checkpoint
+from clseave.foundation.rows.labels import label_id
+from clseave.foundation.rows.records import (
+    Example,
+    distinct_hypotheses,
+    examples_with_images,
+    read_splits,
+    require,
+    rows_of,
+)
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings.schema import ClipVe, Precision, Sampler
+from clseave.models.clip_ve import ClipVE
+from clseave.models.tokens import Ragged, encode, in_order, pad
+from clseave.training.acceleration import Forward, for_training
+from clseave.training.batching import draw_batches
+from clseave.training.loop import Curve, train
+from clseave.training.objective import Objective
+from clseave.training.optimiser import make_optimiser
+from clseave.training.used_embeddings import hold_only, put_back
 
 
 def read_examples(folder: Path, vectors: Path, validation: str, seed: int) -> tuple[list[Example], list[Example]]:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from transformers import BertForMaskedLM, BertTokenizer
 
-from clseave.objective import Objective
-from clseave.schema import STEPS_PER_LINE, MbertBackbone
-from clseave.text import encode, pad
+from clseave.foundation.settings.schema import STEPS_PER_LINE, MbertBackbone
+from clseave.models.tokens import encode, pad
+from clseave.training.objective import Objective
 
 IGNORED = -100  # the label that transformers' masked language model leaves out of its loss
 

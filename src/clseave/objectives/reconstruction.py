@@ -5,12 +5,12 @@ import torch
 from torch.nn import functional
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from clseave.autoencoder import Autoencoder
-from clseave.batches import draw_batches
-from clseave.objective import Objective
-from clseave.pairs import gather
-from clseave.schema import AutoencoderParams, Sampler
-from clseave.text import Ragged, pad
+from clseave.foundation.settings.schema import AutoencoderParams, Sampler
+from clseave.models.token_student import Autoencoder
+from clseave.models.tokens import Ragged, pad
+from clseave.training.batching import draw_batches
+from clseave.training.objective import Objective
+from clseave.word_alignment.token_pairs import gather
 
 
 class Reconstruction(Objective):

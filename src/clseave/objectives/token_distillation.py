@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from clseave import distributed
-from clseave.autoencoder import TokenStudent
-from clseave.batches import draw_batches
-from clseave.objective import Objective
-from clseave.pairs import TokenPairs, gather
-from clseave.schema import Clteave, Sampler
-from clseave.teacher import TextTower
-from clseave.text import pad
+from clseave.foundation.process import distributed
+from clseave.foundation.settings.schema import Clteave, Sampler
+from clseave.models.clip_ve import TextTower
+from clseave.models.token_student import TokenStudent
+from clseave.models.tokens import pad
+from clseave.training.batching import draw_batches
+from clseave.training.objective import Objective
+from clseave.word_alignment.token_pairs import TokenPairs, gather
 
 
 class TokenDistillation(Objective):

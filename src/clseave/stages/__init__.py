@@ -1,1 +1,1 @@
-"""The verbs: one module per DVC stage, each with `main(argv)`; `clseave.entry` calls them."""
+"""The verbs: one module per DVC stage, each with `main(argv)`; `clseave.foundation.process.entry` calls them."""

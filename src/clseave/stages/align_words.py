@@ -15,14 +15,17 @@ from functools import partial
 from itertools import count, islice
 from typing import Any
 
-from clseave import cli, gold, numerics, params, progress, segmentation, shards
-from clseave.alignment import WordAligner, alignment_scores, diagonal, pair_counts
-from clseave.errors import UserError
-from clseave.records import Alignment, Translation, iter_rows, write_rows
-from clseave.resume import Parts, key_of
-from clseave.schema import AlignWords, Processor
-from clseave.shards import Shard
-from clseave.storage import write_json
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import write_json
+from clseave.foundation.process import cli, numerics, progress, shards
+from clseave.foundation.process.resume import Parts, key_of
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import Alignment, Translation, iter_rows, write_rows
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import AlignWords, Processor
+from clseave.miniature import gold
+from clseave.word_alignment import segmentation
+from clseave.word_alignment.aligner import WordAligner, alignment_scores, diagonal, pair_counts
 
 log = logging.getLogger(__name__)
 

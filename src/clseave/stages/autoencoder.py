@@ -11,22 +11,23 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from clseave import cli, numerics, params
-from clseave.autoencoder import Autoencoder
-from clseave.disk import whole_folder
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_csv
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.process.resume import begin
+from clseave.foundation.rows.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
+from clseave.foundation.settings import params
+from clseave.foundation.settings.references import warn_of_stale
+from clseave.foundation.settings.schema import AutoencoderParams, Languages, Processor, Sampler
+from clseave.models.clip_ve import TextTower
+from clseave.models.student import load_mbert
+from clseave.models.token_student import Autoencoder
+from clseave.models.tokens import Ragged, load_tokenizer
 from clseave.objectives.reconstruction import Reconstruction
-from clseave.optimisation import make_optimiser
-from clseave.pairs import first_positions, read_aligned
-from clseave.records import SPLITS, distinct_hypotheses, read_splits
-from clseave.references import warn_of_stale
-from clseave.resume import begin
-from clseave.schema import AutoencoderParams, Languages, Processor, Sampler
-from clseave.storage import write_csv
-from clseave.student import load_mbert
-from clseave.teacher import TextTower
-from clseave.text import Ragged, load_tokenizer
-from clseave.training import train
-from clseave.training_record import TrainingRecord, digests, named, plain
+from clseave.training.loop import train
+from clseave.training.optimiser import make_optimiser
+from clseave.word_alignment.token_pairs import first_positions, read_aligned
 
 
 class Values(Processor):

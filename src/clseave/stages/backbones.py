@@ -12,23 +12,26 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel, PreTrainedTokenizerBase
 
-from clseave import cli, hub, numerics, params, schema, training_record
-from clseave.checkpoints import Model, load_bert, load_model
-from clseave.disk import whole_folder
-from clseave.errors import UserError
-from clseave.grammar import LANGUAGES
-from clseave.images import load_processor, processor
-from clseave.miniature import caption_batches, caption_draws
+from clseave.backbones.pretraining import build_clip, build_mbert, optimise
+from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.corpora.images import load_processor, processor
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_text
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.process.resume import Checkpoint, begin
+from clseave.foundation.rows import training_record
+from clseave.foundation.settings import params, schema
+from clseave.foundation.settings.schema import STEPS_PER_LINE, Backbones, Encoder, Scenes
+from clseave.miniature.grammar import LANGUAGES
+from clseave.miniature.scenes import CELL
+from clseave.miniature.world import caption_batches, caption_draws
+from clseave.models import hub
+from clseave.models.loading import Model, load_bert, load_model
+from clseave.models.tokens import end_id, load_tokenizer, set_policy
 from clseave.objectives.contrastive import Contrastive
 from clseave.objectives.masked_language import MaskedLanguage
-from clseave.pretraining import build_clip, build_mbert, optimise
-from clseave.resume import Checkpoint, begin
-from clseave.scenes import CELL
-from clseave.schema import STEPS_PER_LINE, Backbones, Encoder, Scenes
-from clseave.storage import write_text
-from clseave.text import end_id, load_tokenizer, set_policy
-from clseave.training import Curve
-from clseave.vocabulary import bert_tokenizer, clip_tokenizer
+from clseave.training.loop import Curve
 
 IMAGE_SIZE = 2 * CELL
 

@@ -10,9 +10,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from clseave import cli, params, prerequisites
-from clseave.schema import Params
-from clseave.storage import write_text
+from clseave.foundation.files.formats import write_text
+from clseave.foundation.process import cli
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Params
+from clseave.preflight import prerequisites
 
 log = logging.getLogger(__name__)
 

@@ -6,18 +6,19 @@ Thesis: 3.3 (mean squared error, AdamW, linear schedule with 10 % warm-up, [SEP]
 Cost:   about 2 minutes a language.
 """
 
-from clseave import cli, distributed, numerics, params, ranks
-from clseave.disk import whole_folder
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_csv, write_json
+from clseave.foundation.process import cli, distributed, numerics, ranks
+from clseave.foundation.process.resume import begin
+from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import SentenceTransfer
+from clseave.models.student import Student, load_mbert
+from clseave.models.tokens import load_tokenizer
 from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
-from clseave.resume import begin
-from clseave.schema import SentenceTransfer
-from clseave.storage import write_csv, write_json
-from clseave.student import Student, load_mbert
-from clseave.text import load_tokenizer
-from clseave.training import train
-from clseave.training_record import TrainingRecord, digests, named, plain
-from clseave.vectors import VectorTable
-from clseave.word_rows import put_back
+from clseave.training.loop import train
+from clseave.training.used_embeddings import put_back
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,22 +6,23 @@ Thesis: 3.2.1, Figure 3.4 (both sides' last hidden states, first sub-word of eac
 Cost:   about a minute.
 """
 
-from clseave import cli, distributed, numerics, params, ranks
-from clseave.autoencoder import Autoencoder, TokenStudent
-from clseave.disk import whole_folder
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_csv
+from clseave.foundation.process import cli, distributed, numerics, ranks
+from clseave.foundation.process.resume import begin
+from clseave.foundation.rows.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Clteave, Processor, Sampler
+from clseave.models.clip_ve import TextTower
+from clseave.models.student import load_mbert
+from clseave.models.token_student import Autoencoder, TokenStudent
+from clseave.models.tokens import load_tokenizer
 from clseave.objectives.token_distillation import TokenDistillation
-from clseave.optimisation import make_optimiser
-from clseave.pairs import read_aligned, token_pairs
-from clseave.records import SPLITS, distinct_hypotheses, read_splits
-from clseave.resume import begin
-from clseave.schema import Clteave, Processor, Sampler
-from clseave.storage import write_csv
-from clseave.student import load_mbert
-from clseave.teacher import TextTower
-from clseave.text import load_tokenizer
-from clseave.training import train
-from clseave.training_record import TrainingRecord, digests, named, plain
-from clseave.word_rows import hold_only, put_back
+from clseave.training.loop import train
+from clseave.training.optimiser import make_optimiser
+from clseave.training.used_embeddings import hold_only, put_back
+from clseave.word_alignment.token_pairs import read_aligned, token_pairs
 
 
 class Values(Processor):

@@ -12,22 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clseave import (
-    cli,
-    diagnostics,
-    distances,
-    measured,
-    params,
-    published,
-    recipe,
-    statistics_tables,
-    tables,
-    verdicts,
-)
-from clseave.disk import whole_folder
-from clseave.records import Example, distinct_hypotheses, read_rows, read_splits
-from clseave.schema import INDEPENDENT
-from clseave.storage import read_json, write_csv, write_json, write_text
+from clseave.comparison import diagnostics, distances, hyperparameters, measured, thesis_values, verdicts
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import read_json, write_csv, write_json, write_text
+from clseave.foundation.process import cli
+from clseave.foundation.rows.records import Example, distinct_hypotheses, read_rows, read_splits
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import INDEPENDENT
+from clseave.report import result_tables, statistics_tables
 
 PATHS = (
     "params profile metrics predictions training curves counts examples independent expected published typology "
@@ -36,7 +28,7 @@ PATHS = (
 Rows = list[dict[str, Any]]
 
 
-class Values(measured.Named, recipe.Recipe):
+class Values(measured.Named, hyperparameters.Recipe):
     """What the stage reads of the settings."""
 
 
@@ -60,13 +52,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     measured.check_files(measured.expected_files(args.metrics, args.predictions, args.training, args.curves, values))
     expected = verdicts.parse(params.read_yaml(args.expected))
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
-    thesis = published.read(args.published, expected, profile=args.profile.stem, counts=counts)
+    thesis = thesis_values.read(args.published, expected, profile=args.profile.stem, counts=counts)
     sets = {
         "test": read_splits(args.examples, ["test"]),
         "independent": read_rows(args.independent / "examples.jsonl", Example),
     }
     names = measured.evaluation_names(values)
-    outcomes = measured.read_outcomes(args.metrics, args.predictions, values.seeds, names, sets, label=tables.label_of)
+    outcomes = measured.read_outcomes(
+        args.metrics, args.predictions, values.seeds, names, sets, label=result_tables.label_of
+    )
     alignment = measured.read_alignment(args.metrics / "align", values.languages)
     everything = [verdicts.result_row(one, outcomes[0]) for one in outcomes]
     independent = diagnostics.independent(outcomes, everything)
@@ -75,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     joined = verdicts.join(expected.values, found, comparable=thesis.comparable)
     results = verdicts.with_thesis(results, joined)
     table_1_1 = distances.table(distances.read(args.typology), thesis.languages(values.languages))
-    contents = published.corpus(thesis, counts) | recipe.contents(thesis, trained, values, counts)
+    contents = thesis_values.corpus(thesis, counts) | hyperparameters.contents(thesis, trained, values, counts)
     contents |= diagnostics.contents(outcomes, values.languages, distinct_hypotheses(sets["test"]))
     contents |= {
         "results": results,
@@ -84,10 +78,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "alignment": alignment,
         "backbones": measured.read_steps(args.curves),
         "table_1_1": table_1_1,
-        "table_4_1": published.scores(thesis, results, joined, values.languages),
+        "table_4_1": thesis_values.scores(thesis, results, joined, values.languages),
         "fits": diagnostics.fits(table_1_1, [row for row in results if row["evaluation"] in values.languages]),
     }
     write(args.out_tables, contents)
     seeds = ", ".join(map(str, values.seeds))
     write_json(args.out_metrics, {"seeds": seeds, **verdicts.widen(outcomes, alignment)})
-    write_text(args.out_results, tables.results(results).markdown())
+    write_text(args.out_results, result_tables.results(results).markdown())

@@ -11,13 +11,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from clseave import cli, numerics, params
-from clseave.encoders import embed_texts
-from clseave.records import Translation, read_rows, write_vectors
-from clseave.resume import Parts, key_of
-from clseave.schema import Encoding
-from clseave.teacher import TextTower
-from clseave.text import encode, in_order
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.process.resume import Parts, key_of
+from clseave.foundation.rows.records import Translation, read_rows, write_vectors
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Encoding
+from clseave.models.clip_ve import TextTower
+from clseave.models.encoders import embed_texts
+from clseave.models.tokens import encode, in_order
 
 PIECE = 100  # batches that are kept together
 

@@ -14,15 +14,25 @@ import numpy as np
 import torch
 from transformers import CLIPVisionModelWithProjection
 
-from clseave import cli, numerics, params, photos, progress, shards, text
-from clseave.checkpoints import load_model
-from clseave.errors import UserError
-from clseave.image_parts import encode, is_whole, name_parts, read_part
-from clseave.images import load_processor, read_pixels, require_sound
-from clseave.records import Example, distinct_hypotheses, read_rows, read_splits, write_skipped, write_vectors
-from clseave.schema import Encoding
-from clseave.shards import Shard
-from clseave.text import in_order
+from clseave.corpora import photos
+from clseave.corpora.image_parts import encode, is_whole, name_parts, read_part
+from clseave.corpora.images import load_processor, read_pixels, require_sound
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import cli, numerics, progress, shards
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import (
+    Example,
+    distinct_hypotheses,
+    read_rows,
+    read_splits,
+    write_skipped,
+    write_vectors,
+)
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Encoding
+from clseave.models import tokens
+from clseave.models.loading import load_model
+from clseave.models.tokens import in_order
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +99,9 @@ def main(argv: list[str] | None = None) -> None:
     device = numerics.start_torch(0, settings.device, settings.kernels)
     examples = [*read_splits(args.examples), *read_rows(args.independent / "examples.jsonl", Example)]
     ids = list(dict.fromkeys(row.image_id for row in examples))
-    text.encode(text.load_tokenizer(args.clip), list(distinct_hypotheses(examples).values()))  # one too long stops here
+    tokens.encode(
+        tokens.load_tokenizer(args.clip), list(distinct_hypotheses(examples).values())
+    )  # one too long stops here
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)

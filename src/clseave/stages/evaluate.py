@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clseave import cli, metrics, numerics, params
-from clseave.encoders import Encoder, embed_texts, load_encoder
-from clseave.records import (
+from clseave.foundation.files.formats import write_json
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.rows.records import (
     Example,
     Prediction,
     Translation,
@@ -26,9 +26,11 @@ from clseave.records import (
     rows_of,
     write_rows,
 )
-from clseave.schema import Encoding
-from clseave.storage import write_json
-from clseave.teacher import judge, load_head
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Encoding
+from clseave.models.clip_ve import judge, load_head
+from clseave.models.encoders import Encoder, embed_texts, load_encoder
+from clseave.statistics import metrics
 
 DECIMALS = 4  # of a logit
 

@@ -10,21 +10,22 @@ from pathlib import Path
 
 import torch
 
-from clseave import cli, numerics, params
-from clseave.baselines import Parts, fit_clip_score, fit_majority
-from clseave.disk import whole_folder
-from clseave.fusion import Head
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_csv, write_json
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.process.resume import Checkpoint, begin, clear
+from clseave.foundation.rows.records import Translation, iter_rows
+from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import ClipVe, Training
+from clseave.models.clip_ve import ClipVE, TextTower, VEHead, save_head
+from clseave.models.head import Head
+from clseave.models.student import Student, load_mbert
+from clseave.models.tokens import load_tokenizer
+from clseave.objectives.baselines import Parts, fit_clip_score, fit_majority
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
-from clseave.records import Translation, iter_rows
-from clseave.resume import Checkpoint, begin, clear
-from clseave.schema import ClipVe, Training
-from clseave.storage import write_csv, write_json
-from clseave.student import Student, load_mbert
-from clseave.teacher import ClipVE, TextTower, VEHead, save_head
-from clseave.text import load_tokenizer
-from clseave.training import Curve
-from clseave.training_record import TrainingRecord, digests, named, plain
-from clseave.vectors import VectorTable
+from clseave.training.loop import Curve
 
 
 class Values(Training):

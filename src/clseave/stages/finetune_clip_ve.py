@@ -6,16 +6,17 @@ Thesis: 3.1.2, Eq. 3.1-3.3; the head's details are those of its author's code.
 Cost:   about 3 minutes, 1 GiB.
 """
 
-from clseave import cli, numerics, params
-from clseave.disk import whole_folder
-from clseave.fusion import Head
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_csv, write_json
+from clseave.foundation.process import cli, numerics
+from clseave.foundation.process.resume import begin
+from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import ClipVe, Training
+from clseave.models.clip_ve import ClipVE, TextTower, save_head
+from clseave.models.head import Head
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
-from clseave.resume import begin
-from clseave.schema import ClipVe, Training
-from clseave.storage import write_csv, write_json
-from clseave.teacher import ClipVE, TextTower, save_head
-from clseave.training_record import TrainingRecord, digests, named, plain
-from clseave.vectors import VectorTable
 
 
 class Values(Training):

@@ -12,12 +12,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from clseave import cli, miniature, params, photos, schema, snli_ve, xvnli
-from clseave.disk import whole_folder
-from clseave.grammar import LANGUAGES
-from clseave.images import write_archive
-from clseave.records import SPLITS, Example, Translation, distinct_hypotheses, write_rows
-from clseave.storage import write_json, write_text
+from clseave.corpora import photos, snli_ve, xvnli
+from clseave.corpora.images import write_archive
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_json, write_text
+from clseave.foundation.process import cli
+from clseave.foundation.rows.records import SPLITS, Example, Translation, distinct_hypotheses, write_rows
+from clseave.foundation.settings import params, schema
+from clseave.miniature import world
+from clseave.miniature.grammar import LANGUAGES
 
 Made = tuple[dict[str, list[Example]], dict[str, Any]]  # examples by split, and their counts
 log = logging.getLogger(__name__)
@@ -56,11 +59,11 @@ def write_independent(folder: Path, examples: list[Example], texts: dict[str, li
             write_rows(made / f"{language}.jsonl", rows)
 
 
-def write_texts(said: dict[str, miniature.Saying], source: schema.Scenes, folder: Path) -> None:
+def write_texts(said: dict[str, world.Saying], source: schema.Scenes, folder: Path) -> None:
     """One monolingual text a language."""
     with whole_folder(folder) as made:
         for language in LANGUAGES:
-            lines = miniature.monolingual_text(said, language, source.text_lines, source.seed)
+            lines = world.monolingual_text(said, language, source.text_lines, source.seed)
             write_text(made / f"{language}.txt", "\n".join(lines) + "\n")
 
 
@@ -70,12 +73,12 @@ def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text:
     pictures = []
     trained: set[str] | None = None
     for split in SPLITS:  # test is the last
-        examples[split], sayings, scenes = miniature.build_split(split, source, trained)
-        pictures += list(miniature.draw_images(split, source, scenes))
+        examples[split], sayings, scenes = world.build_split(split, source, trained)
+        pictures += list(world.draw_images(split, source, scenes))
         if split == "train":
             trained = set(sayings)
             write_texts(sayings, source, text)
-    write_independent(independent, *miniature.retell(examples[split], sayings, source.independent_images))
+    write_independent(independent, *world.retell(examples[split], sayings, source.independent_images))
     write_archive(images / "archive.zip", pictures)
     return examples, {split: count(rows) for split, rows in examples.items()}
 

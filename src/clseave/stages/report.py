@@ -13,9 +13,10 @@ from pathlib import Path
 
 import nbformat
 
-from clseave import cli, gallery, notebook
-from clseave.disk import whole_folder
-from clseave.storage import write_text
+from clseave.foundation.files.atomic import whole_folder
+from clseave.foundation.files.formats import write_text
+from clseave.foundation.process import cli
+from clseave.report import gallery, notebook
 
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = "notebook template reports params profile code out-notebook out-html out-figures".split()

@@ -10,11 +10,12 @@ Cost:   seconds by the grammar and from files; about two hours a language by Goo
         `--shard I/N` asks for the I-th of N shares only, at that rate each, for the stage itself to find.
 """
 
-from clseave import cli, params
-from clseave.answers import Answers
-from clseave.records import Translation, iter_rows, write_rows
-from clseave.shards import Shard
-from clseave.translation import Translating, make_translator, translate_hypotheses, translate_share
+from clseave.foundation.process import cli
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import Translation, iter_rows, write_rows
+from clseave.foundation.settings import params
+from clseave.translation.answers import Answers
+from clseave.translation.translators import Translating, make_translator, translate_hypotheses, translate_share
 
 
 def main(argv: list[str] | None = None) -> None:

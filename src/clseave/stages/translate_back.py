@@ -6,11 +6,19 @@ Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the gra
 Cost:   seconds by the grammar; minutes by a translation service.
 """
 
-from clseave import cli, params
-from clseave.answers import SOURCE, Answers
-from clseave.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, write_rows
-from clseave.shards import Shard
-from clseave.translation import Translating, make_translator, translate_hypotheses, translate_share
+from clseave.foundation.process import cli
+from clseave.foundation.process.shards import Shard
+from clseave.foundation.rows.records import (
+    Translation,
+    distinct_hypotheses,
+    iter_rows,
+    read_splits,
+    require,
+    write_rows,
+)
+from clseave.foundation.settings import params
+from clseave.translation.answers import SOURCE, Answers
+from clseave.translation.translators import Translating, make_translator, translate_hypotheses, translate_share
 
 
 def main(argv: list[str] | None = None) -> None:

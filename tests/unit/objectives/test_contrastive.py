@@ -11,10 +11,10 @@ from tiny_models import clip_text
 from torch import nn
 from torch.nn import functional
 
-from clseave.images import prepare
+from clseave.backbones.pretraining import build_clip
+from clseave.corpora.images import prepare
+from clseave.models.tokens import encode, pad
 from clseave.objectives.contrastive import Contrastive
-from clseave.pretraining import build_clip
-from clseave.text import encode, pad
 
 CAPTIONS = ["A red circle", "A blue square, an empty cell", "A yellow diamond"]
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)

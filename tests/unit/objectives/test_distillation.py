@@ -8,12 +8,12 @@ import torch
 from tiny_models import bert_text
 from token_vectors import TokenVectors
 
-from clseave.errors import UserError
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Example, Translation, write_rows, write_vectors
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings.schema import Clseave
+from clseave.models.tokens import Ragged
 from clseave.objectives.distillation import Distillation, Pairs
-from clseave.records import Example, Translation, write_rows, write_vectors
-from clseave.schema import Clseave
-from clseave.text import Ragged
-from clseave.vectors import VectorTable
 
 SETTINGS = Clseave(
     lr_scale=1.0, loss="raw", pooling="sep", weight_decay=0.0, dropout=0.0, schedule="constant", warmup=0.0,

@@ -11,14 +11,14 @@ from tiny_models import clip_text
 from token_vectors import TokenVectors
 from torch import nn
 
-from clseave.errors import UserError
-from clseave.labels import LABELS
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import Example, hypothesis_id, write_rows, write_vectors
+from clseave.foundation.rows.vectors import VectorTable
+from clseave.foundation.settings.schema import ClipVe
+from clseave.models.clip_ve import ClipVE
+from clseave.models.tokens import Ragged
 from clseave.objectives.entailment import Entailment, Split, read_examples
-from clseave.records import Example, hypothesis_id, write_rows, write_vectors
-from clseave.schema import ClipVe
-from clseave.teacher import ClipVE
-from clseave.text import Ragged
-from clseave.vectors import VectorTable
 
 Make = Callable[[int], tuple[Path, Path]]
 

@@ -8,9 +8,9 @@ import torch
 from small_backbones import MBERT
 from tiny_models import SENTENCES, bert_text
 
+from clseave.backbones.pretraining import build_mbert
+from clseave.models.tokens import encode, pad
 from clseave.objectives.masked_language import IGNORED, MaskedLanguage, mask_tokens
-from clseave.pretraining import build_mbert
-from clseave.text import encode, pad
 
 SPECIAL = torch.tensor(bert_text().all_special_ids)
 LARGE = pad(encode(bert_text(), SENTENCES * 400), bert_text())[0]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from token_vectors import TOKENIZER, TokenVectors
 
-from clseave.autoencoder import Autoencoder
+from clseave.foundation.settings.schema import AutoencoderParams
+from clseave.models.token_student import Autoencoder
+from clseave.models.tokens import Ragged
 from clseave.objectives.reconstruction import Reconstruction
-from clseave.schema import AutoencoderParams
-from clseave.text import Ragged
 
 
 class Bert(TokenVectors):

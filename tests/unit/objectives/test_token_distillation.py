@@ -5,11 +5,11 @@ import pytest
 import torch
 from token_vectors import TokenVectors
 
-from clseave.autoencoder import Autoencoder
+from clseave.foundation.settings.schema import Clteave
+from clseave.models.token_student import Autoencoder
+from clseave.models.tokens import Ragged
 from clseave.objectives.token_distillation import TokenDistillation
-from clseave.pairs import TokenPairs
-from clseave.schema import Clteave
-from clseave.text import Ragged
+from clseave.word_alignment.token_pairs import TokenPairs
 
 # Sentence 0: English tokens 1 2, translation 2 1; the words of each token are aligned. Sentence 1: English token 1,
 # translation 1 2; the English word goes with the second one.

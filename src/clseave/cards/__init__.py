@@ -1,0 +1,1 @@
+"""Model cards, and the licence that a model's origin allows."""

@@ -1,0 +1,84 @@
+"""How the models were trained, beside the thesis: Table A.1, and the rows of every table and figure of training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clseave.comparison import thesis_values
+from clseave.comparison.measured import Training, settings
+from clseave.comparison.thesis_values import Published, Row
+from clseave.foundation.settings.schema import AutoencoderParams, ClipVe, Clseave, Rate, View
+
+
+class Recipe(View):
+    """What the models of Table A.1 are trained with."""
+
+    lr: Rate
+    clip_ve: ClipVe
+    clseave: Clseave
+    autoencoder: AutoencoderParams
+
+
+def hyperparameters(thesis: Published, values: Recipe, trained: Training) -> list[dict[str, Any]]:
+    """Table A.1: what we set beside what the thesis set."""
+    ve, student, coder = values.clip_ve, values.clseave, values.autoencoder
+    rates = dict.fromkeys((short(ve.text_lr), short(ve.head_lr)))
+    models: dict[str, ClipVe | Clseave | AutoencoderParams] = {"clip_ve": ve, "clseave": student, "autoencoder": coder}
+    ours = {
+        "Learning rate": {
+            "clip_ve": " (text), ".join(rates) + (" (head)" if len(rates) > 1 else ""),
+            "clseave": short(values.lr * student.lr_scale),
+            "autoencoder": short(coder.lr),
+        },
+        "Weight decay": {name: short(model.weight_decay) for name, model in models.items()},
+        "Batch": {name: str(model.batch_size) for name, model in models.items()},
+        "Epochs": epochs(values, trained),
+        "Loss function": {
+            "clip_ve": "CrossEntropy",
+            "clseave": "MSE" + (" of unit vectors" if student.loss == "normalised" else ""),
+            "autoencoder": "MSE",
+        },
+        "Optimizer": dict.fromkeys(models, "AdamW"),
+    }
+    return [
+        {"hyperparameter": row["hyperparameter"]}
+        | {key: value for name in models for key, value in pair(name, ours[row["hyperparameter"]], row).items()}
+        for row in thesis.tables["table_a_1"]
+    ]
+
+
+def epochs(values: Recipe, trained: Training) -> dict[str, str]:
+    """How many epochs each model ran, and which one was kept."""
+    clip_ve = trained.settled["clip_ve"]
+    ran = sorted({row["epochs_run"] for row in trained.of_students().values()})
+    return {
+        "clip_ve": f"{clip_ve['epochs_run']:g}, kept {clip_ve['epoch']:g}, at most {values.clip_ve.epochs}",
+        "clseave": f"{'–'.join(f'{one:g}' for one in {ran[0]: 0, ran[-1]: 0})}, at most {values.clseave.epochs}",
+        "autoencoder": str(len(trained.autoencoder)),
+    }
+
+
+def pair(name: str, ours: Mapping[str, str], row: Row) -> dict[str, str | None]:
+    """Our value of a model's setting and the thesis's."""
+    return {name: ours.get(name), f"{name}_thesis": row[name]}
+
+
+def short(value: float) -> str:
+    """A setting as people write it: 1e-06 -> "1e-6"."""
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def contents(
+    thesis: Published, trained: Training, values: Recipe, counts: Mapping[str, Row]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table and figure of training, by its name."""
+    rows = counts["dev"]["rows"] if values.clip_ve.validation == "dev" else counts["train"]["rows"] // 5
+    return {
+        "table_a_1": hyperparameters(thesis, values, trained),
+        "figure_3_2": [row | {"rows": rows} for row in thesis_values.clip_ve(thesis, trained.clip_ve)],
+        "figure_4_1": thesis_values.students(thesis, trained.students),
+        "errors": thesis_values.kept_errors(thesis, trained.of_students()),
+        "settings": settings(trained.settled),
+    } | {
+        name: thesis_values.errors(thesis, metric, trained.students, trained.widths())
+        for metric, name in thesis_values.ERRORS.items()
+    }

@@ -1,0 +1,250 @@
+"""What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clseave.comparison import csv_tables, verdicts
+from clseave.comparison.verdicts import ENGLISH, Outcome
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import RERUN, read_json
+from clseave.foundation.rows.records import Example, Prediction, read_rows
+from clseave.foundation.settings.references import warn_of_stale
+from clseave.foundation.settings.schema import (
+    INDEPENDENT,
+    SPLITS,
+    Baseline,
+    Evaluations,
+    Languages,
+    Seeds,
+    VeModels,
+    View,
+)
+from clseave.statistics.metrics import mean, rounded
+
+Key = tuple[str, str, int | None]  # evaluation, metric, epoch
+MEAN = "mean_of_languages"
+BACKBONES = ("clip", "mbert")
+ALIGNMENT = (
+    *("aer", "aer_diagonal", "precision", "recall", "sentences"),
+    *("source_words_aligned", "target_words_aligned"),
+)
+
+
+class Named(View):
+    """What is trained and judged."""
+
+    languages: Languages
+    seeds: Seeds
+    ve_models: VeModels
+    baselines: list[Baseline]
+    evaluations: Evaluations
+
+
+@dataclass(frozen=True)
+class Training:
+    """Curves and what the stages settled on, averaged over the seeds: of CLIP-VE, the autoencoder and the students."""
+
+    clip_ve: list[dict[str, Any]]
+    autoencoder: list[dict[str, Any]]
+    students: dict[str, list[dict[str, Any]]]  # curve by language
+    settled: dict[str, dict[str, Any]]  # by model: `clip_ve`, its controls, `clseave-de` ...
+
+    def of_students(self) -> dict[str, dict[str, Any]]:
+        """What each student settled on, by language."""
+        return {code: self.settled[f"clseave-{code}"] for code in self.students}
+
+    def widths(self) -> dict[str, int]:
+        """How many elements a vector of each student has, where its metrics say so."""
+        return {code: row["width"] for code, row in self.of_students().items() if "width" in row}
+
+
+def check_files(folders: Mapping[Path, set[str]]) -> None:
+    """UserError lists what is missing from the folders; one warning counts what `params.yaml` does not name."""
+    wanted = {folder / name for folder, names in folders.items() for name in names}
+    found = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
+    if missing := sorted(wanted - found):
+        raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
+    warn_of_stale(found - wanted)
+
+
+def evaluation_names(values: Named) -> list[str]:
+    """All evaluations of `params.yaml`: English, the languages, the other entries, the languages in other words."""
+    own = [entry.name for entry in values.evaluations]
+    return list(dict.fromkeys((ENGLISH, *values.languages, *own, *(INDEPENDENT + code for code in values.languages))))
+
+
+def trained_models(values: Named) -> list[str]:
+    """All models that a stage trains on labels or vectors and leaves a curve and metrics of."""
+    baselines = [entry.name for entry in values.baselines]
+    return [*values.ve_models, *baselines, *(f"clseave-{code}" for code in values.languages)]
+
+
+def expected_files(
+    metrics: Path, predictions: Path, training: Path, curves: Path, values: Named
+) -> dict[Path, set[str]]:
+    """The files that are read from each folder; only the curves of backbones are optional."""
+    seeds = [f"seed{seed}" for seed in values.seeds]
+    judged = [f"{seed}/{name}" for seed in seeds for name in evaluation_names(values)]
+    trained = trained_models(values)
+    backbones = {path.name for path in backbone_curves(curves)}
+    return {
+        metrics: {f"{name}.json" for name in judged} | {f"align/{code}.json" for code in values.languages},
+        predictions: {f"{name}.jsonl" for name in judged},
+        training: {f"{name}-{seed}.json" for name in trained for seed in seeds},
+        curves: {f"{name}-{seed}.csv" for name in [*trained, "autoencoder", "clteave"] for seed in seeds} | backbones,
+    }
+
+
+def full_name(name: str, language: str) -> str:
+    """The name of an outcome: the word-level variant's says its language, since the thesis has values for German."""
+    return name.replace("clteave", f"clteave_{language}", 1)
+
+
+def read_outcomes(
+    metrics: Path,
+    predictions: Path,
+    seeds: Sequence[int],
+    names: Iterable[str],
+    sets: Mapping[str, Sequence[Example]],
+    *,
+    label: Callable[[str, str], str],
+) -> list[Outcome]:
+    """Metrics and predictions of every evaluation that judged a row; `sets` are the examples by the name of their set.
+
+    One without rows was not run: its corpus has no such hypotheses. `label` gives what a reader sees.
+    """
+    examples = {name: {row.pair_id: row for row in rows} for name, rows in sets.items()}
+    outcomes = []
+    for name in names:
+        files = [f"seed{seed}/{name}" for seed in seeds]
+        scores = [read_json(metrics / f"{file}.json") for file in files]
+        if any(score["rows"] for score in scores):
+            judged = [read_rows(predictions / f"{file}.jsonl", Prediction) for file in files]
+            language, known = scores[0]["language"], examples[scores[0]["set"]]
+            title = full_name(name, language)
+            outcomes.append(verdicts.outcome(title, label(title, language), scores, judged, known))
+    return outcomes
+
+
+def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
+    """Alignment scores, one row a language; error rates are None where the true pairs are not known."""
+    return [
+        {"language": code, **{key: read_json(folder / f"{code}.json").get(key) for key in ALIGNMENT}}
+        for code in languages
+    ]
+
+
+def average(values: Iterable[float]) -> float:
+    """Mean over the seeds, to nine significant digits: a learning rate has more decimals than other numbers."""
+    return float(f"{np.mean(list(values)):.9g}")
+
+
+def read_curve(folder: Path, model: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """A training curve as rows by epoch, averaged over the seeds that reached the epoch.
+
+    UserError names a file that is damaged, or that has other columns than the first seed's.
+    """
+    paths = [folder / f"{model}-seed{seed}.csv" for seed in seeds]
+    parts = [_curve(path) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if set(part) != set(parts[0]):
+            found, wanted = ", ".join(part), ", ".join(parts[0])
+            raise UserError(f"{path}: found the columns {found}, expected those of {paths[0].name} ({wanted}): {RERUN}")
+    table = pd.concat(parts)
+    return [
+        {"epoch": int(epoch)} | {key: average(part[key]) for key in table.columns if key != "epoch"}
+        for epoch, part in table.groupby("epoch")
+    ]
+
+
+def _curve(path: Path) -> pd.DataFrame:
+    """One curve. UserError where its epochs are not whole numbers in rising order."""
+    table = csv_tables.read_numbers(path, ["epoch"])
+    if table.empty:
+        raise UserError(f"{path}: no row in it: {RERUN}")
+    epochs = table["epoch"].to_list()
+    if any(epoch != int(epoch) for epoch in epochs) or epochs != sorted(set(epochs)):
+        raise UserError(f"{path}: found the epochs {', '.join(map(str, epochs))}, expected 1, 2 ...: {RERUN}")
+    return table
+
+
+def backbone_curves(folder: Path) -> list[Path]:
+    """The curves of the backbones that have one."""
+    return [path for name in BACKBONES if (path := folder / f"backbones-{name}.csv").exists()]
+
+
+def read_steps(folder: Path) -> list[dict[str, Any]]:
+    """The backbones' losses by step; no row where they were fetched and not trained. UserError names a damaged file."""
+    return [
+        {"backbone": path.stem.removeprefix("backbones-"), **row}
+        for path in backbone_curves(folder)
+        for row in csv_tables.read_numbers(path, ["step"]).to_dict("records")
+    ]
+
+
+def read_training(folder: Path, model: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """What a training stage settled on: means over the seeds of its numbers, and its texts."""
+    parts = [read_json(folder / f"{model}-seed{seed}.json") for seed in seeds]
+    means = {
+        key: value if isinstance(value, str) else average(part[key] for part in parts)
+        for key, value in parts[0].items()
+        if key != "seed"
+    }
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in means.items()
+    }
+
+
+def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each training stage settled on, as "key: value" in one text."""
+    return [
+        {
+            "model": model,
+            "values": " · ".join(f"{key.replace('_', ' ')}: {value}" for key, value in sorted(row.items())),
+        }
+        for model, row in trained.items()
+    ]
+
+
+def read_trained(curves: Path, training: Path, values: Named) -> Training:
+    """All that the training stages left."""
+    return Training(
+        read_curve(curves, "clip_ve", values.seeds),
+        read_curve(curves, "autoencoder", values.seeds),
+        {code: read_curve(curves, f"clseave-{code}", values.seeds) for code in values.languages},
+        {model: read_training(training, model, values.seeds) for model in trained_models(values)},
+    )
+
+
+def numbers(
+    results: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, Any]],
+    trained: Training,
+    published_languages: Iterable[str],
+) -> dict[Key, float | None]:
+    """Every number that the thesis may have a value for, by evaluation, metric and epoch.
+
+    `MEAN` is the mean over the target languages, and is there only when those are the thesis's own.
+    """
+    curves = {ENGLISH: trained.clip_ve, "autoencoder": trained.autoencoder} | trained.students
+    found: dict[Key, float | None] = {
+        (name, key, int(row["epoch"])): row[key] for name, rows in curves.items() for row in rows for key in row
+    }
+    for split in SPLITS:
+        row = counts[split]
+        found |= {(split, key, None): row[key] for key in ("rows", "images")}
+        found[split, "rows_per_label", None] = rounded(mean(np.array(list(row["labels"].values()))))
+    for name, row in ({ENGLISH: trained.settled["clip_ve"]} | trained.of_students()).items():
+        found |= {(name, key, None): row[key] for key in ("epochs_run", "width") if key in row}
+    accuracy = {row["evaluation"]: row["accuracy"] for row in results}
+    for row in results:
+        found |= {(row["evaluation"], key, None): row[key] for key in ("accuracy", "loss", f"points_vs_{ENGLISH}")}
+    targets = set(published_languages) - {ENGLISH}
+    if targets == set(trained.students):
+        found[MEAN, "accuracy", None] = rounded(mean(np.array([accuracy[code] for code in sorted(targets)])))
+    return found

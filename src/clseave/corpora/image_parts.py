@@ -1,0 +1,60 @@
+"""Vectors of a batch of images, in a file of their own until all are there."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from transformers import CLIPVisionModelWithProjection
+
+from clseave.corpora import images
+from clseave.corpora.images import Pixels
+from clseave.corpora.photos import Photo
+from clseave.foundation.files.formats import atomic
+from clseave.foundation.files.hashing import of_file, of_text
+from clseave.foundation.process import numerics
+
+
+def kind(device: torch.device) -> str:
+    """The processor that computes: numbers of two kinds of GPU are not mixed."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def name_parts(batches: Iterable[Sequence[Photo]], clip: Path, device: torch.device, folder: Path) -> list[Path]:
+    """A file for each batch, named by everything its vectors depend on."""
+    model = [[path.name, of_file(path)] for path in sorted(clip.iterdir()) if path.is_file()]
+    versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device), numerics.kernels_used()]
+    versions += [of_file(Path(code)) for code in (__file__, images.__file__)]
+    keys = (json.dumps([model, versions, [[photo.image_id, photo.sha256] for photo in batch]]) for batch in batches)
+    return [folder / f"{of_text(key)}.safetensors" for key in keys]
+
+
+@torch.no_grad()
+def encode(tower: CLIPVisionModelWithProjection, ids: Sequence[str], pixels: Sequence[Pixels], part: Path) -> None:
+    """Write the vectors of a batch, (B, D), and why others have none."""
+    sound = [one for one in pixels if isinstance(one, torch.Tensor)]
+    vectors = np.zeros((0, tower.config.projection_dim), dtype=np.float32)
+    if sound:
+        vectors = tower(pixel_values=torch.stack(sound).to(tower.device)).image_embeds.cpu().numpy()
+    broken = {key: one for key, one in zip(ids, pixels, strict=True) if isinstance(one, str)}
+    with atomic(part) as temporary:
+        save_file({"vectors": vectors}, temporary, {"broken": json.dumps(broken)})
+
+
+def read_part(part: Path) -> tuple[np.ndarray, dict[str, str]]:
+    """What `encode` wrote."""
+    with safe_open(part, "numpy") as content:
+        return content.get_tensor("vectors"), json.loads(content.metadata()["broken"])
+
+
+def is_whole(part: Path) -> bool:
+    """Whether an earlier run left this part, and it can be read."""
+    try:
+        return part.exists() and bool(read_part(part))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,173 @@
+"""Images: written as one archive, decoded from any form that photos come in, prepared as CLIP's own processor does."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, UnidentifiedImageError
+from transformers import CLIPImageProcessorPil
+
+from clseave.corpora.photos import NAMED, Collection, Loader, Photo
+from clseave.corpora.prefetch import ahead
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import FETCH, POINTER, atomic, require_no_pointer, write_text
+from clseave.foundation.files.hashing import of_bytes
+
+Image.init()  # registers the formats that Pillow does not load at once
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # others can run programs or read other files
+LARGEST = 89_478_485  # pixels; what Pillow takes for an attack
+
+
+TURNS = {  # what makes an image upright, by EXIF orientation; 1 needs nothing
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+Pixels = torch.Tensor | str  # (3, H, W) float32, or why there are none
+
+log = logging.getLogger(__name__)
+
+
+class BrokenImageError(Exception):
+    """Bytes that are no usable image; the message is the reason, in a few words."""
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode a photo to upright RGB, (H, W, 3) uint8; of several frames, the first. BrokenImageError gives the reason.
+
+    Grey of 16 bits is scaled, not clipped; transparency is dropped, as CLIP's processor does. A photo that ends early
+    is refused, not filled with grey.
+    """
+    if not content:
+        raise BrokenImageError("the file is empty")
+    if content.startswith(POINTER):
+        raise BrokenImageError(FETCH)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise BrokenImageError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
+            image.load()
+            return _to_rgb(_upright(image))
+    except (BrokenImageError, MemoryError):  # too little memory is no fault of the image
+        raise
+    except UnidentifiedImageError as error:
+        raise BrokenImageError(f"not an image of a known kind; starts with {content[:12]!r}") from error
+    except Exception as error:  # on damaged bytes the decoders raise almost anything
+        raise BrokenImageError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say; as it is when they cannot be read.
+
+    `ImageOps.exif_transpose` does the same, but writes the data anew and fails on those that others left damaged.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # the pixels are sound, and a turn that nobody can read is one that no viewer makes
+        return image
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode of Pillow as RGB. BrokenImageError for grey beyond 16 bits, whose range nothing tells."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        grey = np.asarray(image)
+        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+            raise BrokenImageError(f"pixels of mode {image.mode}, whose range is unknown")
+        scaled = (grey.astype(np.uint32) * 255 + 32767) // 65535  # `convert` would clip at 255
+        image = Image.fromarray(scaled.astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def write_archive(path: Path | str, images: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Write (id, (H, W, 3) uint8) as PNG files of one zip whose bytes depend on the pixels alone."""
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for image_id, pixels in images:
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, format="PNG")
+            archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # its date is fixed
+
+
+def processor(size: int) -> CLIPImageProcessorPil:
+    """CLIP's preprocessing for square images of `size` pixels; its PIL backend, whatever else is installed."""
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+
+
+def preprocess(processor: CLIPImageProcessorPil, image: Image.Image) -> torch.Tensor:
+    """One RGB image through CLIP's own processor, (3, H, W) float32."""
+    return processor(image, return_tensors="pt").pixel_values[0]
+
+
+def read_pixels(
+    collection: Collection, wanted: Sequence[Photo], processor: CLIPImageProcessorPil, depth: int
+) -> Iterator[Pixels]:
+    """Photos prepared by threads, in the order of `wanted`, up to `depth` ahead; of a broken one the reason.
+
+    UserError when a photo is not the one that was listed.
+    """
+    known = {photo.image_id: photo for photo in wanted}
+
+    def prepared(loader: tuple[str, Loader]) -> Pixels:
+        photo, content = known[loader[0]], loader[1]()
+        if of_bytes(content) != photo.sha256:
+            raise UserError(f"{photo.file} changed since prepare: run `dvc repro -f -s prepare`, then `dvc repro`")
+        try:
+            return preprocess(processor, decode(content))
+        except BrokenImageError as error:
+            log.warning("%s: %s", photo.file, error)
+            return str(error)
+
+    return ahead(prepared, collection.loaders(known), depth)
+
+
+def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: Path) -> None:
+    """UserError when images are broken: how many, the first ten with their reasons, and the file that lists all."""
+    if broken:
+        lines = [f"{files[image_id]}: {reason}" for image_id, reason in broken.items()]
+        write_text(listing, "\n".join(lines) + "\n")
+        raise UserError(
+            f"{len(lines)} of {len(files)} images are broken: {'; '.join(lines[:NAMED])}; all of them in {listing}. "
+            "Everything else is kept. Mend the files, run `dvc repro -f -s prepare`, then `dvc repro`; "
+            "or set skip_broken: true"
+        )
+
+
+def load_processor(folder: Path | str) -> CLIPImageProcessorPil:
+    """The preprocessing saved with a CLIP. UserError when there is none, or it cannot prepare a photo."""
+    path = Path(folder) / "preprocessor_config.json"
+    if not path.exists() and not path.with_name("processor_config.json").exists():
+        raise UserError(
+            f"{path} does not exist, and without it nothing says how this CLIP sees a photo: copy it from where the "
+            "model comes from"
+        )
+    require_no_pointer(path)
+    try:
+        made = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        preprocess(made, Image.new("RGB", (3, 2)))
+    except Exception as error:  # of settings that are none, the library raises almost anything
+        raise UserError(f"{path} cannot prepare a photo: {' '.join(str(error).split())}: copy it again") from error
+    return made
+
+
+def prepare(images: np.ndarray, size: int) -> torch.Tensor:
+    """Square images that need no resizing, (N, size, size, 3) uint8 -> (N, 3, size, size) float32, many at once.
+
+    Equal to `processor(size)` but for rounding of the last bit. ValueError when the size is another.
+    """
+    if images.shape[1:] != (size, size, 3):
+        raise ValueError(f"expected images of {size} x {size} x 3, got {' x '.join(map(str, images.shape[1:]))}")
+    settings = processor(size)
+    mean, spread = (np.array(value, dtype=np.float32) for value in (settings.image_mean, settings.image_std))
+    scaled = (images * np.float32(settings.rescale_factor) - mean) / spread
+    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))

@@ -1,0 +1,105 @@
+"""Test rows with translations that are not the pipeline's: XVNLI's, made by people (ar, es, fr, ru; Bugliarello 2022).
+
+A folder with a file of the same rows for each language and for English, told apart by their pair ids: LANGUAGE.jsonl,
+or LANGUAGE/test.jsonl as published, also .gz. Its pairs are SNLI's: of its first 600 rows, 558 are on photos of
+SNLI-VE's train and dev splits, and 42 on those of its test split.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from clseave.corpora.snli_ve import Pair, read_pairs
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Example, Translation, hypothesis_id
+
+log = logging.getLogger(__name__)
+
+ENGLISH = "en"
+
+
+class Independent(NamedTuple):
+    """Examples with English texts, their texts by language, and how many rows were left out for which reason."""
+
+    examples: list[Example]
+    texts: dict[str, list[Translation]]
+    left_out: dict[str, int]
+
+
+def read(folder: Path, known: Mapping[str, str]) -> Independent:
+    """Examples, and their texts in each language that has a file; nothing where there is no folder.
+
+    `known` gives the split of each photo of the corpus: rows of a photo of train or dev are left out, as the models
+    have seen it. UserError names a file whose rows are not those in English.
+    """
+    if not folder.is_dir():
+        log.info("no %s: nothing is judged on translations by people", folder)
+        return Independent([], {}, {})
+    files, skipped = find(folder), Counter[str]()
+    english = _by_id(files[ENGLISH], skipped)
+    unseen = {key: pair for key, pair in english.items() if known.get(pair.image_id, "test") == "test"}
+    skipped["photo_of_train_or_dev"] = len(english) - len(unseen)
+    level = logging.INFO if unseen else logging.WARNING
+    log.log(level, "%s: %d rows in %s; left out: %s", folder, len(unseen), ", ".join(files), dict(skipped))
+    examples = [
+        Example(key, pair.image_id, _key(pair), pair.hypothesis, pair.label, "test", kind=None, seen=None)
+        for key, pair in unseen.items()
+    ]
+    return Independent(examples, {code: _texts(path, code, examples) for code, path in files.items()}, dict(skipped))
+
+
+def photos(folder: Path) -> frozenset[str]:
+    """Ids of all photos of the labelled rows; none where there is no folder."""
+    return (
+        frozenset(pair.image_id for pair in read_pairs(find(folder)[ENGLISH], Counter()))
+        if folder.is_dir()
+        else frozenset()
+    )
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """The file of each language. UserError: none in English, or two of one language."""
+    files: dict[str, Path] = {}
+    names = ("*.jsonl", "*.jsonl.gz", "*/test.jsonl", "*/test.jsonl.gz")
+    for path in sorted(path for name in names for path in folder.glob(name)):
+        code = path.name.partition(".")[0] if path.parent == folder else path.parent.name
+        if re.fullmatch("[a-z]{2,3}", code) and files.setdefault(code, path) != path:
+            raise UserError(
+                f"{folder}: {files[code].relative_to(folder)} and {path.relative_to(folder)}: keep one of them"
+            )
+    if ENGLISH not in files:
+        raise UserError(
+            f"{folder}: no {ENGLISH}.jsonl and no {ENGLISH}/test.jsonl: expected XVNLI's test rows, a file a language"
+        )
+    return files
+
+
+def _by_id(path: Path, skipped: Counter[str]) -> dict[str, Pair]:
+    """Pairs by their id. UserError names the lines of a duplicate."""
+    found: dict[str, Pair] = {}
+    for pair in read_pairs(path, skipped):
+        first = found.setdefault(pair.pair_id, pair)
+        if first is not pair:
+            raise UserError(f"duplicate pair id {pair.pair_id}: {first.place} and {pair.place}: keep one of them")
+    return found
+
+
+def _key(pair: Pair) -> str:
+    """An id of its own for each row: people translate the same sentence in several ways."""
+    return hypothesis_id(f"{pair.pair_id} {pair.hypothesis}")
+
+
+def _texts(path: Path, language: str, examples: Sequence[Example]) -> list[Translation]:
+    """The rows of one language. UserError names the first row that is missing or has another photo or label."""
+    pairs = _by_id(path, Counter())
+    rows = []
+    for row in examples:
+        pair = pairs.get(row.pair_id)
+        if pair is None or (pair.image_id, pair.label) != (row.image_id, row.label):
+            what = "is missing" if pair is None else "has another photo or label than in English"
+            raise UserError(f"{path}: pair {row.pair_id} {what}: expected the same rows as in English")
+        rows.append(Translation(row.hypothesis_id, row.hypothesis, language, pair.hypothesis, "human", ""))
+    return rows

@@ -1,0 +1,1 @@
+"""A stage as a process: numeric pins, arguments, interrupts, shards, checkpoints, several ranks."""

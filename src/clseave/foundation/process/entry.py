@@ -1,0 +1,126 @@
+"""The entry of all programs: pins the numerics, then calls `main(argv)` of one stage or command.
+
+`main` is called by `src/run.py`, with which DVC starts the stages. `people` is the console script `clseave` of the
+installed package: it runs the commands and, of the stages, only `check`.
+"""
+
+import ast
+import gc
+import importlib
+import logging
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+
+from clseave.foundation.errors import UserError, did_you_mean
+from clseave.foundation.files import atomic
+from clseave.foundation.process import cli, interrupts, numerics, progress, ranks, single_instance
+
+Modules = Mapping[str, str]  # full names of modules, by the name of the stage or command
+
+
+def main(argv: list[str]) -> int:
+    """Run a stage or a command; the exit code: 2 for a user's own mistake (one line, no traceback), 0 for success."""
+    return start(argv, {"stages": modules("stages"), "commands": modules("commands")})
+
+
+def people() -> int:
+    """Run one command, as the console script; the exit code. Stages are refused: DVC records what they make."""
+    interrupts.end_in_one_line()
+    argv, stages = sys.argv[1:], modules("stages")
+    commands = {"check": stages.pop("check")} | modules("commands")
+    if argv and (name := argv[0].replace("-", "_")) in stages:
+        sys.stderr.write(
+            f"error: {argv[0]} is a stage of the pipeline, not a command: in a checkout of the repository run "
+            f"`dvc repro {name}` or `python src/run.py {name}`\n"
+        )
+        return 2
+    return start(argv, {"commands": {name.replace("_", "-"): module for name, module in commands.items()}})
+
+
+def modules(package: str) -> dict[str, str]:
+    """The modules of `stages` or `commands`, by their names."""
+    found = importlib.import_module(f"clseave.{package}")
+    return {module.name: f"{found.__name__}.{module.name}" for module in pkgutil.iter_modules(found.__path__)}
+
+
+def start(argv: list[str], known: Mapping[str, Modules]) -> int:
+    """Run the module that the first argument names; `known` has those allowed, by kind. Returns the exit code."""
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write(describe(known))
+        return 0 if argv else 2
+    names = {name.replace("-", "_"): module for group in known.values() for name, module in group.items()}
+    name = argv[0].replace("-", "_")
+    if name not in names:
+        listed = "; ".join(f"{kind}: {', '.join(group)}" for kind, group in known.items())
+        sys.stderr.write(f"error: unknown name {argv[0]!r}{did_you_mean(argv[0], chain(*known.values()))}; {listed}\n")
+        return 2
+    prepare()
+    try:
+        ranks.require_one(name)
+        single_instance.stand_alone(os.environ, Path(".work", "locks"))
+        load(names[name]).main(argv[1:])
+    except UserError as error:
+        ranks.tell(error)
+        return 2
+    except Exception as error:
+        if (line := atomic.explain(error)) is None:
+            ranks.let_cause_speak()
+            raise
+        ranks.tell(line)
+        return 2
+    return 0
+
+
+def describe(known: Mapping[str, Modules]) -> str:
+    """The text of `--help`: each stage or command with the first sentence of its docstring."""
+    lines = [f"usage: {cli.program()} NAME ...  (NAME --help lists the arguments of one)"]
+    for kind, group in known.items():
+        lines += ["", f"{kind}:", *(f"  {name:<18} {summary(module)}" for name, module in group.items())]
+    return "\n".join(lines) + "\n"
+
+
+def summary(module: str) -> str:
+    """The first sentence of a module's docstring, read without importing the module."""
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    return re.split(r"(?<=[.?])\s", " ".join(text.split()), maxsplit=1)[0]
+
+
+def prepare() -> None:
+    """Set up logging, and what libraries read when they load."""
+    level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
+    logging.basicConfig(level=level, format=f"{progress.stage_prefix()}%(message)s", stream=sys.stderr)
+    for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    set_environment()
+
+
+def set_environment() -> None:
+    """Set what libraries read when they load: the numeric pins, and how much they say."""
+    # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
+    os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    # Files of the hub come by plain HTTP: its failures are those that `clseave.models.hub` knows.
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    numerics.pin()
+
+
+def load(name: str) -> ModuleType:
+    """Import a module, and spare Python's collector all that came with it.
+
+    Of what torch and transformers bring, nothing is ever garbage, but to look through it while they load, and once more
+    at the end, takes two fifths of the processor time of a short stage.
+    """
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,0 +1,1 @@
+"""The rows that stages exchange: labels, examples, translations, alignments, vectors by id."""

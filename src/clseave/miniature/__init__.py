@@ -1,0 +1,1 @@
+"""The generated world of profile mini: scenes, statements, six grammars, gold translations."""

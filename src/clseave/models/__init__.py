@@ -1,0 +1,1 @@
+"""The models: CLIP-VE, the CLSEAVE and CLTEAVE students, their tokens, pooling, heads, files."""

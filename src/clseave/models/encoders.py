@@ -1,0 +1,47 @@
+"""Whatever turns a hypothesis into a vector, loaded from its folder: CLIP-VE's tower, a CLSEAVE or CLTEAVE student."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import RERUN
+from clseave.foundation.files.remedies import have_again
+from clseave.foundation.process import progress
+from clseave.models.clip_ve import TextTower
+from clseave.models.student import Student
+from clseave.models.token_student import Assembly, TokenStudent
+from clseave.models.tokens import encode, in_order, pad
+
+Encoder = TextTower | Student | TokenStudent
+MARKS = ("student.json", "autoencoder.json", "head.json")  # one of them lies in the folder of a text encoder
+
+
+def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
+    """The text encoder of a model folder, in evaluation mode; what it is shows in its files.
+
+    `teacher` is CLIP-VE's folder, whose final layers some of CLTEAVE's assemblies borrow.
+    """
+    if (folder / "student.json").exists():
+        return Student.load(folder)
+    if (folder / "autoencoder.json").exists():
+        return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
+    if (folder / "head.json").exists():
+        return TextTower.load(folder).eval()
+    raise UserError(f"{folder} holds no text encoder: {have_again(folder, RERUN)}")
+
+
+@torch.no_grad()
+def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torch.Tensor:
+    """Sentence vectors on the CPU, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
+    rows, device = encode(encoder.tokenizer, texts), next(encoder.parameters()).device
+    order = np.argsort(rows.lengths, kind="stable")
+    vectors = torch.empty(len(rows), encoder.width)
+    with progress.bar(desc="sentence vectors", total=len(rows), unit="sentences") as bar:
+        for part in in_order(len(order), batch_size):
+            inputs = pad([rows[row] for row in order[part]], encoder.tokenizer, device)
+            vectors[torch.from_numpy(order[part])] = encoder(*inputs).cpu()
+            bar.update(len(part))
+    return vectors

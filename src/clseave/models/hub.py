@@ -1,0 +1,163 @@
+"""Models of the Hugging Face hub, fetched at their pinned revision, or a local folder in the same layout.
+
+Only configuration, tokenizer and weights are fetched, never code. The library's own variables hold: HF_HOME (where
+files are kept), HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. What was fetched once is not fetched again.
+"""
+
+import errno
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import constants, errors, get_cached_repo_tree, snapshot_download
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+from tqdm import tqdm
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import read_json
+from clseave.foundation.files.hashing import of_file
+from clseave.foundation.settings.schema import Pretrained
+from clseave.models import pretrained
+from clseave.models.pretrained import TOKENIZERS, WEIGHTS
+
+log = logging.getLogger(__name__)
+
+TRIES = 3  # of the whole; within one the library takes up a broken transfer where it stopped
+PAUSE_S = 2.0
+SETTINGS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    *TOKENIZERS,
+)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# An answer that broke off, or that the library found to be of another size (a plain OSError).
+BROKEN = (httpx2.TransportError, errors.XetDownloadError, OSError)
+
+
+class _Bar(tqdm):
+    """Progress where a person watches; huggingface_hub's own bars are off for all stages."""
+
+    def __init__(self, *args: Any, **settings: Any):
+        super().__init__(*args, **settings | {"disable": not sys.stderr.isatty()})
+
+
+def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | None = None) -> Path:
+    """Folder with the model's files; `patterns` names them in place of `SETTINGS`, the weights apart.
+
+    An id that starts with "." or "/" is a local folder, used as it is. `key` is that of the profile, when its kind of
+    model is to be looked at before the weights come. UserError, one line, for everything that can go wrong: no such
+    model or revision, another kind, weights of the other format, a login needed, no network, a broken transfer, a full
+    disk.
+    """
+    if local := model.id.startswith((".", "/")):
+        folder = Path(model.id)
+        if not folder.is_dir():
+            raise UserError(f"{model.id} is no folder: place a copy of the model there, or name a model of the hub")
+    else:
+        log.info("%s at %s: fetching what %s lacks", model.id, model.revision, constants.HF_HUB_CACHE)
+        settings = [*(SETTINGS if patterns is None else patterns), pretrained.index_of(model.weights)]
+        folder = _fetch(settings, model)
+    if key and (folder / "config.json").is_file():
+        pretrained.require_kind(key, model.id, read_json(folder / "config.json"))
+    known = None if local else _listing(model)
+    if not local and (files := _weights(folder, model, known)):
+        _fetch(files, model)
+    for file in pretrained.require_whole(folder, model, known):
+        _check_hash((folder / file).resolve())
+    return folder
+
+
+def _listing(model: Pretrained) -> set[str] | None:
+    """All files of the model at its revision; None when the hub was not asked, as it cannot be without network."""
+    try:
+        return {file.path for file in get_cached_repo_tree(model.id, revision=model.revision)}
+    except errors.CachedRepoTreeNotFoundError:
+        return None
+
+
+def _weights(folder: Path, model: Pretrained, known: set[str] | None) -> list[str]:
+    """The files of weights to fetch: the single one where there is one, else those of the index, if it is there."""
+    single = WEIGHTS[model.weights]
+    if known and single in known:
+        return [single]
+    return pretrained.weight_files(folder, model.weights) or ([] if known else [single])
+
+
+def _fetch(patterns: list[str], model: Pretrained) -> Path:
+    """Download what is not there yet; a transfer that broke is tried again."""
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, BROKEN) and not _final(model, error)),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_fixed(PAUSE_S),
+        before_sleep=partial(_warn, model),
+        reraise=True,
+    )
+    settings = {"allow_patterns": patterns, "ignore_patterns": "*.py", "tqdm_class": _Bar}
+    try:
+        return Path(retrying(snapshot_download, model.id, revision=model.revision, **settings))
+    except (errors.HFValidationError, *BROKEN) as error:
+        raise UserError(
+            _final(model, error)
+            or f"{model.id} from {constants.ENDPOINT}: the transfer broke off {TRIES} times ({_reason(error)}): "
+            f"run again, files that are whole are kept in {constants.HF_HUB_CACHE}"
+        ) from error
+
+
+def _warn(model: Pretrained, state: RetryCallState) -> None:
+    """Log why a transfer is tried again."""
+    if state.outcome and (error := state.outcome.exception()):
+        log.warning("%s: the transfer broke off (%s), trying again", model.id, _reason(error))
+
+
+def _final(model: Pretrained, error: BaseException) -> str | None:
+    """The message for an error that another try would not mend; None for one that it may."""
+    cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+    kept, copy = constants.HF_HUB_CACHE, "or place a copy of the model in a folder and name that folder as its id"
+    status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else 0
+    match cause:
+        case errors.HFValidationError():
+            fault = "no id of the hub (owner/name), nor a folder (starts with . or /)"
+        case errors.RevisionNotFoundError():
+            fault = f"no revision {model.revision}: name a commit that the model's page lists"
+        case errors.GatedRepoError():
+            fault = f"its owner grants access on request: ask there and set HF_TOKEN, {copy}"
+        case errors.RepositoryNotFoundError():
+            fault = f"no such model, or one that needs a login: check the id, set HF_TOKEN, {copy}"
+        case errors.OfflineModeIsEnabled():
+            fault = f"HF_HUB_OFFLINE is set and not all of it is in {kept}: unset the variable, {copy}"
+        case httpx2.ConnectError() | httpx2.ProxyError() | httpx2.ConnectTimeout():
+            fault = f"no connection ({_reason(cause)}): run again with network, {copy}"
+        case errors.HfHubHTTPError() if status == 429 or status >= 500:
+            fault = f"busy or down ({_reason(cause)}): run again later, {copy}"
+        case errors.HfHubHTTPError() | errors.FileMetadataError():
+            fault = f"refused ({_reason(cause)}): check HF_TOKEN and HF_ENDPOINT, {copy}"
+        case OSError() if cause.errno in NO_ROOM:
+            fault = f"no room for its files in {kept}: make room, or set HF_HOME to a folder with more"
+        case PermissionError():
+            fault = f"{kept} cannot be written: set HF_HOME to a folder of yours"
+        case _:
+            return None
+    return f"{model.id} from {constants.ENDPOINT}: {fault}"
+
+
+def _reason(error: BaseException) -> str:
+    """First line of an error's text, or its name."""
+    return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_hash(path: Path) -> None:
+    """A large file of the hub's cache is named by its SHA-256. UserError when the content has another."""
+    if re.fullmatch("[0-9a-f]{64}", path.name):
+        if (found := of_file(path)) != path.name:
+            raise UserError(f"{path} is damaged (its SHA-256 is {found}): delete it and run again")

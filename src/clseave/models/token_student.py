@@ -1,0 +1,117 @@
+"""The multilingual autoencoder and the CLTEAVE student built on its encoder (thesis 3.2)."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from transformers import BertModel, PreTrainedTokenizerBase
+
+from clseave.foundation.files.formats import atomic, write_json
+from clseave.models.clip_ve import TextTower
+from clseave.models.loading import load_layers, make
+from clseave.models.pooling import pool_at_end
+from clseave.models.student import load_mbert
+from clseave.models.tokens import checked_end, load_tokenizer
+
+Assembly = Literal["direct", "padded", "decoder"]
+
+
+class Autoencoder(nn.Module):
+    """Encoder wide -> narrow and decoder back, each one linear layer and a ReLU (thesis 3.2.2: 768 -> 512 -> 768).
+
+    The ReLUs are the thesis's: encoder and decoder cannot give a negative number, though token states have them.
+    """
+
+    def __init__(self, wide: int, narrow: int):
+        """`wide` is mBERT's width, `narrow` that of CLIP's text tower."""
+        super().__init__()
+        self.wide, self.narrow = wide, narrow
+        self.encoder = nn.Sequential(nn.Linear(wide, narrow), nn.ReLU())
+        self.decoder = nn.Sequential(nn.Linear(narrow, wide), nn.ReLU())
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Reconstruction, (N, wide) -> (N, wide)."""
+        return self.decoder(self.encoder(states))
+
+    def save(self, folder: Path | str) -> None:
+        """Write the weights and the two widths."""
+        with atomic(Path(folder) / "autoencoder.safetensors") as temporary:
+            save_file(self.state_dict(), temporary)
+        write_json(
+            Path(folder) / "autoencoder.json",
+            {"wide": self.wide, "narrow": self.narrow},
+        )
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Autoencoder":
+        """Read a saved autoencoder."""
+        model = make(cls, Path(folder) / "autoencoder.json")
+        load_layers(model, Path(folder) / "autoencoder.safetensors")
+        return model
+
+
+class TokenStudent(nn.Module):
+    """mBERT and the autoencoder, trained on token states; a sentence vector is assembled from the [SEP] state."""
+
+    def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, autoencoder: Autoencoder):
+        """UserError when the tokenizer is not that of `bert`."""
+        super().__init__()
+        self.bert, self.tokenizer, self.autoencoder = bert, tokenizer, autoencoder
+        self.end = bert.config.eos_token_id = checked_end(tokenizer, bert.config)
+        self.tower: TextTower | None = None
+        self.assembly: Assembly = "direct"
+
+    @property
+    def width(self) -> int:
+        """Size of a sentence vector."""
+        if self.tower and self.assembly != "direct":
+            return self.tower.width
+        return self.autoencoder.narrow
+
+    def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Last token states of mBERT, (B, T) -> (B, T, wide)."""
+        return self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+
+    def assemble(self, assembly: Assembly, tower: TextTower) -> "TokenStudent":
+        """Choose how a sentence vector is made (thesis 4.1). `tower` lends its final norm and projection."""
+        self.assembly, self.tower = assembly, tower
+        return self
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Sentence vectors, (B, T) -> (B, D), by one of the thesis's three assemblies:
+
+        direct: the encoder's output · padded: CLIP's final norm and projection, padded with zeros to mBERT's width,
+        on mBERT's state · decoder: the same on the autoencoder's reconstruction.
+        """
+        state = pool_at_end(self.states(ids, mask), ids, self.end)  # (B, wide)
+        match self.assembly:
+            case "direct":
+                return self.autoencoder.encoder(state)
+            case "padded":
+                return _padded_projection(state, self.tower)
+            case "decoder":
+                return _padded_projection(self.autoencoder(state), self.tower)
+
+    def save(self, folder: Path | str) -> None:
+        """Write mBERT in Hugging Face layout and the autoencoder beside it."""
+        self.bert.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.autoencoder.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "TokenStudent":
+        """Read a saved student, in evaluation mode."""
+        return cls(load_mbert(folder), load_tokenizer(folder), Autoencoder.load(folder)).eval()
+
+
+def _padded_projection(state: torch.Tensor, tower: TextTower | None) -> torch.Tensor:
+    """CLIP's final LayerNorm and projection with zeros for the extra coordinates, (B, wide) -> (B, D)."""
+    if tower is None:
+        raise ValueError("this assembly needs CLIP-VE's text tower: call assemble() first")
+    norm, projection = tower.model.text_model.final_layer_norm, tower.model.text_projection
+    extra = (0, state.shape[-1] - norm.weight.shape[0])
+    weight, bias = (nn.functional.pad(value, extra) for value in (norm.weight, norm.bias))
+    normed = nn.functional.layer_norm(state, state.shape[-1:], weight, bias, norm.eps)
+    return nn.functional.linear(normed, nn.functional.pad(projection.weight, extra))

@@ -1,0 +1,219 @@
+"""Text to token ids: one place that adds special tokens, cuts, pads and checks the end token."""
+
+import json
+import logging
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.remedies import have_again
+from clseave.foundation.visible import visible
+from clseave.models import normalisation
+
+LongTexts = Literal["stop", "cut"]
+POLICY = "long_texts"  # its key in tokenizer_config.json
+CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
+REMAKE = "run the stage that writes this model"
+
+log = logging.getLogger(__name__)
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+    """Tokenizer of a model folder, without asking the network or running its code.
+
+    UserError when there is none, and when the folder does not say whether it lower-cases: transformers lower-cases
+    for every BERT whose tokenizer_config.json does not forbid it, also where tokenizer.json says otherwise.
+    """
+    try:
+        whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
+        told = normalisation.said(whole.get("normalizer") or {}, config)
+        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **told)
+        made("one word")
+    except Exception as error:  # of files that are damaged, the library raises almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} ({reason})") from error
+    if len(made) <= len(made.all_special_tokens):  # which the library makes up where the file is missing
+        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} (it has no vocabulary)")
+    if made.pad_token_id is None:
+        raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
+    if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
+        normalisation.require_normalisation(Path(folder), made, whole, config)
+    return made
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no file."""
+    return json.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
+
+
+def set_policy(tokenizer: PreTrainedTokenizerBase, long_texts: LongTexts) -> None:
+    """Choose what becomes of a text that is longer than the model takes; it is saved with the tokenizer."""
+    if long_texts != "stop":  # which is what a tokenizer that says nothing does
+        tokenizer.init_kwargs[POLICY] = long_texts
+
+
+def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Id of the token that ends every sentence: CLIP's end of text, BERT's [SEP]. ValueError when there is none."""
+    ends = tokenizer("").input_ids[-1]
+    expected = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
+    if ends != expected:
+        raise ValueError(f"the tokenizer ends sentences with id {ends}, its end token is {expected}")
+    return int(ends)
+
+
+def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> int:
+    """`end_id`, which must be that of the model's configuration where it names one.
+
+    UserError when the two are of different models: ids would stand for other words, and no other error tell.
+    """
+    end, where = end_id(tokenizer), config.name_or_path or "model and tokenizer"
+    mend = "two models are mixed: `dvc checkout`, or run the stage that writes them"
+    if config.eos_token_id not in (None, end):
+        raise UserError(
+            f"{where}: the model pools at id {config.eos_token_id}, the tokenizer ends sentences with id {end}: {mend}"
+        )
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}: {mend}")
+    return end
+
+
+class Ragged:
+    """Rows of integers of unequal length in one flat array: four bytes a number, where a list takes forty."""
+
+    def __init__(self, values: np.ndarray, lengths: np.ndarray):
+        """`values` (S,) holds the rows one after another, `lengths` (N,) their sizes, which sum to S."""
+        self.values, self.lengths = values.astype(np.int32), lengths.astype(np.int64)
+        self._ends = np.cumsum(self.lengths)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        end = self._ends[row]
+        return self.values[end - self.lengths[row] : end]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[int]]) -> "Ragged":
+        """Collect rows, chunk by chunk."""
+        values, lengths = array("i"), array("q")
+        for row in rows:
+            values.extend(row)
+            lengths.append(len(row))
+        return cls(np.array(values, dtype=np.int32), np.array(lengths, dtype=np.int64))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Ragged"]) -> "Ragged":
+        """The rows of all parts, one after another."""
+        return cls(np.concatenate([part.values for part in parts]), np.concatenate([part.lengths for part in parts]))
+
+    def tolist(self) -> list[list[int]]:
+        """The rows as lists."""
+        return [row.tolist() for row in self]
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], **settings: Any) -> tuple[BatchEncoding, int]:
+    """The tokenizer's answer, and how many special tokens it adds to a text, the last of them at its end.
+
+    No other is in a row: what is spelt like a special token is text, of which a vocabulary that lists special tokens
+    among its pieces (Unigram) makes an unknown token. UserError where an unknown token would end the sentence.
+    """
+    encoded = tokenizer(
+        texts, split_special_tokens=True, return_attention_mask=False, return_token_type_ids=False, **settings
+    )
+    added, unknown = tokenizer("").input_ids, tokenizer.unk_token_id
+    usable = unknown is not None and unknown not in added
+    special = {*added, *tokenizer.all_special_ids} - {unknown} if usable else {*added}
+    for text, row in zip(texts, encoded.input_ids, strict=True):
+        if sum(map(special.__contains__, row)) == len(added):
+            continue
+        if not usable:
+            raise UserError(f"{text!r}: its tokenizer reads a part of it as a special token: leave that part out")
+        inner = slice(len(added) - 1, len(row) - 1)
+        row[inner] = [unknown if token in special else token for token in row[inner]]
+    return encoded, len(added)
+
+
+def word_pieces(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
+    """Token ids of a word by itself, without special tokens: none for a word of characters that the model drops."""
+    encoded, added = _encode(tokenizer, [word])
+    return list(encoded.input_ids[0][added - 1 : -1])
+
+
+def unknown_share(tokenizer: PreTrainedTokenizerBase, text: str) -> float:
+    """Share of a text's tokens that the model does not know; punctuation counts only where there is nothing else."""
+    encoded, added = _encode(tokenizer, [text], return_offsets_mapping=True)
+    inner = list(zip(encoded.input_ids[0], encoded.offset_mapping[0], strict=True))[added - 1 : -1]
+    words = [token for token, (start, end) in inner if any(map(str.isalnum, text[start:end]))]
+    counted = words or [token for token, _ in inner]
+    return counted.count(tokenizer.unk_token_id) / len(counted)
+
+
+def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settings: Any) -> Iterator[BatchEncoding]:
+    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text with nothing to see or too long.
+
+    With the policy "cut", a text that is too long keeps its beginning and the end token, and a log line counts them.
+    """
+    longest, cut = tokenizer.model_max_length, 0
+    for start in range(0, len(texts), CHUNK):
+        chunk = list(texts[start : start + CHUNK])
+        for text in chunk:
+            _require_text(text)
+        encoded, added = _encode(tokenizer, chunk, **settings)
+        for number, row in enumerate(encoded.input_ids):
+            if len(row) == added:
+                raise UserError(f"the model drops every character of {chunk[number]!r}: no token is left to encode")
+            if len(row) <= longest:
+                continue
+            if tokenizer.init_kwargs.get(POLICY, "stop") == "stop":
+                raise UserError(
+                    f"{len(row)} tokens, the model takes {longest}: {chunk[number]!r}: shorten it in the data, or let "
+                    "`long_texts: cut`, below `backbones` in the profile, leave its end out"
+                )
+            for column in encoded.values():  # ids and, where asked for, places in the text
+                column[number] = [*column[number][: longest - 1], column[number][-1]]
+            cut += 1
+        yield encoded
+    if cut:
+        log.warning("%d of %d texts are longer than %d tokens: their ends are left out", cut, len(texts), longest)
+
+
+def _require_text(text: str) -> None:
+    """UserError for what no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{text!r} holds half a character, expected text in UTF-8") from error
+    if not visible(text):
+        raise UserError(f"a blank text cannot be encoded: {text!r} holds nothing to see")
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged:
+    """Token ids of each text with special tokens. UserError names a text with nothing to see or too long."""
+    return Ragged.of(row for encoded in in_chunks(tokenizer, texts) for row in encoded.input_ids)
+
+
+def pad(
+    rows: Sequence[Sequence[int] | np.ndarray] | Ragged,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device | str = "cpu",
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, both (B, T) int64: T is the longest row."""
+    lengths = np.array([len(row) for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, tokenizer.pad_token_id, dtype=np.int64)
+    ids[mask] = np.concatenate(list(rows))
+    return torch.from_numpy(ids).to(device), torch.from_numpy(mask.astype(np.int64)).to(device)
+
+
+def in_order(count: int, size: int) -> list[np.ndarray]:
+    """Rows 0..count-1 in batches, for inference."""
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,0 +1,131 @@
+"""Whether the models and data sets of a profile are there, or at the hub, and are what the stages take.
+
+Of a model at the hub its list of files, config.json and the names of its weights are read: a few kilobytes, not kept.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import requests
+from huggingface_hub import HfApi, constants, errors, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.utils import build_hf_headers
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import parse_json
+from clseave.foundation.rows import training_record
+from clseave.foundation.settings.schema import HubRows, Pretrained
+from clseave.models import pretrained
+from clseave.preflight.findings import Finding
+from clseave.preflight.needs import root_cause
+
+START = 1 << 20  # bytes of a file of weights, within which their names end
+
+
+def judge_model(
+    model: Pretrained, key: str, made: Path, profile: Path, seconds: float, *, layer: int | None = None
+) -> Finding:
+    """A model is there (in its own folder, in `made`, or in the hub's cache), or the hub has it at its revision.
+
+    What can be known of it without its weights must be what the stages take; `layer` is the word aligner's.
+    """
+    mend = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
+    try:
+        if model.id.startswith((".", "/")):
+            if not Path(model.id).is_dir():
+                return Finding("missing", f"{model.id} is no folder", mend)
+            pretrained.require_whole(Path(model.id), model)
+            pretrained.require_fitting(key, Path(model.id), model, layer)
+            return Finding("ok", f"the folder {model.id}")
+        if _was_made(made, model):
+            return Finding("ok", f"{made}, of an earlier run")
+        if cached := _cached(model):
+            pretrained.require_fitting(key, cached, model, layer)
+            return Finding("ok", f"{model.id}: in the hub's cache, {constants.HF_HUB_CACHE}")
+        return _of_hub(model, HfApi().model_info, mend, seconds, partial(_require_fitting, key, model, layer, seconds))
+    except UserError as error:
+        return Finding("missing", str(error), mend)
+
+
+def _was_made(made: Path, model: Pretrained) -> bool:
+    """Whether a folder holds what a run made of this model, as its record says where it has one."""
+    if not (made / "config.json").is_file():
+        return False
+    record = training_record.read(made)
+    return record is None or (record.origin is not None and record.origin.id == model.id)
+
+
+def _cached(model: Pretrained) -> Path | None:
+    """The model's folder in the hub's cache, when its configuration and weights are there."""
+    config = try_to_load_from_cache(model.id, "config.json", revision=model.revision)
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    files = pretrained.weight_files(folder, model.weights)
+    return folder if files and all((folder / file).is_file() for file in files) else None
+
+
+def judge_hub_rows(rows: HubRows, profile: Path, seconds: float) -> Finding:
+    """The hub has a data set."""
+    return _of_hub(rows, HfApi().dataset_info, f"name another id in {profile}", seconds)
+
+
+def _of_hub(
+    wanted: Pretrained | HubRows,
+    info: Callable[..., Any],
+    mend: str,
+    seconds: float,
+    look: Callable[[Any], None] = lambda _: None,
+) -> Finding:
+    """What the hub says of a model or a data set; `look` is given that, and raises UserError for one that is no use."""
+    where = f"{wanted.id} at {constants.ENDPOINT}"
+    try:
+        look(info(wanted.id, revision=wanted.revision, timeout=seconds))
+    except errors.RevisionNotFoundError:
+        return Finding("missing", f"{where}: no revision {wanted.revision}", f"correct it, or {mend}")
+    except errors.RepositoryNotFoundError:
+        return Finding("missing", f"{where}: no such id, or one that needs a login", f"set HF_TOKEN, or {mend}")
+    except UserError:
+        raise
+    except Exception as error:  # of several libraries: each means that the hub does not give it
+        return Finding("missing", f"{where}: {root_cause(error)}", f"connect to the network, or {mend}")
+    return Finding("ok", f"to be fetched: {where} answers")
+
+
+def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: float, info: Any) -> None:
+    """UserError for a model at the hub that a stage would refuse; what the hub does not tell is passed over."""
+    known = {file.rfilename for file in info.siblings or []}
+    single, index = pretrained.WEIGHTS[model.weights], pretrained.index_of(model.weights)
+    if "config.json" not in known:
+        return
+    with suppress(requests.RequestException, LookupError, OSError, TypeError, ValueError):
+        config = _json(model, "config.json", seconds)
+        pretrained.require_kind(key, model.id, config)
+        if layer is not None:
+            pretrained.require_layers(model.id, config, layer)
+        if not known & {single, index}:
+            raise UserError(f"{model.id} holds no {single}{pretrained.instead(model.weights, sorted(known))}")
+        names = _names(model, seconds) if single in known else _json(model, index, seconds)["weight_map"]
+        pretrained.require_needed(key, model.id, config, names)
+
+
+def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:
+    """The answer with a file's content, of which nothing is read yet."""
+    url = hf_hub_url(model.id, file, revision=model.revision)
+    response = requests.get(url, headers=build_hf_headers(), timeout=seconds, stream=True)
+    response.raise_for_status()
+    return response
+
+
+def _json(model: Pretrained, file: str, seconds: float) -> Any:
+    """A small file's content."""
+    with _get(model, file, seconds) as response:
+        return parse_json(response.text)
+
+
+def _names(model: Pretrained, seconds: float) -> set[str]:
+    """Names of the weights, from the start of their file; the rest is not read."""
+    with _get(model, pretrained.WEIGHTS[model.weights], seconds) as response:
+        return pretrained.names_at_start(next(response.iter_content(START)), model.weights)

@@ -1,0 +1,59 @@
+"""What values need beside themselves, as far as a second tells: a DVC remote, languages, local models that fit."""
+
+import logging
+from pathlib import Path
+
+from dvc.config import Config, ConfigError
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.settings.schema import Backbones, GoogleTranslation, NmtTranslation, Params, Pretrained, Profile
+from clseave.models import pretrained
+from clseave.translation.google import GoogleBackend
+
+log = logging.getLogger(__name__)
+
+
+def check(values: Params, profile: Profile, dvc: Path) -> None:
+    """UserError for what would stop a later stage, or a push of its results. `dvc` is the folder `.dvc`."""
+    require_remote(values.profile, dvc)
+    require_languages(values, profile)
+    require_models(profile)
+
+
+def require_remote(name: str, dvc: Path) -> None:
+    """Each profile's outputs belong to the remote of its name; without DVC there is nothing to push."""
+    if not dvc.is_dir():
+        return
+    try:
+        remotes = Config(dvc_dir=str(dvc)).get("remote", {})
+    except ConfigError as error:
+        raise UserError(f"{dvc / 'config'} cannot be read by DVC: {error}") from error
+    if name not in remotes:
+        raise UserError(
+            f"profile {name}: found no DVC remote of that name, where its outputs are pushed to, but "
+            f"{', '.join(remotes) or 'none'}: add one, such as `dvc remote add {name} stores/{name}`"
+        )
+
+
+def require_languages(values: Params, profile: Profile) -> None:
+    """Languages that the translation service speaks."""
+    if isinstance(profile.translate, GoogleTranslation):
+        for code in values.languages:
+            GoogleBackend(profile.translate, code)  # which asks nobody before it translates
+
+
+def require_models(profile: Profile) -> None:
+    """Local folders of models hold what the stages take; one that is not there may have been used already."""
+    models: dict[str, Pretrained] = {}
+    if not isinstance(profile.backbones, Backbones):
+        models |= {"backbones.clip": profile.backbones.clip, "backbones.mbert": profile.backbones.mbert}
+    if isinstance(profile.translate, NmtTranslation):
+        models["translate.model"] = profile.translate.model
+    for key, model in models.items():
+        if not model.id.startswith((".", "/")):
+            continue
+        if (folder := Path(model.id)).is_dir():
+            pretrained.require_whole(folder, model)
+            pretrained.require_fitting(key, folder, model, profile.align_words.layer)
+        else:
+            log.warning("%s.id: %s is no folder: its stage needs one, unless it has run", key, model.id)

@@ -1,0 +1,85 @@
+"""What the report shows: tables and figures by name, each from the files that `compare` wrote.
+
+The notebook calls these and holds no computation. Where a run has nothing to show, a sentence says why.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from clseave.foundation.settings.schema import Report
+from clseave.report import captions, narrative, result_figures, statistics_figures, thesis_figures
+from clseave.report.statistics_tables import VIEWS
+from clseave.report.style import NothingToDrawError
+
+# What draws each figure, and the tables that it draws.
+FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
+    "accuracy": (result_figures.accuracy, ("results",)),
+    "seen_unseen": (result_figures.seen_unseen, ("results",)),
+    "kinds": (result_figures.kinds, ("kinds",)),
+    "predicted_classes": (result_figures.predicted_classes, ("classes",)),
+    "alignment": (result_figures.alignment, ("alignment",)),
+    "figure_2_1": (thesis_figures.figure_2_1, ("figure_2_1",)),
+    "figure_3_2": (thesis_figures.figure_3_2, ("figure_3_2",)),
+    "figure_4_1a": (thesis_figures.figure_4_1a, ("figure_4_1",)),
+    "figure_4_1b": (thesis_figures.figure_4_1b, ("figure_4_1",)),
+    "figure_4_1c": (thesis_figures.figure_4_1c, ("figure_4_1", "counts")),
+    "figure_4_1d": (thesis_figures.figure_4_1d, ("figure_4_1", "counts")),
+    "backbones": (thesis_figures.backbones, ("backbones",)),
+    "significance": (statistics_figures.significance, ("significance",)),
+    "reliability": (statistics_figures.reliability, ("reliability",)),
+    "slices": (statistics_figures.slices, ("slices",)),
+    "consistency": (statistics_figures.consistency, ("consistency",)),
+    "fits": (statistics_figures.fits, ("fits",)),
+}
+
+
+class Gallery:
+    """The tables of one profile's reports, and what they and its settings let the report say."""
+
+    def __init__(self, tables: Path, profile: str, values: Report):
+        """Read the tables' CSV files."""
+        self.tables = tables
+        frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
+        self.run = narrative.Run(profile, values, frames)
+
+    def table(self, name: str) -> Markdown:
+        """A table with its caption, as `compare` wrote it; nothing where it wrote none: the table's figure says why."""
+        path = self.tables / f"{name}.md"
+        return Markdown(path.read_text(encoding="utf-8") if path.exists() else "")
+
+    def text(self, name: str) -> Markdown:
+        """What the report says about this run under a name."""
+        return Markdown(narrative.TEXTS[name](self.run))
+
+    def figure(self, name: str, caption: str = "") -> None:
+        """A figure and what it shows: its caption of `captions` where it has one there, else the one given."""
+        draw, names = FIGURES[name]
+        frames = [self.run.tables[one] for one in names if one in self.run.tables]
+        try:
+            picture = draw(*frames) if len(frames) == len(names) else None
+        except NothingToDrawError:
+            picture = None
+        if picture is None:
+            display(Markdown(captions.reason(name, self.run)))
+            return
+        display(picture)
+        display(Markdown(captions.CAPTIONS[name](self.run) if name in captions.CAPTIONS else caption))
+
+
+def sources(shown: str) -> tuple[str, ...]:
+    """The CSV files behind what is shown under a name: those of a figure, or of a table."""
+    return FIGURES[shown][1] if shown in FIGURES else (VIEWS.get(shown, shown),)
+
+
+def setup(text: Path, language: str) -> Markdown:
+    """A file of settings, as it stands."""
+    return Markdown(f"```{language}\n{text.read_text(encoding='utf-8').strip()}\n```")
+
+
+def run(profile: str, code: str) -> Markdown:
+    """Which run this is."""
+    return Markdown(f"Profile `{profile}`, code `{code}`.")

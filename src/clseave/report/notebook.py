@@ -1,0 +1,211 @@
+"""Run a notebook with papermill and give it, and its HTML page, the same bytes every time.
+
+The kernel is the interpreter that runs this code, found through a throw-away kernel specification: no kernel, setting
+or start-up file of the user takes part. What differs between runs (times, paths, random ids, addresses, warnings) is
+taken out afterwards. The page is one file that loads nothing.
+"""
+
+import json
+import logging
+import os
+import re
+import struct
+import sys
+import tempfile
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from PIL import Image
+
+from clseave.foundation.files.hashing import of_bytes
+
+KERNEL = "python3"
+FIGURE, TABLE = "figure-", "table-"  # prefixes of the tags that name what a cell shows
+KEPT = ("tags", "alt")  # of a cell's metadata; `alt` stands for its picture where that cannot be seen
+PALETTE = 255  # colours of a PNG
+START_SECONDS = 300  # a busy machine may start the kernel slowly
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+_HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link".*?</a></h2>', re.DOTALL)
+_ANCHOR = re.compile(r'<a class="anchor-link".*?</a>', re.DOTALL)
+_TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+_OF_THESIS = re.compile(r"^(?:figure|table)-((?:figure|table)_)")
+_ANCHOR_OF_THESIS = re.compile(r'id="(table|figure)-([0-9a])-([0-9])([a-d]?)"')
+_EXTERNAL = re.compile(
+    r"""(?:src|href|srcset|data)\s*=\s*["']?\s*(?:https?:)?//[^\s"'>]*|url\(\s*["']?(?:https?:)?//"""
+    r"""|@import|<script|<link(?![^>]*href="data:)""",
+    re.IGNORECASE,
+)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and contents of all .py files below a folder, in sorted order: 12 hex digits."""
+    parts = []
+    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
+        name, content = path.relative_to(folder).as_posix().encode(), path.read_bytes()
+        parts.append(b"%d %s %d " % (len(name), name, len(content)) + content)
+    return of_bytes(b"".join(parts))[:12]
+
+
+@contextmanager
+def own_kernel(source: Path) -> Iterator[None]:
+    """For the block, make this interpreter the only kernel, `source` on its path, none of the user's settings."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        specification = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"],
+            "display_name": "Python 3",
+            "language": "python",
+        }
+        kernel = Path(folder, "kernels", KERNEL)
+        kernel.mkdir(parents=True)
+        (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
+        names = ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+        os.environ |= dict.fromkeys(names, folder) | {"JUPYTER_NO_CONFIG": "1", "PYTHONPATH": str(source)}
+        os.environ.pop("PYTHONSTARTUP", None)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def run(notebook: Path, parameters: Mapping[str, Any], source: Path) -> NotebookNode:
+    """Execute a notebook in the current folder; papermill's PapermillExecutionError when a cell fails."""
+    logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces temporary paths
+    with own_kernel(source), tempfile.TemporaryDirectory(prefix="notebook-") as folder:
+        raw = Path(folder, "raw.ipynb")
+        papermill.execute_notebook(
+            notebook,
+            raw,
+            parameters=dict(parameters),
+            kernel_name=KERNEL,
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            start_timeout=START_SECONDS,
+        )
+        return nbformat.read(raw, as_version=4)
+
+
+def _clean(output: NotebookNode) -> NotebookNode:
+    """One output without addresses and without metadata that a run may change."""
+    for kind, text in (output.get("data") or {}).items():
+        if isinstance(text, str) and kind.startswith("text/"):
+            output["data"][kind] = _ADDRESS.sub("0x0", text)
+    if output["output_type"] == "stream":
+        output["text"] = _ADDRESS.sub("0x0", output["text"])
+    if "metadata" in output:
+        output["metadata"] = NotebookNode()
+    return output
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """The notebook without what differs between two runs of the same code on the same data; changed in place."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"name": KERNEL, "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        cell["metadata"] = NotebookNode({key: cell["metadata"][key] for key in KEPT if key in cell["metadata"]})
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [_clean(output) for output in cell["outputs"] if output.get("name") != "stderr"]
+    return notebook
+
+
+def few_colours(picture: str) -> str:
+    """A base64 PNG with at most `PALETTE` colours and no transparency."""
+    with Image.open(BytesIO(b64decode(picture))) as image:
+        reduced = image.convert("RGB").quantize(PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = BytesIO()
+    reduced.save(buffer, "PNG", optimize=True)
+    return b64encode(buffer.getvalue()).decode()
+
+
+def take_figures(notebook: NotebookNode) -> dict[str, dict[str, str]]:
+    """SVG text and base64 PNG of every cell tagged `figure-NAME`, by name; changes the notebook in place.
+
+    The SVG is taken out of it, and the PNG gets few colours: a third of the size, and no difference to see.
+    """
+    figures: dict[str, dict[str, str]] = {}
+    for cell in notebook.cells:
+        names = [tag.removeprefix(FIGURE) for tag in cell["metadata"].get("tags", []) if tag.startswith(FIGURE)]
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            picture = {kind: data[kind] for kind in ("image/png", "image/svg+xml") if kind in data}
+            data.pop("image/svg+xml", None)
+            if "image/png" in picture:
+                picture["image/png"] = data["image/png"] = few_colours(picture["image/png"])
+            if names and picture:
+                figures[names[0]] = picture
+    return figures
+
+
+def shown(tags: Iterable[str]) -> str:
+    """The tag of a cell that names what it shows, `figure-NAME` or `table-NAME`; empty where it shows neither."""
+    return next((tag for tag in tags if tag.startswith((FIGURE, TABLE))), "")
+
+
+def tags_shown(notebook: NotebookNode) -> list[str]:
+    """The tags `figure-NAME` and `table-NAME` of all cells."""
+    return [tag for cell in notebook.cells if (tag := shown(cell["metadata"].get("tags", [])))]
+
+
+def anchor(tag: str) -> str:
+    """The id of a figure or table on the page: `table-4-1` for the thesis's Table 4.1, else the tag itself."""
+    return _OF_THESIS.sub(r"\1", tag).replace("_", "-")
+
+
+def png_size(picture: str) -> tuple[int, int]:
+    """Width and height in pixels of a base64 PNG."""
+    width, height = struct.unpack(">II", b64decode(picture)[16:24])
+    return width, height
+
+
+def data_uri(content: bytes) -> str:
+    """A small file as an address, so that a link to it works where only the page is."""
+    return f"data:text/plain;charset=utf-8;base64,{b64encode(content).decode()}"
+
+
+def contents(body: str) -> str:
+    """Links to the page's headings, and to what is the thesis's on it."""
+    entries = [f'<li><a href="#{place}">{text}</a></li>' for place, text in _HEADING.findall(body)]
+    found = sorted(set(_ANCHOR_OF_THESIS.findall(body)))
+    links: dict[str, list[str]] = {"table": [], "figure": []}
+    for kind, chapter, number, part in found:
+        name = f"{chapter.upper()}.{number}{f' ({part})' if part else ''}"
+        links[kind].append(f'<a href="#{kind}-{chapter}-{number}{part}">{name}</a>')
+    of_thesis = "; ".join(f"{kind.capitalize()}s {', '.join(links[kind])}" for kind in links if links[kind])
+    return f"<ul>{''.join(entries)}</ul>" + (f"<p>Of the thesis: {of_thesis}.</p>" if of_thesis else "")
+
+
+def page(notebook: NotebookNode, template: str, title: str, files: Mapping[str, Mapping[str, bytes]]) -> str:
+    """The notebook as one HTML page by a Jinja template; ValueError names the first thing that it would load.
+
+    `files` are what the page offers beside each figure or table, by the tag of its cell: names and contents.
+    """
+    exporter = HTMLExporter(raw_template=template)
+    exporter.filters = {"png_size": png_size, "anchor": anchor, "shown": shown, "data_uri": data_uri}
+    resources = {"metadata": {"name": title}, "attached": files}
+    body, _ = exporter.from_notebook_node(notebook, resources=resources)
+    body = body.replace("<!-- contents -->", contents(body)).replace("<!-- title -->", escape(title))
+    body = _TABLE.sub(lambda table: f'<div class="scroll" tabindex="0">{table[0]}</div>', _ANCHOR.sub("", body))
+    loads = external(body)
+    if loads:
+        raise ValueError(f"the page would load {loads[0]!r}: embed it")
+    return re.sub(r"\n\s*\n+", "\n", body).strip() + "\n"
+
+
+def external(body: str) -> list[str]:
+    """What an HTML page would load from elsewhere, scripts and style sheets included; plain links are no loads."""
+    return [found for found in _EXTERNAL.findall(body) if not found.lower().startswith("href")]

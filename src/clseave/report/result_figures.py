@@ -1,0 +1,125 @@
+"""The figures of the results: data frames in, matplotlib figures out, no file access.
+
+Frames are the CSV tables that `compare` writes. Every figure states its unit and the number of rows behind it.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from clseave.report.result_tables import language_name
+from clseave.report.style import (
+    BLUE,
+    CHANCE,
+    DASHES,
+    GREY,
+    ORANGE,
+    bars,
+    canvas,
+    count,
+    heat_map,
+    marked_line,
+    need,
+    percent_axis,
+)
+
+GOLD = 7  # the palette's grey
+WORD_LEVEL = "clteave"  # first part of the names of its evaluations
+
+
+def accuracy(results: pd.DataFrame) -> Figure:
+    """Accuracy of every evaluation with its 95 % interval; the first row (English) and chance as lines."""
+    need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
+    figure, (axes,) = canvas(1.3 + 0.36 * len(results))
+    english = 100 * results["accuracy"].iloc[0]
+    marked_line(axes, CHANCE, -0.9, "chance", GREY, left=english >= CHANCE, linestyle=DASHES, linewidth=1.2)
+    marked_line(axes, english, -0.9, "English", ORANGE, left=english < CHANCE, linewidth=1.4)
+    for place, row in enumerate(results.to_dict("records")):
+        value, low, high = (100 * row[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+        axes.barh(place, high - low, 0.6, low, color=BLUE, alpha=0.35, linewidth=0)  # higher than the mark is wide
+        axes.plot(value, place, "o" if place else "D", color=BLUE if place else ORANGE, markersize=3.5)
+        axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
+    axes.set_yticks(range(len(results)), results["label"])
+    axes.set_ylim(len(results) - 0.4, -0.9)
+    percent_axis(axes, min(25.0, 100 * results["accuracy_low"].min() - 2), 112)
+    axes.set_xticks(range(40, 101, 20))
+    axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(results)}")
+    return figure
+
+
+def seen_unseen(results: pd.DataFrame) -> Figure:
+    """Accuracy on sentences that occurred in training beside that on sentences that did not."""
+    frame = need(results, "accuracy_seen", "accuracy_unseen")
+    figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
+    marked_line(axes, CHANCE, -0.8, "chance", GREY, linestyle=DASHES, linewidth=1.2)
+    places = range(len(frame))
+    seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
+    axes.hlines(places, seen, unseen, color="#cccccc", linewidth=3, zorder=1)
+    rows = frame.iloc[0]
+    axes.scatter(seen, places, color=BLUE, marker="o", s=44, label=f"seen ({rows['rows_seen']:,.0f} rows)")
+    axes.scatter(unseen, places, color=ORANGE, marker="D", s=38, label=f"not seen ({rows['rows_unseen']:,.0f} rows)")
+    axes.set_yticks(list(places), frame["label"])
+    axes.set_ylim(len(frame) - 0.4, -0.8)
+    percent_axis(axes, min(25.0, unseen.min() - 3, seen.min() - 3))
+    axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def kinds(table: pd.DataFrame) -> Figure:
+    """Accuracy by kind of statement (across) and evaluation (down)."""
+    need(table, "label", "kind", "accuracy", "rows")
+    order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
+    grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
+    rows = table.groupby("kind")["rows"].max()
+    names = [kind.replace("_", " ", 1).replace("_", "\n") for kind in order]
+    names = [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)]
+    return heat_map(grid, names, "Accuracy by kind of statement, percent")
+
+
+def predicted_classes(table: pd.DataFrame) -> Figure:
+    """What share of the test rows English and the word-level models call what; a collapse shows as one bar."""
+    first = table["evaluation"].iloc[0]
+    words = table["evaluation"].str.startswith(WORD_LEVEL)
+    need(table[words], "class", "predicted", "gold")
+    frame = table[words | (table["evaluation"] == first)]
+    figure, (axes,) = canvas(3.5)
+    classes = list(dict.fromkeys(frame["class"]))
+    series = {"gold labels": frame.groupby("class")["gold"].first()}
+    series |= {label: part.set_index("class")["predicted"] for label, part in frame.groupby("label", sort=False)}
+    width = 0.84 / len(series)
+    for number, (label, shares) in enumerate(series.items()):
+        places = _around(len(classes), number, len(series), width)
+        look = number - 1 if number else GOLD
+        bars(axes, places, width * 0.94, 100 * shares.loc[classes], number=look, label=label)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_ylim(0, 109)
+    axes.set(title="Which class is predicted how often", ylabel=f"percent of n = {frame['rows'].max():,} rows")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _around(groups: int, number: int, members: int, width: float) -> Sequence[float]:
+    """Where the bars of one member stand in each group."""
+    return [place + (number - (members - 1) / 2) * width for place in range(groups)]
+
+
+def alignment(table: pd.DataFrame) -> Figure:
+    """Alignment error rate of the word aligner by language, beside that of the diagonal; lower is better."""
+    frame = need(table, "language", "aer", "aer_diagonal", "sentences")
+    figure, (axes,) = canvas(3.3)
+    sentences = "–".join(f"{one:,.0f}" for one in sorted({frame["sentences"].min(), frame["sentences"].max()}))
+    columns = {"aer": "mBERT's states (awesome-align's rule)", "aer_diagonal": "diagonal"}
+    for number, (column, label) in enumerate(columns.items()):
+        bars(axes, _around(len(frame), number, 2, 0.4), 0.37, 100 * frame[column], number=number, label=label)
+    names = [language_name(code) for code in frame["language"]]
+    axes.set_xticks(range(len(frame)), names, rotation=90 if len(frame) > 6 else 0)
+    axes.set_ylim(0, 1.12 * 100 * float(frame[["aer", "aer_diagonal"]].to_numpy().max()) + 1)
+    axes.set(
+        title="Word alignment error; lower is better",
+        xlabel=f"n = {sentences} sentences a language",
+        ylabel="AER, percent",
+    )
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

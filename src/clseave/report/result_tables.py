@@ -1,0 +1,239 @@
+"""Rows of numbers as tables for people: percent, signed points, dashes where nothing was measured.
+
+A `Table` holds text; it is written as Markdown (GitHub, the report) and as LaTeX (booktabs).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.settings.schema import INDEPENDENT
+
+Row = Mapping[str, Any]
+Text = Callable[[Row], str]
+DASH = "–"
+NAMES = {
+    "en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese",
+    "ar": "Arabic", "es": "Spanish", "fr": "French", "ru": "Russian",
+}  # fmt: skip
+METHODS = {
+    "translate_test": "translate-test", "translate_train": "translate-train", "zero_shot": "zero-shot mBERT",
+    "clip_score": "CLIPScore threshold",
+}  # fmt: skip
+_LATEX = str.maketrans(
+    {
+        **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "−": "$-$", DASH: "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "\u00a0": "~",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts below unique headers, the first `left` columns flush left; the caption says what and in which unit."""
+
+    caption: str
+    header: list[str]
+    cells: list[list[str]]
+    left: int = 1
+
+    def markdown(self) -> str:
+        """A Markdown table with padded cells, without the caption."""
+        lines = [[text.replace("|", r"\|") for text in line] for line in (self.header, *self.cells)]
+        widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(self.header))]
+        flush = [column < self.left for column in range(len(widths))]
+        rule = ["-" * width if left else "-" * (width - 1) + ":" for width, left in zip(widths, flush, strict=True)]
+        padded = [
+            [
+                text.ljust(width) if left else text.rjust(width)
+                for text, width, left in zip(line, widths, flush, strict=True)
+            ]
+            for line in (lines[0], rule, *lines[1:])
+        ]
+        return "".join(f"| {' | '.join(line)} |\n" for line in padded)
+
+    def latex(self, name: str) -> str:
+        r"""A LaTeX table for booktabs with its caption and the label `tab:name`; needs \usepackage{booktabs}."""
+        frame = pd.DataFrame([[latex_text(text) for text in line] for line in self.cells])
+        return frame.to_latex(
+            header=[latex_text(text) for text in self.header],
+            index=False,
+            escape=False,
+            column_format="l" * self.left + "r" * (len(self.header) - self.left),
+            caption=latex_text(self.caption),
+            label=f"tab:{name}",
+            position="htbp",
+        )
+
+
+def latex_text(text: str) -> str:
+    """A text with LaTeX's special characters and the signs that its fonts lack written out."""
+    return text.translate(_LATEX)
+
+
+def table(caption: str, rows: Sequence[Row], columns: Mapping[str, Text], left: int = 1) -> Table:
+    """A table of rows; `columns` maps headers to texts of a row."""
+    return Table(caption, list(columns), [[text(row) for text in columns.values()] for row in rows], left)
+
+
+def language_name(code: str) -> str:
+    """The English name of a language, or its code."""
+    return NAMES.get(code, code)
+
+
+def label_of(name: str, language: str = "en") -> str:
+    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`.
+
+    `language` is that of the sentences which were judged.
+    """
+    name = name.removeprefix(INDEPENDENT)  # where these are shown, a caption tells of the other translation
+    first, _, rest = name.partition("_")
+    if name in NAMES:
+        return f"{NAMES[name]} ({'CLIP-VE' if name == 'en' else 'CLSEAVE'})"
+    if first == "clteave" and rest[:2] in NAMES:
+        return f"{NAMES[rest[:2]]} ({', '.join(['CLTEAVE', *rest.split('_')[1:]])})"
+    if name in METHODS:
+        return f"{language_name(language)} ({METHODS[name]})"
+    return name.replace("_", " ")
+
+
+def percent(share: float | None) -> str:
+    """A share of 1: 0.9438 -> "94.4 %"."""
+    return DASH if share is None else f"{100 * share:.1f} %"
+
+
+def signed(points: float | None) -> str:
+    """A difference in points: -1.82 -> "−1.8"; zero has no sign."""
+    if points is None:
+        return DASH
+    text = f"{points:+.1f}".replace("-", "−")
+    return "0.0" if text in ("+0.0", "−0.0") else text
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval of points: "−2.5 to −1.1"; none where it has no width, as there was nothing to resample."""
+    return DASH if low is None or high is None or low == high else f"{signed(low)} to {signed(high)}"
+
+
+def span_of(row: Row, key: str = "accuracy") -> str:
+    """An interval in percent of a share: "72.5–73.8"; `key` names the share, `key`_low and _high its ends.
+
+    None where it has no width: every image has the same share, and resampling images finds no spread.
+    """
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    return DASH if low is None or high is None or low == high else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with significant digits."""
+    return DASH if value is None else f"{value:.{digits}g}"
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """A number with decimals: what stands in one column has as many."""
+    return DASH if value is None else f"{value:.{digits}f}"
+
+
+def whole(value: float | None) -> str:
+    """A count: 17901 -> "17,901"."""
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def results(rows: Sequence[Row]) -> Table:
+    """Accuracy of every evaluation; differences are to the first row, on the same test rows."""
+    first = rows[0]["evaluation"]
+
+    def gap(row: Row, suffix: str) -> str:
+        return DASH if row["evaluation"] == first else signed(row[f"points_vs_{first}{suffix}"])
+
+    columns: dict[str, Text] = {
+        "Text": lambda row: row["label"],
+        "Accuracy": lambda row: percent(row["accuracy"]),
+        "95 % interval": span_of,
+        "Seen": lambda row: percent(row["accuracy_seen"]),
+        "Unseen": lambda row: percent(row["accuracy_unseen"]),
+        "vs English": lambda row: gap(row, ""),
+        "vs English, unseen": lambda row: gap(row, "_unseen"),
+        "Loss": lambda row: f"{row['loss']:.3f}",
+        "Thesis": lambda row: DASH if row["thesis"] is None else f"{row['thesis']:.2f} %",
+        "Verdict": lambda row: row["verdict"] or DASH,
+    }
+    return table(
+        "Test accuracy of every evaluation; differences in points on the same rows; loss in nats.", rows, columns
+    )
+
+
+def gaps(rows: Sequence[Row]) -> Table:
+    """Differences to the first evaluation in points with their intervals, on all rows and on unseen sentences."""
+    first = rows[0]["evaluation"]
+
+    def three(what: str, key: str) -> dict[str, Text]:
+        return {
+            f"Rows, {what}": lambda row: f"{row[f'rows_vs_{key}']:,}",
+            f"Points, {what}": lambda row: signed(row[f"points_vs_{key}"]),
+            f"Interval, {what}": lambda row: span(row[f"low_vs_{key}"], row[f"high_vs_{key}"]),
+        }
+
+    columns: dict[str, Text] = {"Text": lambda row: row["label"]}
+    columns |= three("all", first) | three("unseen", f"{first}_unseen")
+    return table("Difference to English in points, with its 95 % interval over images.", rows[1:], columns)
+
+
+def kinds(rows: Sequence[Row]) -> Table:
+    """Accuracy by evaluation (down) and kind of statement (across)."""
+    score = {(row["label"], row["kind"]): row["accuracy"] for row in rows}
+    columns: dict[str, Text] = {"Text": lambda row: row["label"]}
+
+    def of(kind: str) -> Text:
+        return lambda row: percent(score.get((row["label"], kind)))
+
+    columns |= {kind.replace("_", " "): of(kind) for kind in dict.fromkeys(row["kind"] for row in rows)}
+    labels = [{"label": label} for label in dict.fromkeys(row["label"] for row in rows)]
+    return table("Test accuracy by kind of statement.", labels, columns)
+
+
+def alignment(rows: Sequence[Row]) -> Table:
+    """Alignment error rates beside the diagonal's."""
+    columns: dict[str, Text] = {
+        "Language": lambda row: language_name(row["language"]),
+        "AER": lambda row: percent(row["aer"]),
+        "AER of the diagonal": lambda row: percent(row["aer_diagonal"]),
+        "Precision": lambda row: percent(row["precision"]),
+        "Recall": lambda row: percent(row["recall"]),
+        "Sentences": lambda row: whole(row["sentences"]),
+        "English words with a pair": lambda row: percent(row["source_words_aligned"]),
+        "Target words with a pair": lambda row: percent(row["target_words_aligned"]),
+    }
+    columns = {name: text for name, text in columns.items() if any(text(row) != DASH for row in rows)}
+    caption = "Word alignment: error rate (AER), precision, recall where true pairs are known, else words with a pair."
+    return table(caption, rows, columns)
+
+
+def counts(rows: Sequence[Row]) -> Table:
+    """Rows, images, distinct sentences and labels of every split."""
+    columns: dict[str, Text] = {
+        "Split": lambda row: row["split"],
+        "Rows": lambda row: whole(row["rows"]),
+        "Images": lambda row: whole(row["images"]),
+        "Sentences": lambda row: whole(row["hypotheses"]),
+        "Rows, unseen sentence": lambda row: whole(row["unseen_rows"]),
+    }
+
+    def of(label: str) -> Text:
+        return lambda row: whole(row[label])
+
+    columns |= {label.capitalize(): of(label) for label in LABELS}
+    return table("The corpus of this run. Sentences are distinct English hypotheses.", rows, columns)
+
+
+def settings(rows: Sequence[Row]) -> Table:
+    """What each training stage settled on."""
+    columns: dict[str, Text] = {
+        "Model": lambda row: row["model"],
+        "Values": lambda row: row["values"],
+    }
+    return table("What each training settled on, and its errors at the epoch that it kept.", rows, columns, left=2)

@@ -1,0 +1,102 @@
+"""Figures of the statistics that the thesis lacks: data frames in, matplotlib figures out."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from clseave.comparison.diagnostics import MAKERS
+from clseave.report.statistics_tables import apart
+from clseave.report.style import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    GREY,
+    INK,
+    MARKERS,
+    ORANGE,
+    canvas,
+    heat_map,
+    look,
+    name_axis,
+    need,
+)
+
+
+def significance(pairs: pd.DataFrame) -> Figure:
+    """Difference of every two languages with its interval over images; filled where they are told apart."""
+    need(pairs, "label", "other_label", "points", "low", "high", "p_holm")
+    figure, (axes,) = canvas(1.3 + 0.26 * len(pairs))
+    axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)
+    for place, row in enumerate(pairs.to_dict("records")):
+        fill = BLUE if apart(row) else "white"
+        axes.plot([row["low"], row["high"]], [place, place], color=BLUE, linewidth=2)
+        axes.plot(row["points"], place, "o", color=BLUE, markerfacecolor=fill, markersize=6)
+    names = [f"{row.label.split(' (')[0]} − {row.other_label.split(' (')[0]}" for row in pairs.itertuples()]
+    axes.set_yticks(range(len(pairs)), names, size=9)
+    axes.set_ylim(len(pairs) - 0.4, -0.6)
+    name_axis(axes)
+    axes.set(title="Languages beside each other", xlabel="difference in accuracy, points; filled: told apart")
+    return figure
+
+
+def reliability(bins: pd.DataFrame) -> Figure:
+    """Accuracy against mean confidence by bin; on the diagonal a model is as right as it says."""
+    frame = need(bins, "label", "confidence", "accuracy", "rows")
+    figure, (axes,) = canvas(4.6)
+    axes.plot([33, 100], [33, 100], color=GREY, linestyle=DASHES, linewidth=1.2, label="as right as it says")
+    for number, label in enumerate(dict.fromkeys(frame["label"])):
+        part = frame[frame["label"] == label]
+        axes.plot(100 * part["confidence"], 100 * part["accuracy"], color=look(number)["color"], linewidth=1.2)
+        sizes = 8 + 90 * part["rows"] / frame["rows"].max()
+        shape = {"color": COLOURS[number % 10], "marker": MARKERS[number % 10], "s": sizes}
+        axes.scatter(100 * part["confidence"], 100 * part["accuracy"], label=label, **shape)
+    axes.set(title="Reliability", xlabel="mean confidence of a bin, percent", ylabel="accuracy, percent")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9, markerscale=0.8)
+    return figure
+
+
+def slices(table: pd.DataFrame) -> Figure:
+    """Accuracy by slice (across) and evaluation (down)."""
+    need(table, "label", "slice", "accuracy", "rows")
+    order, labels = list(dict.fromkeys(table["slice"])), list(dict.fromkeys(table["label"]))
+    grid = 100 * table.pivot(index="label", columns="slice", values="accuracy").loc[labels, order]
+    rows = table.groupby("slice")["rows"].max()
+    return heat_map(grid, [f"{name}\nn = {rows[name]:,}" for name in order], "Accuracy by kind of sentence, percent")
+
+
+def consistency(table: pd.DataFrame) -> Figure:
+    """How often a language answers as English does, and how often both are right."""
+    need(table, "label", "same", "same_right", "rows")
+    figure, (axes,) = canvas(1.7 + 0.34 * len(table))
+    places = range(len(table))
+    for number, (column, label) in enumerate((("same", "the same answer"), ("same_right", "the same, and right"))):
+        ends = [100 * table[f"{column}_{end}"] for end in ("low", "high")]
+        axes.hlines(places, *ends, color=look(number)["color"], linewidth=4, alpha=0.35)
+        axes.plot(100 * table[column], places, linestyle="", markersize=6, label=label, **look(number))
+    axes.set_yticks(list(places), table["label"])
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    name_axis(axes)
+    axes.set(title="Agreement with English", xlabel=f"percent of n = {table['rows'].max():,} rows")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def fits(table: pd.DataFrame) -> Figure:
+    """Correlation of accuracy with each linguistic distance, as published and as recomputed, with its interval."""
+    frame = need(table, "distance", "maker", "r", "r_low", "r_high")
+    names = list(dict.fromkeys(frame["distance"]))
+    figure, (axes,) = canvas(1.7 + 0.42 * len(names))
+    axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)
+    looks = zip(MAKERS, ("thesis's distance", "recomputed"), (ORANGE, BLUE), MARKERS[:2], strict=True)
+    for number, (maker, label, colour, marker) in enumerate(looks):
+        part = frame[frame["maker"] == maker]
+        places = [names.index(name) + (number - 0.5) * 0.36 for name in part["distance"]]
+        axes.hlines(places, part["r_low"], part["r_high"], color=colour, linewidth=4, alpha=0.35)
+        axes.plot(part["r"], places, marker, color=colour, markeredgecolor=INK, markeredgewidth=0.4, label=label)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(-1.05, 1.05)
+    name_axis(axes)
+    languages = f"{frame['points'].max():.0f} languages"
+    axes.set(title="Accuracy and linguistic distance", xlabel=f"r with 95 % interval; n = {languages}")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,1 @@
+"""Statistics of predictions: metrics, intervals, calibration, paired tests, slices."""

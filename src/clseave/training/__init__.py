@@ -1,0 +1,1 @@
+"""The training loop and what it needs: batches, optimiser, acceleration, used embedding rows."""

@@ -1,0 +1,72 @@
+"""How a text encoder runs in the training steps.
+
+On a GPU: bfloat16 autocast, compiled, in few shapes. On the CPU, where nothing of this is faster or the same on every
+processor: a large batch in parts of like length, so that less padding is computed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from clseave.foundation.settings.schema import Precision
+from clseave.models.clip_ve import TextTower
+from clseave.models.student import Student
+
+# Lengths that compiled batches are padded to: each is compiled, and recorded as a CUDA graph, once.
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+PART = 32  # rows of a part on the CPU, at least: below, starting each operation twice costs as much as the padding
+
+TextEncoder = TextTower | Student
+Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def for_training(
+    encoder: TextEncoder, device: torch.device, *, precision: Precision, compiled: bool, rows: int
+) -> Forward:
+    """What the steps of training call: (B, T) ids and mask -> (B, D) single precision. `rows` is the largest batch."""
+    if device.type == "cpu":
+        return lambda ids, mask: in_parts(encoder, ids, mask)
+    return accelerate(encoder, precision, compiled=compiled, rows=rows, mode="reduce-overhead")
+
+
+def in_parts(encoder: Forward, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The encoder's vectors, (B, T) -> (B, D), computed in parts of like length, each as wide as its longest row."""
+    if (count := len(ids) // PART) < 2:
+        return encoder(ids, mask)
+    lengths = mask.sum(dim=1)
+    order = lengths.argsort(stable=True)
+    parts = [(rows, int(lengths[rows].max())) for rows in order.tensor_split(count)]
+    return torch.cat([encoder(ids[rows, :width], mask[rows, :width]) for rows, width in parts])[order.argsort()]
+
+
+def accelerate(encoder: TextEncoder, precision: Precision, *, compiled: bool, rows: int, **options: Any) -> Forward:
+    """The same on any device. `options` are those of `torch.compile`; mode "reduce-overhead" records CUDA graphs."""
+    longest = encoder.tokenizer.model_max_length
+    if compiled:
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(LENGTHS))
+    call: Any = torch.compile(encoder, dynamic=False, **options) if compiled else encoder
+
+    def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        count = len(ids)
+        if compiled:
+            ids, mask = fit(ids, mask, rows, longest)
+            torch.compiler.cudagraph_mark_step_begin()  # the vectors of the step before are no longer needed
+        # Autocast itself keeps norms in single precision; loss and head are outside.
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            vectors = call(ids, mask)
+        return vectors[:count].float()
+
+    return forward
+
+
+def fit(ids: torch.Tensor, mask: torch.Tensor, rows: int, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad a batch, two (B, T), to one of few shapes: (`rows`, a length of `LENGTHS` or `longest`).
+
+    Rows are added by repeating the first one, columns by repeating the last one behind a mask of 0.
+    """
+    width = min(longest, next(length for length in (*LENGTHS, longest) if length >= ids.shape[1]))
+    extra, again = width - ids.shape[1], max(0, rows - len(ids))
+    ids, mask = torch.cat([ids, ids[:, -1:].expand(-1, extra)], dim=1), functional.pad(mask, (0, extra))
+    return torch.cat([ids, ids[:1].expand(again, -1)]), torch.cat([mask, mask[:1].expand(again, -1)])

@@ -1,0 +1,1 @@
+"""Translation behind one protocol: the grammar, Google, a local model, the user's files."""

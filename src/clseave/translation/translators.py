@@ -1,0 +1,166 @@
+"""Translators behind one protocol: English texts in, answers out as they come, each kept with what made it."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.process import shards
+from clseave.foundation.rows.records import Translation, hypothesis_id
+from clseave.foundation.settings import schema
+from clseave.miniature import gold
+from clseave.translation import user_files
+from clseave.translation.answers import SOURCE, UNFINISHED, Answer, Answers
+from clseave.translation.asking import Translator, ask, check_kept, tell_failures
+from clseave.translation.checks import NO_ANSWER, damage
+from clseave.translation.user_files import Given, file_hash, read_given
+
+log = logging.getLogger(__name__)
+
+MISSING = "missing"
+
+
+class Translating(schema.View):
+    """What a translator is made from."""
+
+    translate: schema.AnyTranslation
+    device: schema.Device
+
+
+class GoldTranslator:
+    """The grammar's own translations."""
+
+    name = "gold"
+    version = gold.VERSION
+
+    def __init__(self, language: str, origin: str = SOURCE):
+        """`language` is the target; from or into English."""
+        self.origin, self.language = origin, language
+
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
+        """Say the same in the target language. UserError for a sentence that the grammar never says."""
+        return (Answer(text, gold.translate(text, self.origin, self.language)) for text in texts)
+
+
+class FileTranslator:
+    """Translations that someone already has, in LANGUAGE and one of `given.SUFFIXES`; those back, in LANGUAGE-en."""
+
+    name = "files"
+
+    def __init__(self, folder: Path, language: str, origin: str = SOURCE):
+        """UserError when the folder holds no such file, or several."""
+        name = language if origin == SOURCE else f"{origin}-{language}"
+        found = user_files.find(folder, name)
+        if len(found) != 1:
+            names = " and ".join(path.name for path in found)
+            names = names or f"none of {', '.join(f'{name}{suffix}' for suffix in user_files.SUFFIXES)}"
+            hint = "" if origin == SOURCE else f" into {language}; or set translate.back: false"
+            raise UserError(f"{folder}: found {names}, expected one of them, translating all hypotheses{hint}")
+        self._path, self._language, self._origin = found[0], language, origin
+        self._given: dict[str, Given] = {}
+        self.version = file_hash(self._path)
+
+    def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
+        """What the file says, in the order of `texts`."""
+        self._given = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
+        for text in texts:
+            line = self._given.get(hypothesis_id(text))
+            yield Answer(text, None, MISSING) if line is None else Answer(text, line.text)
+
+    def place(self, text: str) -> str:
+        """File and line of a text that it has translated, to stand before a reason."""
+        return f"{self._path.name}:{self._given[hypothesis_id(text)].number}: "
+
+
+def make_translator(
+    settings: schema.AnyTranslation, language: str, source: Path, device: str, origin: str = SOURCE
+) -> Translator:
+    """The backend that a profile names, from or into English. `source`: the user's files; `device`: a model's."""
+    match settings:
+        case schema.GoogleTranslation():
+            from clseave.translation.google import GoogleBackend  # each backend loads its own libraries only
+
+            return GoogleBackend(settings, language, origin)
+        case schema.NmtTranslation():
+            from clseave.translation.seq2seq import NmtBackend
+
+            return NmtBackend(settings, language, device, origin)
+        case schema.FileTranslation():
+            return FileTranslator(source / settings.folder, language, origin)
+    return GoldTranslator(language, origin)
+
+
+def translate_hypotheses(
+    hypotheses: Mapping[str, str],
+    translator: Translator,
+    answers: Answers,
+    corrections: Path | None = None,
+    *,
+    keep_english: bool = False,
+) -> Iterator[Translation]:
+    """One row per distinct hypothesis, in the order given: `hypotheses` are English texts by id.
+
+    What `answers` holds is not asked for again, but for its failures. Corrections come before all else. UserError when
+    some have no translation, and when the backend gave up or the user stopped it; what was answered is kept. With
+    `keep_english` a hypothesis without a translation stays as it is, in a row whose backend is "untranslated".
+    UserError in any case when one answer came for too many different texts (`Repetitions`).
+    """
+    language = answers.key["target"]
+    corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
+    open_texts = _open_texts(hypotheses, corrected)
+    check_kept(answers)
+    ask(translator, [text for text in open_texts if text not in answers.texts], answers, len(hypotheses))
+    failures = {text: answers.reasons.get(text, NO_ANSWER) for text in open_texts if text not in answers.texts}
+    tell_failures(failures, answers, len(hypotheses), keep_english)
+    by_hand = "" if corrections is None else file_hash(corrections)
+
+    def row(key: str, text: str) -> Translation:
+        if key in corrected:
+            return Translation(key, text, language, corrected[key].text, "correction", by_hand)
+        if text in failures:
+            return Translation(key, text, language, text, "untranslated", translator.version)
+        return Translation(key, text, language, answers.texts[text], translator.name, translator.version)
+
+    return (row(key, text) for key, text in hypotheses.items())
+
+
+def translate_share(
+    hypotheses: Mapping[str, str],
+    translator: Translator,
+    answers: Answers,
+    corrections: Path | None,
+    shard: shards.Shard,
+) -> None:
+    """Keep the answers to a shard's own texts; `translate_hypotheses` finds them, and asks once more for failures.
+
+    Nothing is done where answers are not kept, as they cost nothing to have again. UserError when the backend gave up.
+    """
+    if not answers.kept:
+        log.info("%s needs no shards: the stage itself translates at once", translator.name)
+        return
+    corrected = {} if corrections is None else _corrections(corrections, answers.key["target"], hypotheses)
+    own = getattr(translator, "share", shards.share)(_open_texts(hypotheses, corrected), shard)
+    check_kept(answers)
+    ask(translator, [text for text in own if text not in answers.texts], answers, len(own))
+    if failed := sum(text not in answers.texts for text in own):
+        log.warning("shard %s: %d of %d hypotheses have no translation yet", shard, failed, len(own))
+
+
+def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -> list[str]:
+    """What a translator is asked, once each: in another language two hypotheses may sound alike."""
+    return list(dict.fromkeys(text for key, text in hypotheses.items() if key not in corrected))
+
+
+def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
+    """A user's corrections. UserError names one that is blank or damaged, or still the reason of a list of failures.
+
+    Script, length and repetition are not checked: what a person insists on is right.
+    """
+    lines = read_given(path, language, hypotheses.values(), shared=True)
+    sources = {hypothesis_id(text): text for text in hypotheses.values()}
+    for key, line in lines.items():
+        if not line.text or line.text.startswith(UNFINISHED.strip()):
+            raise UserError(f"{path}:{line.number}: found {line.text!r}, expected a translation")
+        if reason := damage(sources[key], line.text):
+            raise UserError(f"{path}:{line.number}: found {line.text[:80]!r}: {reason}")
+    return lines

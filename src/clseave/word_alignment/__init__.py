@@ -1,0 +1,1 @@
+"""Word alignment: segmentation, awesome-align, aligned tokens."""

@@ -1,0 +1,181 @@
+"""Word alignment with awesome-align on the pipeline's own mBERT, and its error rate.
+
+The package bundles an old copy of transformers and fails silently in several ways (a checkpoint that does not match
+gives random weights, a layer that does not exist gives the last one, special ids stay those of the original BERT).
+Each is checked here, so that a wrong set-up stops.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from awesome_align import modeling
+from awesome_align.configuration_bert import BertConfig
+from transformers import PreTrainedTokenizerBase
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.records import Alignment
+from clseave.models.loading import UNREADABLE, make, read_weights, require_bert
+from clseave.models.tokens import in_order, load_tokenizer, word_pieces
+
+SIDES = ("source", "target")
+Pairs = list[list[int]]
+Encoded = tuple[list[int], list[int]]  # token ids with special tokens, and the word that each inner token belongs to
+
+
+class WordAligner:
+    """awesome-align: token states of one layer, softmax over both sides, pairs above a threshold in both."""
+
+    def __init__(
+        self, mbert: Path | str, layer: int, threshold: float, batch_size: int, device: torch.device | str = "cpu"
+    ):
+        """`mbert` is a folder in Hugging Face layout. UserError when awesome-align could not use it as it is."""
+        self.layer, self.threshold, self.batch_size, self.device = layer, threshold, batch_size, device
+        self.model, self.tokenizer, self.longest = _load(Path(mbert), layer)
+        self.first, self.last = self.tokenizer("").input_ids  # of each sentence: [CLS] and [SEP]
+        # Module-level ids of the package; its guide layer masks by them.
+        modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = self.tokenizer.pad_token_id, self.first, self.last
+        self.model.to(device).eval()
+        self.cut = 0  # sentences whose end was left out, as they are longer than the model takes
+        # A corpus has few distinct words.
+        self._pieces = lru_cache(maxsize=100_000)(partial(word_pieces, self.tokenizer))
+
+    def align(
+        self, sources: Sequence[list[str]], targets: Sequence[list[str]], advance: Callable[[int], Any] | None = None
+    ) -> list[Pairs]:
+        """Sorted 0-based word pairs of each sentence pair. Sentences of like length share a batch; the order is kept.
+
+        `advance` is called with the size of each batch that is done. UserError names a sentence without a word.
+        """
+        encoded = [
+            (self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)
+        ]
+        order = sorted(range(len(encoded)), key=lambda row: sum(len(ids) for ids, _ in encoded[row]))
+        found: list[Pairs] = [[] for _ in encoded]
+        for part in in_order(len(order), self.batch_size):
+            rows = [order[number] for number in part]
+            for row, pairs in zip(rows, self._align_batch([encoded[row] for row in rows]), strict=True):
+                found[row] = pairs
+            if advance:
+                advance(len(rows))
+        return found
+
+    def align_part(
+        self, sources: Sequence[list[str]], targets: Sequence[list[str]], advance: Callable[[int], Any] | None = None
+    ) -> dict[str, str | int]:
+        """Pairs of a part of a corpus, as JSON that is quick to read back, and how many of its sentences were cut."""
+        cut = self.cut
+        pairs = json.dumps(self.align(sources, targets, advance))
+        return {"pairs": pairs, "cut": self.cut - cut}
+
+    def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
+        """Word pairs of one batch."""
+        left, right = zip(*batch, strict=True)
+        pairs = self.model.get_aligned_word(
+            self._pad(left),
+            self._pad(right),
+            [words for _, words in left],
+            [words for _, words in right],
+            self.device,
+            0,
+            0,
+            align_layer=self.layer,
+            softmax_threshold=self.threshold,
+            test=True,
+        )
+        return [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
+
+    def _encode(self, words: list[str]) -> Encoded:
+        """A sentence as the model takes it, its end left out where it is too long."""
+        pieces = [(token, number) for number, word in enumerate(words) for token in self._pieces(word)]
+        if not pieces:
+            raise UserError(f"no word to align in {words!r}")
+        self.cut += len(pieces) > self.longest - 2
+        pieces = pieces[: self.longest - 2]
+        return [self.first, *(token for token, _ in pieces), self.last], [number for _, number in pieces]
+
+    def _pad(self, side: Iterable[Encoded]) -> torch.Tensor:
+        """Ids, (B, T)."""
+        return torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(ids) for ids, _ in side], batch_first=True, padding_value=self.tokenizer.pad_token_id
+        )
+
+
+def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrainedTokenizerBase, int]:
+    """awesome-align's own model with a folder's weights, the folder's tokenizer, and the most tokens that both take."""
+    require_bert(mbert)
+    config = make(BertConfig, mbert / "config.json")
+    if config.num_hidden_layers < layer:
+        raise UserError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
+    weights = read_weights(mbert)
+    if not any(name.startswith("bert.") for name in weights):  # saved without the language-model head
+        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
+    try:
+        model, loading = modeling.BertForMaskedLM.from_pretrained(
+            None, config=config, state_dict=weights, output_loading_info=True
+        )
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{mbert}: config.json and weights make no BERT: {reason}: run its stage again") from error
+    # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
+    missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
+    if missing:
+        raise UserError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
+    tokenizer = load_tokenizer(mbert)
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"{mbert}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
+    if len(tokenizer("").input_ids) != 2:
+        raise UserError(f"{mbert}: expected a tokenizer that begins and ends each sentence with a token of its own")
+    return model, tokenizer, min(tokenizer.model_max_length, config.max_position_embeddings)
+
+
+def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
+    """The aligner that any other must beat: each source word to the word at the same relative place."""
+    if not target:
+        return []
+    last = max(1, len(source) - 1)
+    return [[i, (2 * i * (len(target) - 1) + last) // (2 * last)] for i in range(len(source))]
+
+
+def alignment_scores(
+    found: Iterable[Pairs], sure: Iterable[Pairs], possible: Iterable[Pairs] | None = None
+) -> dict[str, float]:
+    """AER, precision and recall over a corpus (Och and Ney 2003); without `possible` all gold pairs are sure.
+
+    A sure pair is a possible one too: AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), precision = |A and P| / |A|,
+    recall = |A and S| / |S|.
+    """
+    sure = list(sure)
+    hits = likely = made = wanted = 0
+    for ours, certain, maybe in zip(found, sure, sure if possible is None else possible, strict=True):
+        pairs, gold = {tuple(pair) for pair in ours}, {tuple(pair) for pair in certain}
+        hits, likely = hits + len(pairs & gold), likely + len(pairs & (gold | {tuple(pair) for pair in maybe}))
+        made, wanted = made + len(pairs), wanted + len(gold)
+    if not wanted:
+        raise ValueError("no gold pair: an alignment error rate needs some")
+    return {
+        "aer": round(1 - (hits + likely) / (made + wanted), 6),
+        "precision": round(likely / max(1, made), 6),
+        "recall": round(hits / wanted, 6),
+    }
+
+
+def pair_counts(links: Iterable[Alignment]) -> dict[str, Any]:
+    """What can be said without a true alignment: sizes, and the shares of words that have a pair."""
+    sums = Counter[str]()
+    for link in links:
+        sums["sentences"] += 1
+        sums["sentences_without_pair"] += not link.pairs
+        sums["pairs"] += len(link.pairs)
+        for side, found in enumerate((link.source_words, link.target_words)):
+            sums[f"{SIDES[side]}_words"] += len(found)
+            sums[f"{SIDES[side]}_words_aligned"] += len({pair[side] for pair in link.pairs})
+    shares = {
+        f"{side}_words_aligned": round(sums[f"{side}_words_aligned"] / max(1, sums[f"{side}_words"]), 6)
+        for side in SIDES
+    }
+    return {**sums, **shares}

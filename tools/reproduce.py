@@ -1,0 +1,424 @@
+"""Bring the active profile up to date: `dvc repro`, but with several independent stages at a time.
+
+Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as ever; this program
+only chooses the order, and lets stages start with their libraries loaded (tools/preload). A last plain `dvc repro` must
+find nothing to do: the result is the one DVC alone would give. Flags it does not know go to dvc, for example
+`--no-run-cache` or `--force`. A second run in the same folder waits for the first, and for what a killed one left at
+work. What a kill can break in DVC's own files is mended first.
+
+Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import IO, Any
+
+import _path  # noqa: F401
+import preload
+import without_git
+from clseave.foundation.process import interrupts
+
+LOGS = Path(".work/logs")
+LOCK = Path(".work/reproduce.lock")
+DVC_LOCK, BUSY_PATHS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+DVC = [sys.executable, "-m", "dvc"]
+# Another dvc held a lock for longer than DVC waits: nothing is wrong with the stage, so it is tried again.
+BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
+TRIES = 5
+# What DVC says around a stage's own output; it stays in the log.
+CHATTER = re.compile(
+    r"^(Running stage |> |Updating lock file|Generating lock file|To track the changes|To enable auto staging"
+    r"|Use `dvc|\s*git add |\s*dvc config core.autostage|Waiting to acquire lock|Data and pipelines are|Stage '"
+    r"|ERROR: failed to reproduce|$)"
+)
+OUTCOMES = (
+    ("Running stage ", "ran"),
+    ("is cached - skipping run", "restored"),
+    ("didn't change, skipping", "unchanged"),
+)
+MANY = 3  # so many stages are faster with the libraries loaded once
+PROGRESS_SECONDS = 15.0  # a progress bar shows itself this often
+
+
+@dataclass
+class Plan:
+    """The stages in pipeline order, what each waits for, how long a chain hangs on it, and which may have to run."""
+
+    stages: list[str]
+    needs: dict[str, set[str]]
+    chain: dict[str, int]
+    candidates: set[str]
+
+
+@dataclass
+class Running:
+    """One stage at work."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    reader: threading.Thread
+    log: Path
+    started: float
+
+
+@dataclass
+class State:
+    """How far the run is. `outcomes` keeps what became of each stage: ran, restored, unchanged or skipped.
+
+    `lock` says that this folder is in use; every dvc inherits it, so that it lasts as long as one of them.
+    """
+
+    plan: Plan
+    flags: list[str]
+    jobs: int
+    lock: int
+    environment: dict[str, str]
+    running: list[Running] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    failed: list[Running] = field(default_factory=list)
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    print(text, flush=True)
+
+
+def take_lock() -> int:
+    """Wait until no other run is at work in this folder; the lock is free when the last process that has it ends."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"another run (process {os.pread(handle, 20, 0).decode().strip()}) is at work here: waiting for its end")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def mend() -> None:
+    """Put right what DVC writes in place, and a kill cuts short: dvc.lock, and its list of paths that are in use."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        json.loads(BUSY_PATHS.read_bytes() or b"cut short")
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        say(f"{BUSY_PATHS} was cut short by a kill: removed")
+        BUSY_PATHS.unlink()
+    try:
+        # A line that is cut may still parse, as another value.
+        if DVC_LOCK.exists() and not DVC_LOCK.read_bytes().endswith(b"\n"):
+            raise DvcException(f"{DVC_LOCK}: the last line is cut")
+        with Repo() as repo:
+            repo.index.check_graph()
+    except DvcException as error:
+        committed = subprocess.run(["git", "show", f"HEAD:./{DVC_LOCK}"], capture_output=True, check=False)
+        conflict = DVC_LOCK.exists() and b"\n<<<<<<< " in DVC_LOCK.read_bytes()  # a person's to decide
+        if DVC_LOCK.name not in str(error) or committed.returncode != 0 or conflict:
+            raise
+        say(f"{DVC_LOCK} was cut short by a kill: taken from the last commit; what ran since is in DVC's cache")
+        temporary = DVC_LOCK.with_name(f".{DVC_LOCK.name}.tmp")
+        temporary.write_bytes(committed.stdout)
+        temporary.replace(DVC_LOCK)
+
+
+def make_plan(force: bool) -> Plan:
+    """Read DVC's stage graph and status. Raises DvcException when dvc.yaml or params.yaml do not parse.
+
+    A stage is a candidate when DVC calls it changed, or when a stage before it is one; the others are left alone
+    without paying for a start of dvc each.
+    """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        stages = [stage for stage in repo.index.stages if stage.cmd]
+        needs = {
+            stage.addressing: {before.addressing for before in repo.index.graph.successors(stage) if before.cmd}
+            for stage in stages
+        }
+        changed = set(needs) if force else set(repo.status())
+    order = sort_stages(needs)
+    candidates: set[str] = set()
+    for name in order:
+        if name in changed or needs[name] & candidates:
+            candidates.add(name)
+    return Plan(order, needs, chain_lengths(order, needs), candidates)
+
+
+def sort_stages(needs: dict[str, set[str]]) -> list[str]:
+    """The names with every stage after those it needs, in the same order at every run."""
+    return list(TopologicalSorter({name: sorted(before) for name, before in needs.items()}).static_order())
+
+
+def chain_lengths(order: Sequence[str], needs: dict[str, set[str]]) -> dict[str, int]:
+    """Number of stages on the longest chain that starts with each stage: the longest goes first."""
+    chain = dict.fromkeys(order, 1)
+    for name in reversed(order):
+        for before in needs[name]:
+            chain[before] = max(chain[before], chain[name] + 1)
+    return chain
+
+
+def ready_stages(state: State) -> list[str]:
+    """Candidates whose needs are met and that have not been started, longest chain first."""
+    busy = {running.name for running in state.running}
+    ready = [
+        name
+        for name in state.plan.stages
+        if name not in state.outcomes and name not in busy and state.plan.needs[name] <= set(state.outcomes)
+    ]
+    return sorted(ready, key=lambda name: -state.plan.chain[name])  # stable: ties keep the pipeline's order
+
+
+def child_environment() -> dict[str, str]:
+    """This environment with the interpreter's folder first on PATH, since stage commands say plain `python`."""
+    folder = str(Path(sys.executable).parent)
+    return os.environ | {
+        "PATH": os.pathsep.join([folder, os.environ.get("PATH", os.defpath)]),
+        "SHELL": "/bin/sh",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]]:
+    """The environment of every dvc; with `load` one in which stages start with their libraries loaded."""
+    source = Path("src")
+    if load and (source / "clseave").is_dir():
+        return preload.libraries(source, child_environment(), LOGS / "preload.log")
+    return contextlib.nullcontext(child_environment())
+
+
+def launch(name: str, command: Sequence[str], lock: int, environment: dict[str, str]) -> Running:
+    """Start one dvc in a process group of its own, so that an interrupt reaches its children through us alone."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
+    assert process.stdout is not None
+    reader = threading.Thread(target=stream, args=(name, process.stdout, log), daemon=True)
+    reader.start()
+    return Running(name, process, reader, log, time.monotonic())
+
+
+def stream(name: str, source: IO[bytes], log: Path) -> None:
+    """Copy a stage's output to its log, and to the terminal line by line with the stage's name before it."""
+    shown = time.monotonic()
+    pending = b""
+    with log.open("wb") as out:
+        while block := source.read1(65536):  # type: ignore[attr-defined]
+            out.write(block)
+            out.flush()
+            *lines, pending = re.split(rb"(?<=[\r\n])", pending + block)
+            for line in lines:
+                bar = line.endswith(b"\r")
+                if bar and time.monotonic() - shown < PROGRESS_SECONDS:
+                    continue
+                shown = time.monotonic() if bar else shown
+                show(name, line)
+    show(name, pending)
+
+
+def show(name: str, line: bytes) -> None:
+    """Print a line of a stage unless it is DVC's chatter."""
+    text = line.decode(errors="replace").strip("\r\n")
+    text = text.rsplit("\r", 1)[-1].removeprefix("\x1b[A").removeprefix(f"{name}: ").rstrip()
+    if not CHATTER.match(text):
+        say(f"  {name} | {text}")
+
+
+def settle(state: State, done: Running) -> None:
+    """Book the end of a stage: its outcome, a failure, or another try when only a lock stood in the way."""
+    done.reader.join()
+    state.running.remove(done)
+    output = done.log.read_text(encoding="utf-8", errors="replace")
+    count = f"[{len(state.outcomes) + 1}/{len(state.plan.stages)}]"
+    if done.process.returncode == 0:
+        outcome = next((word for mark, word in OUTCOMES if mark in output), "unchanged")
+        state.outcomes[done.name] = outcome
+        state.seconds[done.name] = round(time.monotonic() - done.started, 1)
+        say(f"{count} {done.name}: {outcome}, {state.seconds[done.name]:.1f} s")
+    elif any(mark in output for mark in BUSY) and state.tries[done.name] < TRIES:
+        say(f"{count} {done.name}: another dvc was busy, trying again")
+        time.sleep(1)
+    else:
+        state.failed.append(done)
+        say(f"{count} {done.name}: FAILED after {time.monotonic() - done.started:.1f} s")
+        if state.running:
+            say(f"waiting for {', '.join(running.name for running in state.running)} to end; Ctrl-C stops them")
+
+
+def run_stages(state: State) -> None:
+    """Run the candidates, at most `jobs` at a time. After a failure nothing new starts and what runs may end."""
+    while True:
+        for name in ready_stages(state) if not state.failed else []:
+            if name not in state.plan.candidates:
+                state.outcomes[name] = "skipped"
+            elif len(state.running) < state.jobs:
+                state.tries[name] = state.tries.get(name, 0) + 1
+                say(f"      {name}: started")
+                command = [*DVC, "--wait-for-lock", "repro", "-s", *state.flags, name]
+                state.running.append(launch(name, command, state.lock, state.environment))
+        ended = [running for running in state.running if running.process.poll() is not None]
+        for running in ended:
+            settle(state, running)
+        if not state.running and (state.failed or not ready_stages(state)):
+            return
+        if not ended:
+            time.sleep(0.05)
+
+
+def stop(running: Sequence[Running]) -> None:
+    """End stages and everything they started: ask first, then, after ten seconds, no longer ask."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        for stage in running:
+            try:
+                os.killpg(stage.process.pid, sign)
+            except ProcessLookupError:
+                continue
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and any(stage.process.poll() is None for stage in running):
+            time.sleep(0.05)
+
+
+def bring_up(state: State, summary: Path) -> bool | None:
+    """Run what is to be run, and verify; whether all is up to date, None when interrupted. Nothing runs afterwards."""
+    final: list[Running] = []
+    try:
+        run_stages(state)
+        return not state.failed and verify(final, state)
+    except KeyboardInterrupt:
+        say("\ninterrupted: ending the running stages")
+        stop([*state.running, *final])
+        return None
+    finally:
+        write_summary(summary, state)
+
+
+def verify(final: list[Running], state: State) -> bool:
+    """Run plain `dvc repro`; true when it ends well. Says so when it found work that the graph did not show."""
+    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], state.lock, state.environment)
+    final.append(check)
+    check.process.wait()
+    check.reader.join()
+    output = check.log.read_text(encoding="utf-8", errors="replace")
+    late = re.findall(r"Running stage '([^']+)'", output)
+    if late:
+        say(f"note: the last `dvc repro` still ran {', '.join(late)}")
+    if check.process.returncode != 0:
+        say(f"dvc repro failed, see {check.log}\n{tail(check.log)}")
+    return check.process.returncode == 0
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, indented."""
+    text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
+    return "\n".join(f"    {line}" for line in [line for line in text if line.strip()][-lines:])
+
+
+def report_failure(failed: Sequence[Running]) -> None:
+    """Name what failed and show the end of its log."""
+    for stage in failed:
+        say(f"\nstage {stage.name} failed; its output is in {stage.log}, which ends:\n{tail(stage.log)}")
+
+
+def report_results(profile: str) -> None:
+    """Print the results table and where the report lies."""
+    folder = Path("reports") / profile
+    table = folder / "results.md"
+    if table.is_file():
+        say("\n" + table.read_text(encoding="utf-8").strip())
+    if (folder / "report.html").is_file():
+        say(f"\nreport: {folder / 'report.html'}")
+
+
+def write_summary(path: Path, state: State) -> None:
+    """What became of each stage, as JSON."""
+    rows: dict[str, Any] = {
+        name: {"outcome": state.outcomes.get(name, "not reached"), "seconds": state.seconds.get(name, 0.0)}
+        for name in state.plan.stages
+    }
+    for stage in state.failed:
+        rows[stage.name]["outcome"] = "failed"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def read_profile() -> str:
+    """The active profile's name."""
+    from ruamel.yaml import YAML
+
+    return str(YAML(typ="safe", pure=True).load(Path("params.yaml"))["profile"])
+
+
+def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Our arguments, and those for dvc."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
+    parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for what became of each")
+    parser.add_argument("--no-preload", dest="preload", action="store_false", help="each stage loads its libraries")
+    args, flags = parser.parse_known_args(argv)
+    if args.jobs < 1:
+        parser.error("--jobs: at least 1")
+    return args, flags
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, verify, report; returns the exit code of this module's docstring."""
+    from dvc.exceptions import DvcException
+
+    args, flags = parse(argv)
+    started = time.monotonic()
+    lock = take_lock()
+    try:
+        without_git.tell_dvc()
+        mend()
+        plan = make_plan(force=bool({"-f", "--force"} & set(flags)))
+        profile = read_profile()
+    except (DvcException, OSError, KeyError) as error:
+        print(f"cannot read the pipeline: {error}", file=sys.stderr)
+        return 2
+    say(f"{profile}: {len(plan.candidates)} of {len(plan.stages)} stages to look at, {args.jobs} at a time")
+    for sign in (signal.SIGINT, signal.SIGTERM):  # also where the parent shell had it ignored
+        signal.signal(sign, signal.default_int_handler)
+    with surroundings(args.preload and len(plan.candidates) >= MANY) as environment:
+        state = State(plan, flags, args.jobs, lock, environment)
+        good = bring_up(state, args.summary)
+    if good is None:
+        return 130
+    report_failure(state.failed)
+    if good:
+        report_results(profile)
+        ran = sum(outcome == "ran" for outcome in state.outcomes.values())
+        say(f"up to date: {ran} stages ran, in {time.monotonic() - started:.0f} s")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    interrupts.end_in_one_line()
+    sys.exit(main())
