@@ -6,8 +6,8 @@
 
 The processors are those of `qemu-x86_64-static`. Stages and their commands are those that DVC reads in dvc.yaml; they
 run in copies of this checkout, without DVC; with `--preload` they are forks of an interpreter that has the libraries
-loaded (tools/exact/preloaded.py). Every interpreter goes through the wrapper `python` that is written for
-each machine (tools/exact/sitecustomize.py says why). Exit codes: 0 all equal, 1 a difference or a failure, 2 no emulator.
+loaded (tools/exact/preloaded.py). Every interpreter goes through the wrapper `python` that is written for each machine
+(tools/exact/sitecustomize.py says why). Exit codes: 0 all equal, 1 a difference or a failure, 2 no emulator.
 """
 
 import argparse

@@ -169,7 +169,7 @@ class Server:
         return [one for one in names if self.started.get(one) != environment.get(one) and not LATE.match(one)]
 
     def inherit(self, request: dict[str, Any]) -> None:
-        """Working folder, umask, environment, and parent, which src/clseave/foundation/process/single_instance.py asks for."""
+        """Working folder, umask, environment, and parent, which `process.single_instance` asks for."""
         os.chdir(request["folder"])
         os.umask(request["umask"])
         loaded = {name: value for name, value in os.environ.items() if self.started.get(name) != value}

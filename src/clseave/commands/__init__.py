@@ -1,1 +1,1 @@
-"""Commands that are no stages of the pipeline: one module each, with `main(argv)`; `clseave.foundation.process.entry` calls them."""
+"""Commands that are no stages of the pipeline: one module each, with `main(argv)`."""

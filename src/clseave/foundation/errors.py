@@ -1,4 +1,4 @@
-"""The one exception for a user's own mistakes: `clseave.foundation.process.entry` prints it as one line and exits with 2."""
+"""The one exception for a user's own mistakes: `process.entry` prints it as one line and exits with 2."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

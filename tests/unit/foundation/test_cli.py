@@ -19,6 +19,28 @@ def test_paths_names_and_numbers_have_their_types():
 
 
 @pytest.mark.parametrize(
+    ("name", "usual"),
+    [
+        ("checkpoints", ".work/checkpoints/models/mini/clseave/de/seed0"),
+        ("problems", ".work/problems/mini"),
+        ("store", ".translations"),
+        ("downloads", ".downloads"),
+    ],
+)
+def test_what_is_kept_beside_the_outputs_has_a_default(name, usual):
+    """Outside the outputs, which DVC removes before a run; checkpoints where no other stage has its own."""
+    argv = ["--out", "models/mini/clseave/de/seed0", "--profile", "profiles/mini.yaml"]
+    found = cli.parse(argv, "Do something.", ["out", "profile", name])
+    assert getattr(found, name) == Path(usual)
+    assert getattr(cli.parse([*argv, f"--{name}", "mine"], "", ["out", "profile", name]), name) == Path("mine")
+
+
+def test_checkpoints_of_an_absolute_output_stay_below_the_working_folder():
+    found = cli.parse(["--out", "/a/b"], "", ["out", "checkpoints"])
+    assert found.checkpoints == Path(".work/checkpoints/a/b")
+
+
+@pytest.mark.parametrize(
     "argv",
     [ARGUMENTS[:-2], ARGUMENTS[2:], [*ARGUMENTS[:-1], "three"], [*ARGUMENTS, "--more", "1"], [*ARGUMENTS, "loose"], []],
 )

@@ -16,7 +16,8 @@ HOSTILE = {"OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX512", "PYTHONHASHSEED": "5"}
 
 def clseave(repo_root, *argv, before="", **environment):
     """The console script in a process of its own; `before` is code that runs in it first."""
-    code = f"import sys; from clseave.foundation.process import entry; {before}\nsys.argv[0] = 'bin/clseave'; sys.exit(entry.people())"
+    code = f"import sys; from clseave.foundation.process import entry; {before}\n"
+    code += "sys.argv[0] = 'bin/clseave'; sys.exit(entry.people())"
     return subprocess.run(
         [sys.executable, "-c", code, *argv],
         env=os.environ | {"PYTHONPATH": str(repo_root / "src")} | environment,

@@ -120,7 +120,8 @@ def test_cuda_without_a_gpu_is_the_users_mistake(monkeypatch):
 def test_the_workspace_of_cublas_is_set_before_torch_loads(repo_root):
     """The stages' entry sets it in a process that another value reached."""
     code = (
-        "import os, sys; from clseave.foundation.process import numerics; numerics.pin(); assert 'torch' not in sys.modules; "
+        "import os, sys; from clseave.foundation.process import numerics; numerics.pin(); "
+        "assert 'torch' not in sys.modules; "
         "print(os.environ['CUBLAS_WORKSPACE_CONFIG']); numerics.start_torch(0, 'cpu', 'fast'); import torch; "
         "print(os.environ['CUBLAS_WORKSPACE_CONFIG'], torch.cuda.is_initialized(), numerics.kernels_used())"
     )

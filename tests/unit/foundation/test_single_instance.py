@@ -161,5 +161,6 @@ def test_a_process_without_a_dvc_above_it_finds_its_parent(monkeypatch):
 
 
 def test_a_stage_whose_dvc_is_gone_already_does_not_start(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from clseave.foundation.process import single_instance as guard; guard.end_with({2**22 + 1})"
+    program = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); "
+    program += f"from clseave.foundation.process import single_instance; single_instance.end_with({2**22 + 1})"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL

@@ -2,10 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clseave.foundation.process import shards
+
+# What a stage keeps beside its outputs, which DVC removes before each run: these paths may be left out.
+SCRATCH: dict[str, Callable[[argparse.Namespace], Path]] = {
+    "checkpoints": lambda args: Path(".work", "checkpoints", args.out.relative_to(args.out.anchor)),
+    "problems": lambda args: Path(".work", "problems", args.profile.stem),
+    "store": lambda _: Path(".translations"),
+    "downloads": lambda _: Path(".downloads"),
+}
 
 
 def program() -> str:
@@ -34,17 +42,21 @@ def parse(
 ) -> argparse.Namespace:
     """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
 
+    Paths of `SCRATCH` have defaults; checkpoints lie in a folder that no other stage has, as its name is that of `--out`.
     `optional` are paths that may be left out and then are None, as `--shard I/N` may, a `Shard` that is taken where
     `shard` says so. `defaults` are paths with a default. UserError when the value of `--shard` is not I/N.
     """
     made = parser(doc)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):
         for name in group:
-            made.add_argument(f"--{name}", type=kind, required=True, metavar=kind.__name__.upper())
+            made.add_argument(f"--{name}", type=kind, required=name not in SCRATCH, metavar=kind.__name__.upper())
     for name in optional:
         made.add_argument(f"--{name}", type=Path, metavar="PATH")
     for name, usual in (defaults or {}).items():
         made.add_argument(f"--{name}", type=Path, default=usual, metavar="PATH", help="(default: %(default)s)")
     if shard:
         made.add_argument("--shard", type=shards.parse, metavar="I/N", help="do the I-th of N shares only")
-    return made.parse_args(argv)
+    args = made.parse_args(argv)
+    for name in set(paths) & set(SCRATCH):
+        setattr(args, name, getattr(args, name) or SCRATCH[name](args))
+    return args
