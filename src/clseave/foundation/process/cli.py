@@ -42,7 +42,7 @@ def parse(
 ) -> argparse.Namespace:
     """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
 
-    Paths of `SCRATCH` have defaults; checkpoints lie in a folder that no other stage has, as its name is that of `--out`.
+    Paths of `SCRATCH` have defaults; those of checkpoints differ for each stage, as they follow from `--out`.
     `optional` are paths that may be left out and then are None, as `--shard I/N` may, a `Shard` that is taken where
     `shard` says so. `defaults` are paths with a default. UserError when the value of `--shard` is not I/N.
     """
