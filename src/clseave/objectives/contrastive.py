@@ -79,11 +79,11 @@ class Contrastive(Objective):
         return {"train_accuracy": accuracy}
 
     def state_dict(self) -> dict[str, float]:
-        """The sum and the number of `train_metrics`."""
+        """The sum and the number of `train_metrics`: part of a checkpoint."""
         return {"accuracy_sum": self.accuracy_sum, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up sum and number."""
+        """Restore sum and number."""
         self.accuracy_sum, self.steps = state["accuracy_sum"], int(state["steps"])
 
 

@@ -182,11 +182,11 @@ class Entailment(Objective):
         return {"train_accuracy": accuracy}
 
     def state_dict(self) -> dict[str, float]:
-        """The count of `train_metrics`."""
+        """The count of `train_metrics`: part of a checkpoint."""
         return {"correct": int(self.correct)}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up the count."""
+        """Restore the count."""
         self.correct.fill_(state["correct"])
 
 

@@ -105,7 +105,7 @@ class TrainingLoop:
         self.rows_per_second = 0.0  # in the last epoch, without the steps that an earlier run did
 
     def load_checkpoint(self) -> None:
-        """Take up the newest checkpoint, if there is one."""
+        """Restore the newest checkpoint, if there is one."""
         found = self.checkpoint.load() if self.checkpoint else None
         if found is None:
             return

@@ -9,11 +9,14 @@ from torch import nn
 
 
 class Objective(ABC):
-    """What a training minimises: the model, its batches, its loss and its validation. Subclasses: `objectives`.
+    """What a training minimises: the model, its batches, its loss and its validation.
 
-    `name` is for the log. `loss_name` is the loss's column in the curve. `max_grad_norm` bounds the norm of the
-    gradient; None leaves it. `generator` is what batches and loss draw from beside torch's own generator, if anything:
-    its state is part of a checkpoint.
+    Attributes:
+        name: in the log and in messages.
+        model: the module that is trained.
+        loss_name: the column of the training loss in the curve.
+        max_grad_norm: the gradient is clipped to this norm; None: not clipped.
+        generator: the NumPy generator that `loss` draws from, if it does; its state is part of a checkpoint.
     """
 
     name: str
@@ -35,13 +38,13 @@ class Objective(ABC):
         return {}
 
     def train_metrics(self) -> dict[str, float]:
-        """What the losses of an epoch collected beside themselves, at its end; the next epoch begins at zero."""
+        """Metrics that `loss` counted during the epoch that ends; the counts are set to zero."""
         return {}
 
     def state_dict(self) -> dict[str, float]:
-        """What `train_metrics` has collected so far in this epoch: part of a checkpoint."""
+        """The counts of `train_metrics` within an epoch: part of a checkpoint."""
         return {}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take up what `state_dict` gave."""
+        """Restore the counts that `state_dict` returned."""
         assert not state
