@@ -124,7 +124,6 @@ GOOD = {
     "tar of photos": tar_bytes(),
     "tar.gz of photos": gzip.compress(tar_bytes(), mtime=0),
     "a photo": image_bytes("PNG"),
-    "archive of the miniature": zip_bytes(**{"1.png": image_bytes("PNG")}),
     "SNLI, JSON Lines": SNLI,
     "SNLI, tabs": TABS,
     "SNLI, zip": zip_bytes(
