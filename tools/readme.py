@@ -23,8 +23,8 @@ BOXES = {
     "translate, align words": ("translate", "translate_back", "align_words"),
     "CLIP-VE": ("finetune_clip_ve", "embed_english"),
     "CLSEAVE, CLTEAVE, baselines": ("clseave", "autoencoder", "clteave", "finetune_baseline"),
-    "evaluate": ("evaluate_clseave", "evaluate_independent", "evaluate"),
-    "report": ("compare", "report"),
+    "evaluate": ("evaluate_clseave", "evaluate"),
+    "report": ("cards", "compare", "report"),
 }
 Graph = dict[str, set[str]]  # node -> its direct successors
 

@@ -105,7 +105,7 @@ def fill(path: str, values: dict[str, Any]) -> str:
             found = found[key]
         return str(found)
 
-    return re.sub(r"\$\{item\.([\w.]+)\}", value, path)
+    return re.sub(r"\$\{(?:item\.)?([\w.]+)\}", value, path)
 
 
 @cache

@@ -311,8 +311,8 @@ def test_a_second_run_does_nothing(work: Path) -> None:
 def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     rate = read_yaml(work / "params.yaml")["lr"]
     output = dvc(work, "exp", "run", "-S", "lr=4e-5")
-    trained = ("clseave", "evaluate_clseave", "evaluate_independent")
-    students = {f"{stage}@tiny-{code}-0" for stage in trained for code in LANGUAGES}
+    trained = ("clseave@tiny-{}-0", "evaluate_clseave@tiny-{}-0-rows0", "evaluate_clseave@tiny-{}-0-rows1")
+    students = {stage.format(code) for stage in trained for code in LANGUAGES}
     assert stages_run(output) == {"check@tiny", *students, "cards@tiny", "compare@tiny", "report@tiny"}
     assert "\nlr: 4e-05\n" in (work / "params.yaml").read_text()
     metrics = json.loads((work / "reports/tiny/training/clseave-de-seed0.json").read_text())
@@ -347,7 +347,7 @@ def test_the_thesis_profile_runs_as_an_experiment(work: Path, test_data: Path) -
     save_models(work, test_data, LANGUAGES, full_size=False)
     commit(work, "a small thesis")
     assert not git(work, "ls-files", "data/thesis"), "what the user places is not for git"
-    goal = "evaluate_clseave@thesis-de-0"
+    goal = "evaluate_clseave@thesis-de-0-rows0"
     output = dvc(work, "exp", "run", "-S", "profile=thesis", "-S", "lr=4e-5", goal)
     assert {"check@thesis", "prepare@thesis", "translate@thesis-de", goal} <= stages_run(output)
     metrics = json.loads((work / "reports/thesis/training/clseave-de-seed0.json").read_text())
@@ -376,7 +376,7 @@ def experiment_file(root: Path, name: str, path: str) -> str:
 
 
 def test_a_queued_experiment_runs_its_own_copy_of_the_code(work: Path) -> None:
-    dvc(work, "exp", "run", "--queue", "--name", "queued", "-S", "lr=2e-5", "evaluate_clseave@tiny-de-0")
+    dvc(work, "exp", "run", "--queue", "--name", "queued", "-S", "lr=2e-5", "evaluate_clseave@tiny-de-0-rows0")
     before = written(work)
     with (work / "src/clseave/__init__.py").open("a") as module:
         module.write('raise RuntimeError("imported from the workspace")\n')
@@ -407,8 +407,8 @@ def test_a_temporary_experiment_takes_edits_along_and_leaves_the_workspace_alone
 def test_one_line_adds_a_language_and_removing_it_leaves_the_results_as_they_were(work: Path) -> None:
     last, before = LANGUAGES[-1], hashes(work)
     edit(work / "params.yaml", rf"^( *)- {last}$", rf"\1- {last}\n\1- zh")
-    new = {"translate@tiny-zh", "align_words@tiny-zh", "clseave@tiny-zh-0", "evaluate_clseave@tiny-zh-0"}
-    new |= {"evaluate_independent@tiny-zh-0"}
+    new = {"translate@tiny-zh", "align_words@tiny-zh", "clseave@tiny-zh-0", "evaluate_clseave@tiny-zh-0-rows0"}
+    new |= {"evaluate_clseave@tiny-zh-0-rows1"}
     ran = stages_run(dvc(work, "repro"))
     assert new <= ran
     # The autoencoder learns from all languages together, and CLTEAVE from the autoencoder.

@@ -182,7 +182,7 @@ def test_two_at_once_each_with_its_own_files(start: Start, tmp_path: Path) -> No
 
 
 def test_a_stage_ends_when_its_dvc_is_killed(served: dict[str, str], tmp_path: Path) -> None:
-    source = str(Path(single_instance.__file__).parents[1])
+    source = str(Path(single_instance.__file__).parents[3])
     (tmp_path / "program.py").write_text(
         f"import os, sys; from pathlib import Path; sys.path.insert(0, {source!r})\n"
         f"from clseave.foundation.process.single_instance import stand_alone; stand_alone(os.environ, Path('locks'))\n"

@@ -62,7 +62,9 @@ def arguments(stage: str, *, first: str = "de", **item: Any) -> tuple[str, list[
             found = found[key]
         return str(found)
 
-    words = shlex.split(re.sub(r"\$\{(item\.[\w.]+|launcher|languages\[0\])\}", value, pipeline()[stage]["cmd"]))
+    words = shlex.split(
+        re.sub(r"\$\{(item\.[\w.]+|profile|launcher|languages\[0\])\}", value, pipeline()[stage]["cmd"])
+    )
     assert words[:2] == ["python", "src/run.py"]
     return words[2], words[3:]
 
@@ -98,8 +100,11 @@ def in_order(values: dict[str, Any], languages: Sequence[str]) -> Iterator[tuple
     yield "autoencoder", [{"seed": 0}]
     yield "clteave", [{"seed": 0}]
     yield "clseave", each
-    yield "evaluate_clseave", each
-    yield "evaluate_independent", each
+    yield "cards", [{}]
+    yield (
+        "evaluate_clseave",
+        [one | {"rows": rows} for rows in pipeline()["evaluate_clseave"]["matrix"]["rows"] for one in each],
+    )
     yield "evaluate", [{"evaluation": entry, "seed": 0} for entry in values["evaluations"]]
     yield "compare", [{}]
     yield "report", [{}]

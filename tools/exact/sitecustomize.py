@@ -22,7 +22,7 @@ def features() -> dict[str, bool]:
     which it has everywhere else: qemu 7.2 executes its `argsort` wrongly (pandas then reads outside its arrays). What
     numpy gives must not depend on that choice either.
     """
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
     from clseave.foundation.process import numerics
 
     numerics.pin()

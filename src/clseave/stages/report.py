@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         "settings": args.profile.as_posix(),
         "code": notebook.fingerprint(args.code),
     }
-    executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[1]))
+    executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[2]))
     figures = notebook.take_figures(executed)
     files = attached(notebook.tags_shown(executed), args.reports / "tables")
     title = TITLE.format(profile=args.profile.stem)

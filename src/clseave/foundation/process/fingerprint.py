@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clseave.foundation.files import hashing
 
-SOURCE = Path(__file__).resolve().parents[1]  # the code itself, whose hash is wanted
+SOURCE = Path(__file__).resolve().parents[3]  # the code itself, whose hash is wanted
 RECORD = "training.json"  # in a model's folder: how it was made
 ASIDE = (RECORD, "README.md")  # no part of a folder's hash: what is said about a model
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

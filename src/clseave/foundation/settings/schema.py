@@ -217,7 +217,7 @@ class Untranslated(Section):
 
 
 class GoogleTranslation(Untranslated):
-    """deep-translator's GoogleTranslator: several hypotheses a request, a line each."""
+    """Google's translation page: several hypotheses a request, a line each."""
 
     backend: Literal["google"]
     characters: Annotated[int, Field(gt=0, lt=5000)]  # of one request, as sent in the address
