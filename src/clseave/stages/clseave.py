@@ -32,16 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     data, dev = (Pairs.read(args.examples, args.translations, split, tokenizer, teacher) for split in ("train", "dev"))
     student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
     objective = Distillation(
-        student,
-        data,
-        dev,
-        settings,
-        sampler=values.sampler,
-        encode_batch=values.encode_batch,
-        precision=values.precision,
-        compiled=values.compile,
-        seed=args.seed,
-    )
+        student, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
+        precision=values.precision, compiled=values.compile, seed=args.seed,
+    )  # fmt: skip
     optimiser, schedule = optimiser_for(objective, values.lr)
     inputs = {name: getattr(args, name) for name in "examples translations targets mbert".split()}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)

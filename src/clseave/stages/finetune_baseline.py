@@ -28,6 +28,9 @@ from clseave.objectives.entailment import Entailment, Split, fine_tune, read_exa
 from clseave.training.loop import Curve
 
 
+INPUTS = ("examples", "english", "translated", "images", "clip", "mbert")
+
+
 class Values(Training):
     """What the stage reads of the settings."""
 
@@ -52,16 +55,9 @@ def train_mbert(
     texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
     data, dev = (Split.of(examples, images, student.tokenizer, texts) for examples in parts)
     objective = Entailment(
-        model,
-        data,
-        dev,
-        settings,
-        sampler=values.sampler,
-        encode_batch=values.encode_batch,
-        precision=values.precision,
-        compiled=values.compile,
-        seed=seed,
-    )
+        model, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
+        precision=values.precision, compiled=values.compile, seed=seed,
+    )  # fmt: skip
     curve, kept = fine_tune(objective, checkpoint)
     return curve, kept, head, student
 
@@ -73,10 +69,9 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, Values)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     parts = read_examples(args.examples, args.images, values.mbert_ve.validation, args.seed)
-    hypotheses = args.english if args.hypotheses == "english" else args.translated
+    kind, hypotheses = args.kind, args.english if args.hypotheses == "english" else args.translated
     head: VEHead
     encoder: TextTower | Student | None = None
-    kind = args.kind
     if kind == "majority":
         curve, kept, head = fit_majority(parts)
     elif kind == "clip_score":
@@ -85,9 +80,8 @@ def main(argv: list[str] | None = None) -> None:
         curve, kept, head = fit_clip_score(parts, encoder, images, values.encode_batch)
     elif kind == "mbert":
         inputs = {"examples": args.examples, "hypotheses": hypotheses, "images": args.images, "mbert": args.mbert}
-        checkpoint = begin(
-            args.checkpoints, __name__, inputs, values, device, kind=kind, hypotheses=args.hypotheses, seed=args.seed
-        )
+        chosen = {"kind": kind, "hypotheses": args.hypotheses, "seed": args.seed}
+        checkpoint = begin(args.checkpoints, __name__, inputs, values, device, **chosen)
         images = VectorTable(args.images, device, values.max_resident_gb)
         curve, kept, head, encoder = train_mbert(
             parts, args.mbert, hypotheses, images=images, values=values, seed=args.seed, checkpoint=checkpoint
@@ -99,12 +93,11 @@ def main(argv: list[str] | None = None) -> None:
         if encoder:
             encoder.save(folder)
         save_head(folder, head, "clip_ve")
-        inputs = {name: getattr(args, name) for name in "examples english translated images clip mbert".split()}
         TrainingRecord(
             name="finetune_baseline", stage="finetune_baseline", profile=args.profile.stem, seed=args.seed,
             languages=[hypotheses.stem], bases=[named(args.clip), named(args.mbert)],
             parameters=plain(values, kind=kind, hypotheses=args.hypotheses), validation=values.mbert_ve.validation,
-            inputs=digests(inputs), metrics=metrics,
+            inputs=digests({name: getattr(args, name) for name in INPUTS}), metrics=metrics,
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
     write_json(args.metrics, {"seed": args.seed, **metrics})

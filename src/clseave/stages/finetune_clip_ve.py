@@ -38,16 +38,9 @@ def main(argv: list[str] | None = None) -> None:
     splits = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split.of(examples, images, tower.tokenizer) for examples in splits)
     objective = Entailment(
-        model,
-        data,
-        dev,
-        settings,
-        sampler=values.sampler,
-        encode_batch=values.encode_batch,
-        precision=values.precision,
-        compiled=values.compile,
-        seed=args.seed,
-    )
+        model, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
+        precision=values.precision, compiled=values.compile, seed=args.seed,
+    )  # fmt: skip
     inputs = {"examples": args.examples, "images": args.images, "clip": args.clip}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed, model=args.model)
     curve, kept = fine_tune(objective, checkpoint)

@@ -211,7 +211,7 @@ def test_every_profile_validates(tmp_path, profile, shipped):
         (
             "profile/clseave/pooling",
             "max",
-            ["mini.yaml: clseave.models.pooling:", "found 'max'", "'sep', 'cls' or 'mean'"],
+            ["mini.yaml: clseave.pooling:", "found 'max'", "'sep', 'cls' or 'mean'"],
         ),
         ("params/evaluations/0/text_encoder", "clip", ["params.yaml: evaluations.0.text_encoder:", "found 'clip'"]),
         (
@@ -399,7 +399,7 @@ def test_a_missing_profile_lists_those_there_are(files):
 def test_a_stage_gets_the_keys_it_names_and_no_other(files):
     path, folder = files()
     values = params.load(path, folder / "mini.yaml", view("lr", "sampler", "clseave"))
-    assert set(vars(values)) == {"lr", "sampler", "clseave"} and values.clseave.models.pooling == "sep"
+    assert set(vars(values)) == {"lr", "sampler", "clseave"} and values.clseave.pooling == "sep"
     with pytest.raises(ValueError, match="frozen"):
         values.lr = 1.0
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,9 @@ from clseave.foundation.rows import training_record
 from clseave.foundation.rows.records import write_vectors
 from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
 from clseave.foundation.settings import params
+from clseave.foundation.settings.schema import Origins
 from settings import ROOT, SETTINGS
+from views import view
 
 FIELDS = {
     "name": "clseave",
@@ -33,7 +34,7 @@ FIELDS = {
 
 
 def values(profile, *keys):
-    return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", keys)
+    return params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", view(*keys))
 
 
 def test_what_is_written_is_read_again_and_keeps_its_order(tmp_path):
@@ -93,10 +94,10 @@ def test_inputs_are_hashed_by_their_roles(tmp_path):
     (tmp_path / "de.jsonl").write_text("a row")
     (tmp_path / "mbert").mkdir()
     (tmp_path / "mbert/config.json").write_text("{}")
-    args = Namespace(translations=tmp_path / "de.jsonl", mbert=tmp_path / "mbert", out=tmp_path / "nowhere")
-    found = digests(args, ["translations", "mbert"])
+    inputs = {"translations": tmp_path / "de.jsonl", "mbert": tmp_path / "mbert"}
+    found = digests(inputs)
     assert list(found) == ["mbert", "translations"]
-    assert found == {name: fingerprint.digest(getattr(args, name)) for name in found}
+    assert found == {name: fingerprint.digest(inputs[name]) for name in found}
 
 
 def test_where_it_was_computed_is_no_parameter():
@@ -109,13 +110,13 @@ def test_where_it_was_computed_is_no_parameter():
 def backbone(folder, profile, name="clip", **changes):
     (folder / "model.safetensors").write_bytes(b"weights")
     (folder / "en.txt").write_text("a line\n")
-    settings = values(profile, "source", "backbones")
+    settings = params.load(SETTINGS / "params.yaml", SETTINGS / "profiles" / f"{profile}.yaml", Origins)
     if changes:
         fetched = getattr(settings.backbones, name).model_copy(update=changes)
-        settings.backbones = settings.backbones.model_copy(update={name: fetched})
+        settings = settings.model_copy(update={"backbones": settings.backbones.model_copy(update={name: fetched})})
     curve = [] if profile == "thesis" else [{"epoch": 6, "train_loss": 2.0}, {"epoch": 7, "train_loss": 0.5}]
     return training_record.of_backbone(
-        name, profile, ("en", "de"), text=folder / "en.txt", folder=folder, curve=curve, **vars(settings)
+        name, profile, ("en", "de"), text=folder / "en.txt", folder=folder, curve=curve, settings=settings
     )
 
 
