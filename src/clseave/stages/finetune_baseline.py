@@ -69,7 +69,8 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, Values)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     parts = read_examples(args.examples, args.images, values.mbert_ve.validation, args.seed)
-    kind, hypotheses = args.kind, args.english if args.hypotheses == "english" else args.translated
+    kind, text, seed = args.kind, args.hypotheses, args.seed
+    hypotheses = args.english if text == "english" else args.translated
     head: VEHead
     encoder: TextTower | Student | None = None
     if kind == "majority":
@@ -80,11 +81,10 @@ def main(argv: list[str] | None = None) -> None:
         curve, kept, head = fit_clip_score(parts, encoder, images, values.encode_batch)
     elif kind == "mbert":
         inputs = {"examples": args.examples, "hypotheses": hypotheses, "images": args.images, "mbert": args.mbert}
-        chosen = {"kind": kind, "hypotheses": args.hypotheses, "seed": args.seed}
-        checkpoint = begin(args.checkpoints, __name__, inputs, values, device, **chosen)
+        checkpoint = begin(args.checkpoints, __name__, inputs, values, device, kind=kind, hypotheses=text, seed=seed)
         images = VectorTable(args.images, device, values.max_resident_gb)
         curve, kept, head, encoder = train_mbert(
-            parts, args.mbert, hypotheses, images=images, values=values, seed=args.seed, checkpoint=checkpoint
+            parts, args.mbert, hypotheses, images=images, values=values, seed=seed, checkpoint=checkpoint
         )
     else:
         raise ValueError(f"no baseline {kind!r}: majority, clip_score or mbert")
@@ -94,11 +94,11 @@ def main(argv: list[str] | None = None) -> None:
             encoder.save(folder)
         save_head(folder, head, "clip_ve")
         TrainingRecord(
-            name="finetune_baseline", stage="finetune_baseline", profile=args.profile.stem, seed=args.seed,
+            name="finetune_baseline", stage="finetune_baseline", profile=args.profile.stem, seed=seed,
             languages=[hypotheses.stem], bases=[named(args.clip), named(args.mbert)],
-            parameters=plain(values, kind=kind, hypotheses=args.hypotheses), validation=values.mbert_ve.validation,
+            parameters=plain(values, kind=kind, hypotheses=text), validation=values.mbert_ve.validation,
             inputs=digests({name: getattr(args, name) for name in INPUTS}), metrics=metrics,
         ).write(folder)  # fmt: skip
     write_csv(args.curve, curve)
-    write_json(args.metrics, {"seed": args.seed, **metrics})
+    write_json(args.metrics, {"seed": seed, **metrics})
     clear(args.checkpoints)
