@@ -27,7 +27,6 @@ from clseave.objectives.baselines import Parts, fit_clip_score, fit_majority
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.training.loop import Curve
 
-
 INPUTS = ("examples", "english", "translated", "images", "clip", "mbert")
 
 
