@@ -16,7 +16,7 @@ from clseave.foundation.process import interrupts
 OUT = Path("docs/EXPERIMENT.md")
 EXPERIMENT = "dvc exp run -S lr=4e-5"
 PARAMS = "dvc params diff --md"
-METRICS = "dvc metrics diff --md --targets reports/mini/metrics.json"
+METRICS = "dvc metrics diff --md"
 CURVE = "reports/mini/curves/clseave-de-seed0.csv"
 PLOTS = f"dvc plots diff --targets {CURVE}"
 TEXT = """# An experiment, from the first command to the last

@@ -411,6 +411,13 @@ def test_cached_outputs_go_to_the_remote_of_their_profile(profile: str) -> None:
 
 @needs_pipeline
 @pytest.mark.parametrize("profile", PROFILES)
+def test_only_the_headlines_are_metrics_of_dvc(profile: str) -> None:
+    """`dvc exp show` has a column for each number of each metrics file."""
+    assert [path for stage in resolve(profile) for path in stage.metrics] == [f"reports/{profile}/metrics.json"]
+
+
+@needs_pipeline
+@pytest.mark.parametrize("profile", PROFILES)
 def test_git_holds_no_cached_output(profile: str) -> None:
     """DVC refuses to write an output that git tracks; it is only found out by a run from nothing."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
