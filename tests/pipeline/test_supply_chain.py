@@ -22,7 +22,7 @@ from packaging.version import Version
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(ROOT / "tools"))
 
 import licences  # noqa: E402
 
@@ -63,7 +63,7 @@ def all_locked():
 @cache
 def imported():
     """Canonical names of the distributions that our code and tests import, and a file that does."""
-    folders = ("src", "tests", "benchmarks", ".ci")
+    folders = ("src", "tools", "tests", "benchmarks", ".ci")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE}
     known |= {path.parent.name for path in files}  # a folder that serves as a package

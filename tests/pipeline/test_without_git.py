@@ -46,5 +46,5 @@ def test_each_tool_works_in_an_archive(archive: Path, words: list[str]) -> None:
     (archive / "dvc.yaml").write_text("stages: {}\n")
     (archive / "params.yaml").write_text("profile: mini\n")
     code = int(words == ["verify.py"])  # which finds that there is nothing yet
-    output = run(archive, sys.executable, str(ROOT / "src" / words[0]), *words[1:], code=code)
+    output = run(archive, sys.executable, str(ROOT / "tools" / words[0]), *words[1:], code=code)
     assert "set core.no_scm" in output and "is not a git repository" not in output

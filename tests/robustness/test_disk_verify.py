@@ -264,7 +264,7 @@ def test_a_pipeline_that_does_not_parse_and_a_busy_dvc_are_one_line(work: Path, 
 
 
 def test_the_name_of_a_folder_is_the_one_that_dvc_gives(work: Path, repo_root: Path) -> None:
-    sys.path.insert(0, str(repo_root / "src"))
+    sys.path.insert(0, str(repo_root / "tools"))
     module = load(repo_root / "tools" / "verify.py")
     (path,) = (work / ".dvc/cache").rglob("*.dir")
     members = {row["relpath"]: row["md5"] for row in json.loads(path.read_text())}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
 FORBIDDEN = {
     "eval", "exec", "compile", "__import__",
     "pickle.load", "pickle.loads", "marshal.loads", "shelve.open", "joblib.load", "dill.load", "dill.loads",

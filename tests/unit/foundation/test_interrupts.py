@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "src").glob("*.py")
+    for path in [*(ROOT / "src").glob("*.py"), *(ROOT / "tools").glob("*.py")]
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 )
 LINE = "interrupted: run the same command again to go on\n"
