@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,9 @@ numerics.pin()
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 
 import pytest
+
+# A shell starts background jobs with Ctrl-C ignored, which tests send to themselves and to programs they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
