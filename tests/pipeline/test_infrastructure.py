@@ -466,7 +466,8 @@ def test_a_missing_package_is_named_and_each_reason_is_one_line(tmp_path: Path, 
         "def test_here(): pass\n"
     )
     (tmp_path / "conftest.py").write_text((repo_root / "tests" / "conftest.py").read_text())
-    (tmp_path / "clseave.py").write_text("from types import SimpleNamespace\nnumerics = SimpleNamespace(pin=int)\n")
+    (tmp_path / "clseave/foundation/process").mkdir(parents=True)
+    (tmp_path / "clseave/foundation/process/numerics.py").write_text("pin = int\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs_package\npythonpath = .\n")
     output = run(tmp_path, sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider")
     assert "\nskipped 3: needs no-such-program (Debian: nice-things)\n" in output
