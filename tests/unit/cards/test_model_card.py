@@ -125,8 +125,8 @@ def test_no_machine_and_no_time_in_a_card(tmp_path):
 PROCESS = """
 import sys
 from pathlib import Path
-import test_cards
-text = test_cards.card(Path(sys.argv[1]), test_cards.student(), mbert=test_cards.mbert())
+from test_model_card import card, mbert, student
+text = card(Path(sys.argv[1]), student(), mbert=mbert())
 sys.stdout.buffer.write(text.encode())
 """
 
@@ -136,7 +136,7 @@ def test_another_process_another_hash_seed_and_another_folder_give_the_same_byte
     for seed, zone in (("1", "Asia/Tokyo"), ("2", "America/Lima")):
         folder = tmp_path / f"run {seed}"
         folder.mkdir()
-        paths = os.pathsep.join([str(ROOT / name) for name in ("src", "tests", "tests/unit")])
+        paths = os.pathsep.join([str(ROOT / name) for name in ("src", "tests", "tests/unit", "tests/unit/cards")])
         environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C", "PYTHONPATH": paths}
         command = [sys.executable, "-c", PROCESS, folder]
         made.append(subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True).stdout)
