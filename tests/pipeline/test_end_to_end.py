@@ -327,7 +327,7 @@ def test_another_learning_rate_is_one_experiment(work: Path) -> None:
     headlines = dvc_json(work, "metrics", "diff", "--json", "--all")["reports/tiny/metrics.json"]
     assert {"accuracy.en", "accuracy_unseen.de", "aer.ja"} <= set(headlines)
     rows = list(csv.DictReader(read(work, *DVC, "exp", "show", "--csv").splitlines()))
-    assert {float(row["params.yaml:lr"]) for row in rows} == {rate, 4e-5}
+    assert {float(row["lr"]) for row in rows} == {rate, 4e-5}
     dvc(work, "plots", "diff", "--targets", "reports/tiny/curves/clseave-de-seed0.csv")
     page = (work / "dvc_plots/index.html").read_text(encoding="utf-8")
     assert "HEAD" in page and "workspace" in page
