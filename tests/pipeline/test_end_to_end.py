@@ -402,7 +402,7 @@ def test_a_temporary_experiment_takes_edits_along_and_leaves_the_workspace_alone
     assert stages_run(output) == {"compare@tiny", "report@tiny"}
     assert written(work) == before
     assert git(work, "status", "--porcelain") == " M src/clseave/report/result_tables.py\n"
-    code = fingerprint(work / "src")
+    code = fingerprint(work / "src" / "clseave")
     assert code in experiment_file(work, "elsewhere", "reports/tiny/report.ipynb")
     assert code not in (work / "reports/tiny/report.ipynb").read_text(encoding="utf-8")
 

@@ -105,7 +105,7 @@ def test_a_dvc_lock_cut_anywhere_can_be_read_again(toy: Path, repo_root: Path) -
         "for end in [*range(0, len(whole), max(1, len(whole) // 30)), *lines]:\n"
         "    lock.write_text(whole[:end]); reproduce.mend(); Repo().status()\n"
     )
-    python = f"import sys; sys.path.insert(0, {str(repo_root / 'src')!r}); {program}"
+    python = f"import sys; sys.path.insert(0, {str(repo_root / 'tools')!r}); {program}"
     output = run(toy, sys.executable, "-c", python)
     assert output.count("cut short by a kill") > 10
 
