@@ -163,4 +163,4 @@ clean-stale: check ## remove outputs of languages, seeds and models that params.
 
 clean: ## remove temporary files (logs, checkpoints, caches); keep the environment and all results
 	@rm -rf .work dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tools tests benchmarks .ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
     make prove-exact                 # all stages of profile tiny: this machine, an Intel Haswell, an AMD EPYC
     python tools/prove_exact.py --cpus Haswell --languages de --stages clseave
-    python tools/prove_exact.py --languages ja --preload     # as in CI: less than half the processor time
+    python tools/prove_exact.py --preload     # as in .ci/full: less than half the processor time
 
 The processors are those of `qemu-x86_64-static`. Stages and their commands are those that DVC reads in dvc.yaml; they
 run in copies of this checkout, without DVC; with `--preload` they are forks of an interpreter that has the libraries

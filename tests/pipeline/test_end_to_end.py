@@ -245,7 +245,7 @@ def test_predictions_keep_their_format(finished: Path) -> None:
 def test_every_model_has_a_card_of_its_data_seed_and_weights(finished: Path) -> None:
     from huggingface_hub import ModelCard
 
-    from clseave.foundation.process import fingerprint as provenance
+    from clseave.foundation.process.fingerprint import digest
 
     found = set()
     for name, stage in read_yaml(finished / "dvc.lock")["stages"].items():
@@ -258,10 +258,10 @@ def test_every_model_has_a_card_of_its_data_seed_and_weights(finished: Path) -> 
             assert card.data.language and f"Made by the stage `{base}`" in text and "seed 0" in text, folder
             rows = dict(re.findall(r"^\| ([\w.]+) \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
             weights = {key: value for key, value in rows.items() if "." in key}
-            assert weights == {key: provenance.digest(finished / folder / key) for key in weights} != {}, folder
+            assert weights == {key: digest(finished / folder / key) for key in weights} != {}, folder
             inputs = {key: value for key, value in rows.items() if key not in weights}
             arguments = dict(re.findall(r"--(\w+) (\S+)", stage["cmd"]))
-            assert inputs == {key: provenance.digest(finished / arguments[key]) for key in inputs} != {}, folder
+            assert inputs == {key: digest(finished / arguments[key]) for key in inputs} != {}, folder
             read = {dep["path"] for dep in stage["deps"] if dep["path"].startswith(("data/", "models/"))}
             assert {arguments[key] for key in inputs} == read - {"data/tiny/checked.txt"}, folder
             for odd in (str(finished), "device:"):

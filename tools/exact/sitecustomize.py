@@ -31,12 +31,9 @@ def features() -> dict[str, bool]:
 
     os.environ.update(numerics.PINS)
     # The copy of the code that is to run brings its own.
-    del (
-        sys.path[0],
-        sys.modules["clseave.foundation.process.numerics"],
-        sys.modules["clseave.foundation.errors"],
-        sys.modules["clseave"],
-    )
+    del sys.path[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clseave"]:
+        del sys.modules[name]
     return dict(__cpu_features__)
 
 

@@ -58,7 +58,7 @@ def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMas
             vocab_size=len(tokenizer),
             max_position_embeddings=settings.max_tokens,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.sep_token_id,  # for the check of `text.checked_end`
+            eos_token_id=tokenizer.sep_token_id,  # for the check of `tokens.checked_end`
             **_shape(settings.tower),
         ),
         attn_implementation="eager",

@@ -137,7 +137,7 @@ class Distillation(Objective):
 def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """Optimiser and schedule over all epochs, with the learning rate `lr` times `settings.lr_scale`.
 
-    From here on the student holds only the word-embedding rows that occur; `word_rows.put_back` undoes it.
+    From here on the student holds only the word-embedding rows that occur; `used_embeddings.put_back` undoes it.
     """
     student, settings = objective.student, objective.settings
     texts = [objective.data.tokens, objective.dev.tokens]

@@ -193,7 +193,7 @@ class Entailment(Objective):
 def optimiser_for(objective: Entailment) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """Optimiser and schedule over all epochs: one learning rate for the text tower, one for the head.
 
-    From here on the tower holds only the word-embedding rows that occur; `word_rows.put_back` undoes it.
+    From here on the tower holds only the word-embedding rows that occur; `used_embeddings.put_back` undoes it.
     """
     model, settings = objective.model, objective.settings
     texts = [objective.data.tokens, objective.dev.tokens]

@@ -18,7 +18,7 @@ NAMED, QUOTED = 3, 80  # failures that a message quotes; characters of each
 class Translator(Protocol):
     """Translates English texts into one target language.
 
-    A translator whose answers depend on which texts it is given together has `share` too, as `nmt.NmtBackend.share`;
+    A translator whose answers depend on which texts it is given together has `share` too, as `NmtBackend.share`;
     one of a file has `place`, and one that may be blocked has `probe`, which says what a certain sentence brings.
     """
 

@@ -105,7 +105,7 @@ def prepare() -> None:
 
 def set_environment() -> None:
     """Set what libraries read when they load: the numeric pins, and how much they say."""
-    # `checkpoints.load_model` turns a missing weight into an error; transformers' own tables would drown it.
+    # `models.loading.load_model` turns a missing weight into an error; transformers' own tables would drown it.
     os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
     # Files of the hub come by plain HTTP: its failures are those that `clseave.models.hub` knows.
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")

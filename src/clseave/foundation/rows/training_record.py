@@ -34,7 +34,7 @@ class TrainingRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str  # a key of `cards.MODELS`
+    name: str  # a key of `cards.model_card.MODELS`
     stage: str
     profile: str
     seed: int | None  # None: nothing was drawn

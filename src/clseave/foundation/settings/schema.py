@@ -240,7 +240,7 @@ class NmtTranslation(Untranslated):
 
 
 class FileTranslation(Untranslated):
-    """Translations someone already has: LANGUAGE.tsv, or another of `given.SUFFIXES`, in a folder."""
+    """Translations someone already has: LANGUAGE.tsv, or another of `user_files.SUFFIXES`, in a folder."""
 
     backend: Literal["files"]
     folder: str
