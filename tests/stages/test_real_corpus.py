@@ -125,7 +125,7 @@ def test_the_stages_need_no_photo_once_vectors_are_made(world, tmp_path):
     photos.rename(world / "data/real/source/elsewhere")
     try:
         before = (world / "reports/real/predictions/seed0/de.jsonl").read_bytes()
-        run(world, "evaluate_clseave", language="de", seed=0)
+        run(world, "evaluate_clseave", language="de", seed=0, rows={"set": "test", "prefix": ""})
         assert (world / "reports/real/predictions/seed0/de.jsonl").read_bytes() == before
     finally:
         (world / "data/real/source/elsewhere").rename(photos)
