@@ -131,7 +131,7 @@ example: setup ## run an experiment in a copy and write docs/EXPERIMENT.md: what
 bench: setup ## measure our stages beside the ways people do the same today; writes docs/PERFORMANCE.md (an hour)
 	@python benchmarks/bench.py $(BENCH_FLAGS)
 
-verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what mends it
+verify: setup ## hash again the outputs, the cache and the profile's remote; say what is damaged and what fixes it
 	@python tools/verify.py $(VERIFY_FLAGS)
 
 licences: setup ## write docs/LICENCES.md from the metadata of the locked packages

@@ -4,7 +4,7 @@ Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and
 only chooses the order, and lets stages start with their libraries loaded (tools/preload). A last plain `dvc repro` must
 find nothing to do: the result is the one DVC alone would give. Flags it does not know go to dvc, for example
 `--no-run-cache` or `--force`. A second run in the same folder waits for the first, and for what a killed one left at
-work. What a kill can break in DVC's own files is mended first.
+work. What a kill can break in DVC's own files is fixed first.
 
 Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
 """
@@ -112,7 +112,7 @@ def take_lock() -> int:
     return handle
 
 
-def mend() -> None:
+def fix() -> None:
     """Put right what DVC writes in place, and a kill cuts short: dvc.lock, and its list of paths that are in use."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -397,7 +397,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lock = take_lock()
     try:
         without_git.tell_dvc()
-        mend()
+        fix()
         plan = make_plan(force=bool({"-f", "--force"} & set(flags)))
         profile = read_profile()
     except (DvcException, OSError, KeyError) as error:

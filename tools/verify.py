@@ -1,7 +1,7 @@
 """Hash again what dvc.lock records of the active profile, in the workspace, the cache and the profile's remote.
 
 DVC trusts the name of a read-only cache file and the time stamp of an output, so a byte that a disk has turned goes
-unseen. This program reads every byte, names what is damaged or missing, and prints the commands that mend it.
+unseen. This program reads every byte, names what is damaged or missing, and prints the commands that fix it.
 A remote that is a folder is read whole, one on the network only with `--network`; other profiles' objects in the
 cache are hashed too.
 
@@ -97,11 +97,11 @@ class Place:
 
 @dataclass
 class Fault:
-    """What is wrong with one output, line by line, and the command that mends it."""
+    """What is wrong with one output, line by line, and the command that fixes it."""
 
     title: str
     lines: list[str]
-    mend: str
+    fix: str
 
 
 def md5(stream: Any) -> str:
@@ -166,15 +166,15 @@ def examine(output: Output, cache: Place, remote: Place | None) -> list[Fault]:
         return [Fault(title, lines, f"git restore {shlex.quote(output.path)}")] if lines else []
     here = [name for name in names if cache.state(name) != SOUND]
     lines += [f"cache: {cache.path(name)}: {cache.state(name)}" for name in here]
-    faults = [Fault(title, lines, mend_here(output, files, here, cache, remote))] if lines else []
+    faults = [Fault(title, lines, fix_here(output, files, here, cache, remote))] if lines else []
     there = [name for name in names if remote and remote.state(name) != SOUND]
     if remote and there:
         lines = [f"{remote.label}: {remote.path(name)}: {remote.state(name)}" for name in there]
-        faults.append(Fault(title, lines, mend_there(output, there, cache, remote)))
+        faults.append(Fault(title, lines, fix_there(output, there, cache, remote)))
     return faults
 
 
-def mend_here(output: Output, files: dict[str, str], objects: list[str], cache: Place, remote: Place | None) -> str:
+def fix_here(output: Output, files: dict[str, str], objects: list[str], cache: Place, remote: Place | None) -> str:
     """Remove what is damaged here, then have it again: from cache, remote, workspace, or by computing it."""
     odd = [str(Path(output.path, path)) for path, word in files.items() if word != MISSING]
     odd += [cache.path(name) for name in objects if cache.state(name) == DAMAGED]
@@ -190,7 +190,7 @@ def mend_here(output: Output, files: dict[str, str], objects: list[str], cache: 
     return " && ".join([*([f"rm -rf {shlex.join(odd)}"] if odd else []), again])
 
 
-def mend_there(output: Output, objects: list[str], cache: Place, remote: Place) -> str:
+def fix_there(output: Output, objects: list[str], cache: Place, remote: Place) -> str:
     """Have the objects again in the remote: from git where it is committed, else from the cache.
 
     A push alone would not do: where a folder's list is in the remote, DVC takes the files in it for pushed.
@@ -291,9 +291,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"verify: {error}", file=sys.stderr)
         return 2
     for fault in faults:
-        print("\n  ".join([f"{fault.title}:", *fault.lines, f"mend: {fault.mend}"]))
+        print("\n  ".join([f"{fault.title}:", *fault.lines, f"fix: {fault.fix}"]))
     if faults:
-        print(f"verify: {len(faults)} faults ({counts}): run what stands after `mend:`, from the top, and again")
+        print(f"verify: {len(faults)} faults ({counts}): run what stands after `fix:`, from the top, and again")
         return 1
     print(f"verify: sound ({counts})")
     return 0

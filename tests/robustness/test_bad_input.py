@@ -49,7 +49,7 @@ from clseave.corpora.images import BrokenImageError, decode, load_processor, pro
 from clseave.corpora.photos import open_collection, read_photos
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.archives import LARGEST
-from clseave.foundation.files.formats import LONGEST_LINE, read_json, read_jsonl
+from clseave.foundation.files.formats import LONGEST_LINE, iter_jsonl, read_json
 from clseave.foundation.rows.records import (
     Alignment,
     Example,
@@ -278,7 +278,7 @@ def checked(path):
 
 READERS = {
     "JSON": ("a.json", read_json),
-    "JSON Lines": ("a.jsonl", read_jsonl),
+    "JSON Lines": ("a.jsonl", lambda path: list(iter_jsonl(path))),
     "examples": ("dev.jsonl", lambda path: read_splits(path.parent, ["dev"])),
     "translations of a stage": ("de.jsonl", lambda path: read_rows(path, Translation)),
     "alignments": ("de.jsonl", lambda path: read_rows(path, Alignment)),

@@ -64,13 +64,13 @@ def flip(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def mends(output: str) -> list[str]:
-    return re.findall(r"^  mend: (.*)$", output, re.MULTILINE)
+def fixes(output: str) -> list[str]:
+    return re.findall(r"^  fix: (.*)$", output, re.MULTILINE)
 
 
-def mend(root: Path, repo_root: Path, output: str) -> None:
+def fix(root: Path, repo_root: Path, output: str) -> None:
     """Run what is printed, in a shell, from the top; then all is as it was."""
-    commands = mends(output)
+    commands = fixes(output)
     assert commands
     for command in commands:
         run(root, "bash", "-c", command.replace("make publish", f"python {repo_root / 'tools/publish.py'}"))
@@ -103,26 +103,26 @@ def test_a_turned_bit_in_the_cache(work: Path, repo_root: Path, victim: str) -> 
     assert output.splitlines() == [
         f"{out} ({stage}):",
         f"  cache: {path.relative_to(work)}: damaged",
-        f"  mend: rm -rf {path.relative_to(work)} && dvc pull {out}",
-        "verify: 1 faults (5 outputs, 6 objects in the cache, 6 in remote mini): run what stands after `mend:`, "
+        f"  fix: rm -rf {path.relative_to(work)} && dvc pull {out}",
+        "verify: 1 faults (5 outputs, 6 objects in the cache, 6 in remote mini): run what stands after `fix:`, "
         "from the top, and again",
     ]
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 @pytest.mark.parametrize("victim", [MADE, "out/mini/middle/ja"], ids=["in a folder", "a file"])
 def test_a_turned_bit_in_the_workspace(work: Path, repo_root: Path, victim: str) -> None:
     flip(work / victim)
     output = verify(work, repo_root, 1)
-    assert f"  workspace: {victim}: differs from dvc.lock\n  mend: rm -rf {victim} && dvc checkout out/mini/" in output
-    mend(work, repo_root, output)
+    assert f"  workspace: {victim}: differs from dvc.lock\n  fix: rm -rf {victim} && dvc checkout out/mini/" in output
+    fix(work, repo_root, output)
 
 
 def test_a_turned_bit_in_an_output_that_is_in_git(work: Path, repo_root: Path) -> None:
     flip(work / "reports/mini/results.md")
     output = verify(work, repo_root, 1)
-    assert mends(output) == ["git restore reports/mini/results.md"]
-    mend(work, repo_root, output)
+    assert fixes(output) == ["git restore reports/mini/results.md"]
+    fix(work, repo_root, output)
 
 
 def test_a_turned_bit_in_the_store(work: Path, repo_root: Path) -> None:
@@ -130,8 +130,8 @@ def test_a_turned_bit_in_the_store(work: Path, repo_root: Path) -> None:
     flip(path)
     output = verify(work, repo_root, 1)
     assert f"  remote mini: {path.relative_to(work)}: damaged\n" in output
-    assert mends(output) == [f"git restore {path.relative_to(work)}"]
-    mend(work, repo_root, output)
+    assert fixes(output) == [f"git restore {path.relative_to(work)}"]
+    fix(work, repo_root, output)
 
 
 def test_the_same_turned_bit_in_cache_and_workspace(work: Path, repo_root: Path) -> None:
@@ -142,8 +142,8 @@ def test_the_same_turned_bit_in_cache_and_workspace(work: Path, repo_root: Path)
     dvc(work, "checkout")
     assert (work / MADE).read_text() != "mini"
     output = verify(work, repo_root, 1)
-    assert mends(output) == [f"rm -rf {MADE} {path.relative_to(work)} && dvc pull out/mini/first"]
-    mend(work, repo_root, output)
+    assert fixes(output) == [f"rm -rf {MADE} {path.relative_to(work)} && dvc pull out/mini/first"]
+    fix(work, repo_root, output)
 
 
 @pytest.mark.parametrize("damage", ["turned", "gone"])
@@ -152,7 +152,7 @@ def test_a_damaged_list_of_a_folder(work: Path, repo_root: Path, damage: str) ->
     flip(path) if damage == "turned" else path.unlink()
     output = verify(work, repo_root, 1)
     assert f"cache: {path.relative_to(work)}: {'damaged' if damage == 'turned' else 'missing'}" in output
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 def test_without_a_remote_the_workspace_or_the_stage_gives_it_back(work: Path, repo_root: Path) -> None:
@@ -164,15 +164,15 @@ def test_without_a_remote_the_workspace_or_the_stage_gives_it_back(work: Path, r
     flip(folder)
     output = verify(work, repo_root, 1)
     assert "nothing was pushed to remote mini yet" in output
-    assert mends(output) == [f"rm -rf {folder.relative_to(work)} && dvc commit first@mini"]
-    mend(work, repo_root, output)
+    assert fixes(output) == [f"rm -rf {folder.relative_to(work)} && dvc commit first@mini"]
+    fix(work, repo_root, output)
 
     flip(path)
     flip(work / MADE)
     output = verify(work, repo_root, 1)
-    (command,) = mends(output)
+    (command,) = fixes(output)
     assert command.endswith(" && dvc repro --force --single-item first@mini")
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 def test_everything_damaged_at_once(work: Path, repo_root: Path) -> None:
@@ -185,7 +185,7 @@ def test_everything_damaged_at_once(work: Path, repo_root: Path) -> None:
     output = verify(work, repo_root, 1)
     assert "workspace: out/mini/first/more.txt: does not belong there" in output
     assert "verify: 4 faults " in output
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 @pytest.mark.parametrize("place", ["cache", "store"])
@@ -194,7 +194,7 @@ def test_a_missing_object(work: Path, repo_root: Path, place: str) -> None:
     path.unlink()
     output = verify(work, repo_root, 1)
     assert f"{path.relative_to(work)}: missing" in output
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 def test_an_object_more_is_counted_and_a_damaged_one_found(work: Path, repo_root: Path) -> None:
@@ -211,7 +211,7 @@ def test_an_object_more_is_counted_and_a_damaged_one_found(work: Path, repo_root
     output = verify(work, repo_root, 1)
     assert output.startswith("of another run or profile:\n  cache: .dvc/cache/files/md5/5d/41402abc4b2a76b9719d911017")
     (extra.parent / "x7tmp.tmp").unlink()
-    mend(work, repo_root, output)
+    fix(work, repo_root, output)
 
 
 def test_a_remote_folder_outside_git_is_filled_by_a_push(work: Path, repo_root: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_remote_folder_outside_git_is_filled_by_a_push(work: Path, repo_root: 
     for damage in (Path.unlink, flip):
         damage(next(path for path in sorted(remote.rglob("*")) if path.is_file() and path.suffix != ".dir"))
         output = verify(work, repo_root, 1)
-        (command,) = mends(output)
+        (command,) = fixes(output)
         assert command.startswith("install -D -m 644 .dvc/cache/files/md5/")
         run(work, "bash", "-c", command)
         assert verify(work, repo_root, 0).startswith("verify: sound (5 outputs, ")
@@ -233,7 +233,7 @@ def test_a_remote_folder_outside_git_is_filled_by_a_push(work: Path, repo_root: 
 def test_a_fresh_clone_is_told_to_pull(work: Path, repo_root: Path, tmp_path: Path) -> None:
     run(tmp_path, "git", "clone", "--quiet", str(work), "clone")
     output = verify(tmp_path / "clone", repo_root, 1)
-    assert "no cached output is here: a fresh clone?\n  mend: make pull\n" in output
+    assert "no cached output is here: a fresh clone?\n  fix: make pull\n" in output
 
 
 def test_what_is_not_in_the_lock_is_counted(work: Path, repo_root: Path) -> None:

@@ -11,7 +11,7 @@ from tiny_models import bert_text, clip_text
 from clseave.corpora.photos import DEEPEST, open_collection
 from clseave.corpora.snli_ve import _read_list, parse, read_file
 from clseave.foundation.errors import LONGEST, UserError, one_line
-from clseave.foundation.files.formats import LONGEST_LINE, read_json, read_jsonl
+from clseave.foundation.files.formats import LONGEST_LINE, iter_jsonl, read_json
 from clseave.foundation.rows.records import hypothesis_id
 from clseave.foundation.settings.params import read_yaml
 from clseave.models.tokens import encode, end_id, load_tokenizer, set_policy
@@ -27,8 +27,8 @@ TABS = "gold_label\tsentence2\tpairID\r\nneutral\tA dog\t1.jpg#0\r\n"
     ("name", "content", "read", "wanted"),
     [
         ("a.json", BOM + b'{"a": 1}\r\n', read_json, {"a": 1}),
-        ("a.jsonl", BOM + b'{"a": 1}\r\n{"a": 2}', read_jsonl, [{"a": 1}, {"a": 2}]),
-        ("a.jsonl", json.dumps({"a": "x" * (LONGEST_LINE - 10)}).encode(), lambda path: len(read_jsonl(path)), 1),
+        ("a.jsonl", BOM + b'{"a": 1}\r\n{"a": 2}', lambda path: list(iter_jsonl(path)), [{"a": 1}, {"a": 2}]),
+        ("a.jsonl", json.dumps({"a": "x" * (LONGEST_LINE - 10)}).encode(), lambda path: len(list(iter_jsonl(path))), 1),
         ("a.yaml", BOM + b"a: 1\r\nb: &x [1]\r\nc: *x\r\n", read_yaml, {"a": 1, "b": [1], "c": [1]}),
         ("a.lst", BOM + b"1.jpg\r\n2\r\n", _read_list, ["1", "2"]),
         ("a.jsonl", BOM + b'{"a": 1}\r\n', lambda path: list(read_file(path)), [(1, {"a": 1})]),

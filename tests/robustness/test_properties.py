@@ -26,7 +26,7 @@ from clseave.corpora.images import decode, write_archive
 from clseave.corpora.photos import Photo, by_id, open_collection, read_photos, write_photos
 from clseave.corpora.snli_ve import Pair, parse
 from clseave.foundation.errors import LONGEST, UserError, one_line
-from clseave.foundation.files.formats import read_json, read_jsonl, write_json, write_jsonl
+from clseave.foundation.files.formats import iter_jsonl, read_json, write_json, write_jsonl
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import (
     Alignment,
@@ -237,7 +237,7 @@ def test_json_is_read_as_it_was_written(tmp_path, content):
     write_json(tmp_path / "a.json", content)
     assert read_json(tmp_path / "a.json") == content
     write_jsonl(tmp_path / "a.jsonl", [content, {"a": 1}])
-    assert read_jsonl(tmp_path / "a.jsonl") == [content, {"a": 1}]
+    assert list(iter_jsonl(tmp_path / "a.jsonl")) == [content, {"a": 1}]
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

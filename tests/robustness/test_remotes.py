@@ -169,7 +169,7 @@ def test_a_bad_object_is_told_and_does_not_arrive(
     if content is not None:
         assert set(whole) - set(contents(clone)) <= {MADE, "out/thesis/first/b.txt"}, "and the others are there"
     assert run(clone, "git", "status", "--porcelain") == ""
-    if content == b"thesiz":  # mended as the line says, from where the object was made, all arrives
+    if content == b"thesiz":  # fixed as the line says, from where the object was made, all arrives
         share.change(b"thesis")
         remote(clone, repo_root, "pull")
         assert_sound(clone, repo_root)
@@ -196,7 +196,7 @@ def test_verify_reads_the_share_too(pushed: Path, share: Share, repo_root: Path)
     assert f"{NAME[2:]}: damaged" in output
     share.change(None)
     output = run(pushed, sys.executable, program, "--network", code=1)
-    assert f"{NAME[2:]}: missing" in output and "mend: " in output
+    assert f"{NAME[2:]}: missing" in output and "fix: " in output
 
 
 def wrong(share: Share) -> dict[str, str]:

@@ -154,7 +154,7 @@ def run(clone, repo_root, code, **env):
 
 
 def findings(output):
-    """State and whole text of each topic, what mends it after " -> "."""
+    """State and whole text of each topic, what fixes it after " -> "."""
     found, topic = {}, ""
     for line in output.splitlines()[:-2]:
         if not line.startswith(" "):
@@ -236,7 +236,7 @@ def test_nothing_is_there_and_no_network(clone, repo_root):
     assert "results stay on this machine -> to share: dvc remote modify --local thesis" in found["DVC remote"][1]
     assert max(map(len, output.splitlines())) <= WIDTH == 110
     lacking = sum(state == "missing" for state, _ in found.values())
-    closing = f"{lacking} of {len(found)} missing: mend them from the top, then run `make check-thesis` again."
+    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run `make check-thesis` again."
     assert output.endswith(f"\n\n{closing}\n")
 
 
@@ -445,13 +445,13 @@ def test_a_link_that_leads_nowhere_and_a_broken_archive(clone, monkeypatch):
     (source / "flickr30k-images").symlink_to("/nowhere/flickr30k-images")
     (found,) = in_process(clone, monkeypatch, "photos")
     assert "is a link to /nowhere/flickr30k-images, which does not exist" in found.found
-    assert found.mend == "ln -sfn /path/to/flickr30k-images data/thesis/source/flickr30k-images"
+    assert found.fix == "ln -sfn /path/to/flickr30k-images data/thesis/source/flickr30k-images"
     (source / "flickr30k-images").unlink()
     (source / "flickr30k-images.zip").write_bytes(b"PK, but no more")
     (found,) = in_process(clone, monkeypatch, "photos")
     assert found.state == "missing"
     assert "is neither a folder nor a whole tar or zip" in found.found
-    assert found.mend == "or name another as `source.photos` in profiles/thesis.yaml"
+    assert found.fix == "or name another as `source.photos` in profiles/thesis.yaml"
 
 
 def test_a_file_with_another_checksum(clone, monkeypatch):
@@ -462,18 +462,18 @@ def test_a_file_with_another_checksum(clone, monkeypatch):
     assert test.state == "missing"
     found = sha256(source / "flickr30k_test.lst")
     assert test.found.startswith(f"data/thesis/source/flickr30k_test.lst: sha256 is {found}, expected ")
-    mend = f"replace the file, or say {found} as `source.rows.test.sha256` in profiles/thesis.yaml"
-    assert test.mend == mend  # nobody is told to remove a file of their own
+    fix = f"replace the file, or say {found} as `source.rows.test.sha256` in profiles/thesis.yaml"
+    assert test.fix == fix  # nobody is told to remove a file of their own
     (source / "snli_1.0.zip").write_bytes(b"another")
     (rows,) = in_process(clone, monkeypatch, "SNLI rows")
-    assert re.search("^replace the file, or say [0-9a-f]{64} as `source.rows.sha256` in profiles/the", rows.mend)
+    assert re.search("^replace the file, or say [0-9a-f]{64} as `source.rows.sha256` in profiles/the", rows.fix)
     (clone / ".work/downloads").mkdir(parents=True)
     (source / "flickr30k_train_val.lst").rename(clone / ".work/downloads/flickr30k_train_val.lst")
     (train,) = in_process(clone, monkeypatch, "train list")
     assert train == Finding("ok", ".work/downloads/flickr30k_train_val.lst")
     (clone / ".work/downloads/flickr30k_train_val.lst").write_text("a damaged copy, which is fetched again\n")
     (train,) = in_process(clone, monkeypatch, "train list")
-    assert train.mend == "rm .work/downloads/flickr30k_train_val.lst"
+    assert train.fix == "rm .work/downloads/flickr30k_train_val.lst"
 
 
 def test_rows_in_other_forms(clone, monkeypatch):
@@ -513,7 +513,7 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     for name in ("de.tsv", "nl.csv", "ko.jsonl.gz", "zh.csv.gz"):
         (source / "mt" / name).touch()
     (found,) = in_process(clone, monkeypatch, "translation")
-    assert found.mend == (
+    assert found.fix == (
         f"place {' or '.join(f'de-en{suffix}' for suffix in SUFFIXES)} there; or set translate.back: false"
     )
     change(clone, translate={"backend": "files", "folder": "mt", "corrections": None, "back": False})
@@ -531,7 +531,7 @@ def test_translations_from_files_and_by_a_model(clone, monkeypatch):
     translation, its_model = in_process(clone, monkeypatch, "translation", "its model")
     assert translation.found == "data/thesis/source/own.tsv (translate.corrections) is not there"
     assert its_model.found == "./m2m100 is no folder"
-    assert "`translate.model.id`" in its_model.mend
+    assert "`translate.model.id`" in its_model.fix
 
 
 def test_translations_by_people_are_named_by_their_languages(clone, monkeypatch):
@@ -550,7 +550,7 @@ CPU_BUILD, NO_GPU = Gpu(None), Gpu("12.6")
 
 
 @pytest.mark.parametrize(
-    ("gpu", "device", "state", "words", "mend"),
+    ("gpu", "device", "state", "words", "fix"),
     [
         (
             CPU_BUILD,
@@ -568,12 +568,12 @@ CPU_BUILD, NO_GPU = Gpu(None), Gpu("12.6")
         (CPU_BUILD, "cpu", "note", "`device: cpu`", ""),
     ],
 )
-def test_gpu(gpu, device, state, words, mend):
+def test_gpu(gpu, device, state, words, fix):
     found = judge_gpu(gpu, device, 20)
     assert found.state == state
     assert words in found.found
-    assert found.mend.startswith(mend)
-    assert bool(found.mend) == bool(mend)
+    assert found.fix.startswith(fix)
+    assert bool(found.fix) == bool(fix)
 
 
 def test_memory_and_disk(tmp_path):
@@ -600,14 +600,14 @@ def config(clone, url, name="config"):
 
 
 def test_remote(clone):
-    assert judge_remote(clone, "nobody", 5).mend == "dvc remote add nobody stores/nobody"
+    assert judge_remote(clone, "nobody", 5).fix == "dvc remote add nobody stores/nobody"
     with served({"/ours/": (200, {}, b""), "/secret/": (401, {}, b"")}) as server:
         config(clone, f"{server.url}/ours/")
         assert judge_remote(clone, "thesis", 5) == Finding("ok", f".dvc/config:4: {server.url}/ours/ answers")
         config(clone, f"{server.url}/secret/", "config.local")
         found = judge_remote(clone, "thesis", 5)
     assert found.found == f".dvc/config.local:4: {server.url}/secret/: answers 401"
-    assert found.mend.startswith("give credentials (dvc remote modify --local thesis ...)")
+    assert found.fix.startswith("give credentials (dvc remote modify --local thesis ...)")
     config(clone, "../elsewhere", "config.local")
     assert config_line(clone, "thesis") == ("../elsewhere", ".dvc/config.local:4")
     assert judge_remote(clone, "thesis", 5).state == "note"
@@ -619,7 +619,7 @@ def test_a_remote_whose_plug_in_is_not_installed(clone):
     assert found.state == "missing"
     assert found.found.startswith(".dvc/config:4: oss://bucket/path: ")
     assert "dvc-oss" in found.found
-    assert found.mend.endswith("-m pip install 'dvc[oss]'")
+    assert found.fix.endswith("-m pip install 'dvc[oss]'")
 
 
 def test_checks_stop_neither_each_other_nor_the_program():

@@ -183,7 +183,7 @@ def test_broken_photos_are_all_named_and_nothing_else_is_lost(world, caplog):
     assert list((world.folder / "checkpoints").iterdir()) == []
 
 
-def test_a_mended_photo_costs_its_own_batch_only(world):
+def test_a_fixed_photo_costs_its_own_batch_only(world):
     clean = world.run(out=world.folder / "clean")
     path = world.photos / f"{world.ids[5]}.jpg"
     whole = path.read_bytes()

@@ -133,7 +133,7 @@ def test_two_runs_with_one_store_do_not_ask_twice(tmp_path):
     assert len(service.texts) == 1
 
 
-def test_failures_end_the_run_and_corrections_mend_it(tmp_path):
+def test_failures_end_the_run_and_corrections_fix_it(tmp_path):
     names = {"Tokyo": "Tokyo", "...": "..."}
     translated = lambda lines, target: [names.get(line, said(line, target)) for line in lines]  # noqa: E731
     with serving(Service(translate=translated), tls=tmp_path) as service:

@@ -201,16 +201,14 @@ def check_download(places: Places, part: str) -> Finding | None:
     if path := at_hand(download, places):
         if path.is_file() and download.sha256 and (found := of_file(path)) != download.sha256:
             key = "source.rows.sha256" if part == "rows" else f"source.rows.{part}.sha256"
-            mend = (
-                f"replace the file, or say {found} as `{key}` in {places.profile}" if path == placed else f"rm {path}"
-            )
-            return Finding("missing", f"{path}: sha256 is {found}, expected {download.sha256}", mend)
+            fix = f"replace the file, or say {found} as `{key}` in {places.profile}" if path == placed else f"rm {path}"
+            return Finding("missing", f"{path}: sha256 is {found}, expected {download.sha256}", fix)
         return Finding("ok", str(path))
-    mend = f"place the file by hand as {placed}"
+    fix = f"place the file by hand as {placed}"
     if download.url is None:
-        return Finding("missing", f"{placed} is not there and has no url", mend)
+        return Finding("missing", f"{placed} is not there and has no url", fix)
     if reason := needs.no_answer(download.url, ANSWER_S):
-        return Finding("missing", f"{placed} is not there, and {download.url}: {reason}", mend)
+        return Finding("missing", f"{placed} is not there, and {download.url}: {reason}", fix)
     return Finding("ok", f"to be fetched: {download.url} answers")
 
 
@@ -266,17 +264,15 @@ def check_translation(places: Places) -> Finding:
         folder = places.source / settings.folder
         wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
         if gone := [name for name in wanted if not user_files.find(folder, name)]:
-            mend = (
+            fix = (
                 f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in user_files.SUFFIXES)} there{back_hint(gone[0])}"
             )
-            return Finding("missing", f"{folder} has no file for {', '.join(gone)}", mend)
+            return Finding("missing", f"{folder} has no file for {', '.join(gone)}", fix)
         return Finding("ok", f"{folder}: {', '.join(languages)}")
     said = f"{settings.backend}; stored so far: {stored(places, settings.backend, languages)}"
     if settings.backend == "google" and (reason := needs.unreachable(GOOGLE_PAGE, ANSWER_S)):
-        mend = (
-            f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {places.profile}"
-        )
-        return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", mend)
+        fix = f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {places.profile}"
+        return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", fix)
     return Finding("ok", said)
 
 
@@ -293,7 +289,7 @@ def check_independent(places: Places) -> Finding:
     try:
         return Finding("ok", f"{folder}: {', '.join(xvnli.find(folder))}; {len(xvnli.photos(folder))} photos")
     except UserError as error:
-        return Finding("missing", str(error), f"mend it, or say `independent: null` under `source` in {places.profile}")
+        return Finding("missing", str(error), f"fix it, or say `independent: null` under `source` in {places.profile}")
 
 
 def stored(places: Places, backend: str, languages: list[str]) -> str:
@@ -364,7 +360,7 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(argv, __doc__, [], defaults=PLACES)
     found = run_checks(plan(Places(**vars(args))), DEADLINE_S)
     lacking = missing(found)
-    closing = f"{lacking} of {len(found)} missing: mend them from the top, then run `make check-thesis` again."
+    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run `make check-thesis` again."
     if not lacking:
         closing = f"Nothing is missing: `dvc exp run -S profile={args.profile.stem}` runs it."
     sys.stdout.write("\n".join([*aligned(found), "", closing, ""]))

@@ -138,7 +138,7 @@ def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: 
         write_text(listing, "\n".join(lines) + "\n")
         raise UserError(
             f"{len(lines)} of {len(files)} images are broken: {'; '.join(lines[:NAMED])}; all of them in {listing}. "
-            "Everything else is kept. Mend the files, run `dvc repro -f -s prepare`, then `dvc repro`; "
+            "Everything else is kept. Fix the files, run `dvc repro -f -s prepare`, then `dvc repro`; "
             "or set skip_broken: true"
         )
 

@@ -8,7 +8,7 @@ LONGEST, HEAD = 2000, 1500  # characters of a message, and how many of a longer 
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what was found, what is expected and what to do.
+    """Something the user can fix. The message says what was found, what is expected and what to do.
 
     Messages quote files, so what they quote cannot break the line, turn the writing's direction or hide itself.
     """

@@ -121,7 +121,7 @@ def _warn(model: Pretrained, state: RetryCallState) -> None:
 
 
 def _final(model: Pretrained, error: BaseException) -> str | None:
-    """The message for an error that another try would not mend; None for one that it may."""
+    """The message for an error that another try would not fix; None for one that it may."""
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
     kept, copy = constants.HF_HUB_CACHE, "or place a copy of the model in a folder and name that folder as its id"
     status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else 0

@@ -73,13 +73,13 @@ def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) ->
     UserError when the two are of different models: ids would stand for other words, and no other error tell.
     """
     end, where = end_id(tokenizer), config.name_or_path or "model and tokenizer"
-    mend = "two models are mixed: `dvc checkout`, or run the stage that writes them"
+    fix = "two models are mixed: `dvc checkout`, or run the stage that writes them"
     if config.eos_token_id not in (None, end):
         raise UserError(
-            f"{where}: the model pools at id {config.eos_token_id}, the tokenizer ends sentences with id {end}: {mend}"
+            f"{where}: the model pools at id {config.eos_token_id}, the tokenizer ends sentences with id {end}: {fix}"
         )
     if len(tokenizer) > config.vocab_size:
-        raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}: {mend}")
+        raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}: {fix}")
     return end
 
 

@@ -15,11 +15,11 @@ WIDTH, STATE, TOPIC, ARROW = 110, 9, 13, "      -> "  # columns of a line and it
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check saw, and the one command or action that mends it."""
+    """What one check saw, and the one command or action that fixes it."""
 
     state: State
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def missing(found: Mapping[str, Finding]) -> int:
 
 
 def aligned(found: Mapping[str, Finding]) -> list[str]:
-    """State, topic and text of each finding, then what mends it; no line is wider than `WIDTH`, but for a long word."""
+    """State, topic and text of each finding, then what fixes it; no line is wider than `WIDTH`, but for a long word."""
     lines = []
     for topic, finding in found.items():
         start = f"{finding.state:<{STATE}}{topic:<{TOPIC}}"
         lines += _wrapped(finding.found, start, " " * (STATE + TOPIC))
-        if finding.mend:
-            lines += _wrapped(finding.mend, ARROW, " " * len(ARROW))
+        if finding.fix:
+            lines += _wrapped(finding.fix, ARROW, " " * len(ARROW))
     return lines
 
 

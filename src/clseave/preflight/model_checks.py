@@ -31,11 +31,11 @@ def judge_model(
 
     What can be known of it without its weights must be what the stages take; `layer` is the word aligner's.
     """
-    mend = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
+    fix = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
     try:
         if model.id.startswith((".", "/")):
             if not Path(model.id).is_dir():
-                return Finding("missing", f"{model.id} is no folder", mend)
+                return Finding("missing", f"{model.id} is no folder", fix)
             pretrained.require_whole(Path(model.id), model)
             pretrained.require_fitting(key, Path(model.id), model, layer)
             return Finding("ok", f"the folder {model.id}")
@@ -44,9 +44,9 @@ def judge_model(
         if cached := _cached(model):
             pretrained.require_fitting(key, cached, model, layer)
             return Finding("ok", f"{model.id}: in the hub's cache, {constants.HF_HUB_CACHE}")
-        return _of_hub(model, HfApi().model_info, mend, seconds, partial(_require_fitting, key, model, layer, seconds))
+        return _of_hub(model, HfApi().model_info, fix, seconds, partial(_require_fitting, key, model, layer, seconds))
     except UserError as error:
-        return Finding("missing", str(error), mend)
+        return Finding("missing", str(error), fix)
 
 
 def _was_made(made: Path, model: Pretrained) -> bool:
@@ -75,7 +75,7 @@ def judge_hub_rows(rows: HubRows, profile: Path, seconds: float) -> Finding:
 def _of_hub(
     wanted: Pretrained | HubRows,
     info: Callable[..., Any],
-    mend: str,
+    fix: str,
     seconds: float,
     look: Callable[[Any], None] = lambda _: None,
 ) -> Finding:
@@ -84,13 +84,13 @@ def _of_hub(
     try:
         look(info(wanted.id, revision=wanted.revision, timeout=seconds))
     except errors.RevisionNotFoundError:
-        return Finding("missing", f"{where}: no revision {wanted.revision}", f"correct it, or {mend}")
+        return Finding("missing", f"{where}: no revision {wanted.revision}", f"correct it, or {fix}")
     except errors.RepositoryNotFoundError:
-        return Finding("missing", f"{where}: no such id, or one that needs a login", f"set HF_TOKEN, or {mend}")
+        return Finding("missing", f"{where}: no such id, or one that needs a login", f"set HF_TOKEN, or {fix}")
     except UserError:
         raise
     except Exception as error:  # of several libraries: each means that the hub does not give it
-        return Finding("missing", f"{where}: {root_cause(error)}", f"connect to the network, or {mend}")
+        return Finding("missing", f"{where}: {root_cause(error)}", f"connect to the network, or {fix}")
     return Finding("ok", f"to be fetched: {where} answers")
 
 

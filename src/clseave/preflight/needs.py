@@ -143,11 +143,11 @@ def judge_gpu(gpu: Gpu, device: Device, needed: float) -> Finding:
         return Finding(absent, hidden, "unset CUDA_VISIBLE_DEVICES   (or name a GPU that nvidia-smi lists)")
     if gpu.name is None:
         found = f"torch is a build for CUDA {gpu.cuda_build}, but sees no GPU{instead}"
-        mend = f"nvidia-smi   (shows whether GPU and driver are there; the driver must support CUDA {gpu.cuda_build})"
-        return Finding(absent, found, mend)
+        fix = f"nvidia-smi   (shows whether GPU and driver are there; the driver must support CUDA {gpu.cuda_build})"
+        return Finding(absent, found, fix)
     if gpu.memory_gb < needed * SLACK:
-        mend = "lower batch_size of clip_ve, clteave and clseave in the profile, or take a larger GPU"
-        return Finding("missing", f"{gpu.name} has {gpu.memory_gb:.0f} GiB, the run needs {needed:.0f}", mend)
+        fix = "lower batch_size of clip_ve, clteave and clseave in the profile, or take a larger GPU"
+        return Finding("missing", f"{gpu.name} has {gpu.memory_gb:.0f} GiB, the run needs {needed:.0f}", fix)
     return Finding("ok", f"{gpu.name}, {gpu.memory_gb:.0f} GiB")
 
 
@@ -182,8 +182,8 @@ def judge_remote(root: Path, remote: str, seconds: float) -> Finding:
         return Finding("ok", f"{line}: {url} answers")
     if "requires" in reason:  # DVC's words for a plug-in that is not installed
         return Finding("missing", f"{line}: {url}: {reason}", f"{sys.executable} -m pip install 'dvc[{scheme}]'")
-    mend = f"give credentials (dvc remote modify --local {remote} ...), or another place: {elsewhere}"
-    return Finding("missing", f"{line}: {url}: {reason}", mend)
+    fix = f"give credentials (dvc remote modify --local {remote} ...), or another place: {elsewhere}"
+    return Finding("missing", f"{line}: {url}: {reason}", fix)
 
 
 def no_listing(root: Path, remote: str, seconds: float) -> str | None:

@@ -111,7 +111,7 @@ def _refuse_repeated(
     raise UserError(
         f"{len(repeated)} of {total} hypotheses have no translation into {answers.key['target']}: {translator.name} "
         f"gave {repeated[sources[-1]][:QUOTED]!r} for {named}, too different to have one translation.{probed} None is "
-        f"kept, all stand in {path}: run again when that is mended{right if answers.key['source'] == SOURCE else ''}"
+        f"kept, all stand in {path}: run again when that is fixed{right if answers.key['source'] == SOURCE else ''}"
     )
 
 

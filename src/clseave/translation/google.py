@@ -37,7 +37,7 @@ NO_TRANSLATION = "a page without a translation (it may ask for consent, or wheth
 LIMIT = 5000  # deep-translator refuses texts of this many characters and more
 CHUNK, LARGEST_PAGE = 1 << 16, 1 << 23  # bytes; a page with 5,000 characters has some ten thousand
 BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 300.0
-FEW = 2  # tries more, of what another try seldom mends
+FEW = 2  # tries more, of what another try seldom fixes
 PROBE = "A dog runs."  # a sentence that is certainly translated, by a service that translates at all
 SCRAMBLED = 3  # batches in a row, after which the service is not trusted with lines any more
 

@@ -7,8 +7,8 @@ import pytest
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import (
     atomic,
+    iter_jsonl,
     read_json,
-    read_jsonl,
     write_csv,
     write_json,
     write_jsonl,
@@ -98,7 +98,7 @@ def test_the_order_of_keys_in_memory_does_not_matter_for_json(tmp_path):
 def test_lines_keep_the_order_of_their_keys(tmp_path):
     write_jsonl(tmp_path / "rows", [{"b": 1, "a": "ü"}])
     assert (tmp_path / "rows").read_bytes().decode() == '{"b":1,"a":"ü"}\n'
-    assert read_jsonl(tmp_path / "rows") == [{"b": 1, "a": "ü"}]
+    assert list(iter_jsonl(tmp_path / "rows")) == [{"b": 1, "a": "ü"}]
 
 
 def test_csv_by_hand(tmp_path):
@@ -106,7 +106,7 @@ def test_csv_by_hand(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == b'epoch,loss\n1,0.5\n2,"a,b"\n'
 
 
-@pytest.mark.parametrize("read", [read_json, read_jsonl])
+@pytest.mark.parametrize("read", [read_json, lambda path: list(iter_jsonl(path))])
 def test_a_missing_file_is_named_with_what_to_do(tmp_path, read):
     with pytest.raises(UserError, match=r"gone does not exist: .*dvc repro"):
         read(tmp_path / "gone")
@@ -133,4 +133,4 @@ def test_broken_json_is_named(tmp_path, text, message):
 def test_a_broken_line_is_named(tmp_path, lines, message):
     (tmp_path / "file").write_bytes(lines)
     with pytest.raises(UserError, match=message):
-        read_jsonl(tmp_path / "file")
+        list(iter_jsonl(tmp_path / "file"))

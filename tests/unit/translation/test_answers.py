@@ -1,4 +1,4 @@
-"""The store of answers: append-only, mended after a kill, held by one process at a time."""
+"""The store of answers: append-only, fixed after a kill, held by one process at a time."""
 
 import json
 import random

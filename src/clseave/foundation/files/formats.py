@@ -69,11 +69,6 @@ def parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def read_jsonl(path: Path | str) -> list[dict[str, Any]]:
-    """All rows of `iter_jsonl`."""
-    return list(iter_jsonl(path))
-
-
 def drop_torn_line(path: Path) -> None:
     """Cut a last line without its end off a file, as a killed run leaves it."""
     if not path.exists():

@@ -170,7 +170,7 @@ def examples_with_images(examples: list[Example], folder: Path | str) -> list[Ex
     if examples and not kept:
         raise UserError(
             f"{path}: none of {len(examples)} examples of {examples[0].split} is left, all images were skipped: "
-            "mend the photos that it lists, then run `dvc repro -f -s prepare` and `dvc repro`"
+            "fix the photos that it lists, then run `dvc repro -f -s prepare` and `dvc repro`"
         )
     if len(kept) < len(examples):
         log.warning("%d of %d examples left out: %s lists their images", len(examples) - len(kept), len(examples), path)
