@@ -3,7 +3,7 @@
 import logging
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +41,11 @@ def hypothesis_id(english: str) -> str:
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Example:
-    """One premise (image), one English hypothesis, one label name. `kind` and `seen` may be unknown (None)."""
+    """One premise (image), one English hypothesis, one label name. What comes after `split` may be unknown (None).
+
+    `statement` is what the hypothesis says, whatever its words: phrasings of one statement share it. `pair` is shared by
+    the two rows of a minimal pair: same image, same words but for their order or direction, other label.
+    """
 
     pair_id: str
     image_id: str
@@ -51,6 +55,8 @@ class Example:
     split: str
     kind: str | None
     seen: bool | None
+    statement: str | None = None
+    pair: str | None = None
 
     def __post_init__(self) -> None:
         if self.label not in LABELS:
@@ -107,11 +113,11 @@ def write_rows(path: Path | str, rows: Iterable[Example | Translation | Alignmen
 def iter_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
     """Yield rows of one type. UserError names file, line and field of a row that does not fit, or of a duplicate id."""
     names = [field.name for field in fields(kind)]
+    required = {field.name for field in fields(kind) if field.default is MISSING}
     known: dict[str, int] = {}  # line of each id
     for number, raw in enumerate(iter_jsonl(path), start=1):
-        if raw.keys() != set(names):
-            odd = ", ".join(sorted(raw.keys() ^ set(names)))
-            raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {odd}")
+        if odd := sorted((required - raw.keys()) | (raw.keys() - set(names))):
+            raise UserError(f"{path}:{number}: missing or unknown field of {kind.__name__}: {', '.join(odd)}")
         try:
             row = kind(**raw)
         except ValidationError as error:
