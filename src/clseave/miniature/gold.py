@@ -10,6 +10,22 @@ VERSION = "1"  # of the grammar; part of every gold translation
 
 
 @cache
+def _topics() -> dict[Fact, int]:
+    """Number of each topic: facts of one topic keep the same phrasing for others."""
+    return {topic: number for number, topic in enumerate(dict.fromkeys(fact.topic for fact in all_facts()))}
+
+
+def other_phrasing(fact: Fact) -> int:
+    """The phrasing in which the pipeline never says this fact: it is left to the independent translations."""
+    return _topics()[fact.topic] % PHRASINGS
+
+
+def pipeline_phrasing(fact: Fact, turn: int) -> int:
+    """The phrasing of the `turn`-th use of a fact in the pipeline's own examples: all but `other_phrasing` in turn."""
+    return (other_phrasing(fact) + 1 + turn % (PHRASINGS - 1)) % PHRASINGS
+
+
+@cache
 def sayings() -> dict[str, tuple[Fact, int]]:
     """What each English sentence of the miniature says: fact and phrasing."""
     return {
@@ -26,7 +42,7 @@ def sentence(english: str, language: str) -> Sentence:
 
 
 @cache
-def _told(language: str) -> dict[str, tuple[Fact, int]]:
+def _sayings_in(language: str) -> dict[str, tuple[Fact, int]]:
     """What each sentence of a language says: fact and phrasing; the first, where two facts sound alike."""
     found: dict[str, tuple[Fact, int]] = {}
     for fact, phrasing in sayings().values():
@@ -39,9 +55,9 @@ def back(text: str, language: str) -> str:
 
     UserError when the grammar never says it.
     """
-    if text not in _told(language):
+    if text not in _sayings_in(language):
         raise UserError(f"the grammar never says {text!r} in {language}: it translates its own sentences only")
-    fact, phrasing = _told(language)[text]
+    fact, phrasing = _sayings_in(language)[text]
     return reworded(fact, phrasing, "en")
 
 

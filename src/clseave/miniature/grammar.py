@@ -123,7 +123,7 @@ def _phrase(fact: Fact, language: str, phrasing: int) -> list[_Word]:
 
 def _arguments(fact: Fact) -> tuple[str, dict[str, str]]:
     """The template's key and the arguments by slot name; ValueError for what is no statement of the miniature."""
-    kind = fact.kind
+    kind = fact.form
     match kind, fact.arguments:
         case "object_at" | "attribute_at", (thing, place):
             arguments = {"np0": thing, "place": place}

@@ -2,29 +2,44 @@
 
 For one image and one kind, one entailed, one neutral and one contradicted statement are drawn, so that neither the
 kind nor the image tells the label. Among the statements that fit, the one least used with that label is taken, so
-that the statement alone tells little either. Some statements are held out: training never says them.
+that the statement alone tells little either.
+
+The three relations of an image are about the same two things, and two of them are a minimal pair: the same words with
+the two things swapped, and another label. Who ignores directions and word order sees three equal rows.
+
+Some statements are held out: training never says them. Dev and test have as many rows of each kind that training says,
+and as many of each kind that it never says.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from clseave.foundation.rows.labels import CONTRADICTION, LABELS
+from clseave.foundation.rows.labels import LABELS
 from clseave.miniature.scenes import sample_scenes, split_of
-from clseave.miniature.statements import KINDS, Fact, all_facts, both_visible, label_scenes
+from clseave.miniature.statements import DIRECTIONS, KINDS, Fact, all_facts, label_scenes
 
 BALANCE = 20  # how much more an even use of a statement's labels counts than an even use of statements
+RELATIONS_PER_IMAGE = 2  # less than half of the images have three relations with three labels
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One example before it has words: row numbers of its scene and fact, a phrasing, a label id."""
+    """One example before it has words: row numbers of its scene and fact, a turn among the phrasings, a label id.
+
+    `paired` is true for the two rows of a minimal pair.
+    """
 
     scene: int
     fact: int
-    phrasing: int
+    turn: int
     label: int
+    paired: bool = False
+
+
+Triple = tuple[Draw, Draw, Draw]
 
 
 def scenes_of_split(
@@ -38,82 +53,149 @@ def scenes_of_split(
     return np.stack(kept[:count])
 
 
-def split_facts(facts: list[Fact], shares: dict[str, float], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Which facts each split may introduce, (F,) bool by split: `shares` of every kind, at least one each."""
-    owner = np.empty(len(facts), dtype=object)
-    for kind in KINDS:
-        members = rng.permutation([row for row, fact in enumerate(facts) if fact.kind == kind])
-        dev = max(1, round(shares["dev"] * len(members)))
-        test = max(1, round(shares["test"] * len(members)))
-        owner[members[:dev]], owner[members[dev : dev + test]], owner[members[dev + test :]] = "dev", "test", "train"
-    return {split: owner == split for split in shares}
+def split_facts(
+    facts: list[Fact], held_out: Mapping[str, Mapping[str, int]], seeds: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """Which facts each split may introduce, (F,) bool by split.
+
+    `held_out` says for each split but train how many topics of each kind it introduces, evenly from the forms of that
+    kind, drawn with the split's seed; train introduces all others.
+    """
+    owner = {topic: "train" for topic in dict.fromkeys(fact.topic for fact in facts)}
+    for split, numbers in held_out.items():
+        rng = np.random.default_rng([seeds[split], 1])
+        for kind, number in numbers.items():
+            free = [topic for topic in owner if topic.kind == kind and owner[topic] == "train"]
+            owner |= dict.fromkeys(_evenly(free, number, rng), split)
+    return {split: np.array([owner[fact.topic] == split for fact in facts]) for split in ("train", *held_out)}
+
+
+def _evenly(topics: list[Fact], number: int, rng: np.random.Generator) -> list[Fact]:
+    """`number` topics at random, each stratum (form, and words of a description) with its share."""
+    strata = [(topic.form, *(len(word.split()) for word in topic.arguments)) for topic in topics]
+    sizes, place = Counter(strata), Counter[tuple[object, ...]]()
+    position = {}
+    for row in rng.permutation(len(topics)):
+        position[row] = (place[strata[row]] + rng.random()) / sizes[strata[row]]
+        place[strata[row]] += 1
+    return [topics[row] for row in sorted(position, key=position.__getitem__)[:number]]
 
 
 class Drawer:
     """Draws the examples of one split. `usage` counts, per statement and label, how often it was taken."""
 
-    def __init__(self, scenes: np.ndarray, facts: list[Fact], phrasings: int, rng: np.random.Generator):
+    def __init__(self, scenes: np.ndarray, facts: list[Fact], rng: np.random.Generator):
         """Label every statement on every scene once: (N, F) int8, a few bytes per pair."""
-        self.rng, self.phrasings, self.kinds = rng, phrasings, np.array([fact.kind for fact in facts])
+        self.rng, self.kinds = rng, np.array([fact.kind for fact in facts])
         self.truth = np.stack([label_scenes(fact, scenes) for fact in facts], axis=1)
-        self.hard = np.zeros_like(self.truth, dtype=bool)
-        for column, fact in enumerate(facts):
-            if fact.kind == "relation":
-                self.hard[:, column] = both_visible(fact, scenes)
         self.usage = np.zeros((len(facts), len(LABELS)), dtype=np.int64)
+        self.swaps = _swaps(facts)
 
-    def triple(self, scene: int, kind: str, allowed: np.ndarray, hard: bool) -> list[Draw] | None:
-        """One draw per label for this image and kind, or None when some label has no statement."""
+    def score(self) -> np.ndarray:
+        """How little each statement should be taken with each label, (F, 3): the lowest is taken."""
+        # A statement that is rarely true must not be mostly false.
+        excess = self.usage - self.usage.mean(axis=1, keepdims=True)
+        return self.usage + BALANCE * excess + self.rng.random(len(self.usage))[:, None]
+
+    def triple(self, scene: int, kind: str, allowed: np.ndarray) -> Triple | None:
+        """One draw for each label for this image and kind, or None when some label has no statement."""
+        if kind == "relation":
+            return self.relations(scene, allowed)
         draws = []
+        score = self.score()
         for label in range(len(LABELS)):
-            fits = allowed & (self.kinds == kind) & (self.truth[scene] == label)
-            if hard and kind == "relation" and label == CONTRADICTION:
-                fits &= self.hard[scene]
-            candidates = np.flatnonzero(fits)
+            candidates = np.flatnonzero(allowed & (self.kinds == kind) & (self.truth[scene] == label))
             if not len(candidates):
                 return None
-            used = self.usage[candidates]
-            excess = used[:, label] - used.mean(axis=1)  # a statement that is rarely true must not be mostly false
-            score = used[:, label] + BALANCE * excess + self.rng.random(len(candidates))
-            fact = int(candidates[score.argmin()])
-            draws.append(Draw(scene, fact, int(self.usage[fact, label] % self.phrasings), label))
-        for draw in draws:
+            fact = int(candidates[score[candidates, label].argmin()])
+            draws.append(Draw(scene, fact, int(self.usage[fact, label]), label))
+        return self.use(draws)
+
+    def relations(self, scene: int, allowed: np.ndarray) -> Triple | None:
+        """Three relations between two things, with three labels, two of them a minimal pair; None where there are none.
+
+        With T topics: `swaps` (T, 4, 2) are the facts by direction and order of the two things.
+        """
+        labels = self.truth[scene][self.swaps]  # (T, 4, 2)
+        score = np.take_along_axis(self.score(), self.truth[scene][:, None], axis=1)[:, 0]  # (F,)
+        costs = np.where(allowed[self.swaps], score[self.swaps], np.inf)
+        by_label = np.stack([np.where(labels == label, costs, np.inf).reshape(len(costs), -1) for label in range(3)])
+        third = 3 - labels.sum(axis=2)  # (T, 4): the label that a pair of two others lacks
+        pairs = np.where(labels[..., 0] != labels[..., 1], costs.sum(axis=2), np.inf)  # (T, 4)
+        whole = pairs + np.take_along_axis(by_label.min(axis=2).T, np.clip(third, 0, 2), axis=1)
+        topic, direction = np.unravel_index(whole.argmin(), whole.shape)
+        if not np.isfinite(whole[topic, direction]):
+            return None
+        one, other = (int(fact) for fact in self.swaps[topic, direction])
+        label = int(third[topic, direction])
+        last = int(self.swaps[topic].reshape(-1)[by_label[label, topic].argmin()])
+        turn = int(self.usage[[one, other]].sum())  # the two of a pair are said in one phrasing
+        draws = [Draw(scene, fact, turn, int(self.truth[scene, fact]), paired=True) for fact in (one, other)]
+        return self.use([*draws, Draw(scene, last, int(self.usage[last, label]), label)])
+
+    def use(self, draws: Iterable[Draw]) -> Triple:
+        """Count the draws; in the order of the labels."""
+        one, two, three = sorted(draws, key=lambda draw: draw.label)
+        for draw in (one, two, three):
             self.usage[draw.fact, draw.label] += 1
-        return draws
+        return one, two, three
 
-    def draw(
-        self,
-        *,
-        common: np.ndarray,
-        held_out: np.ndarray,
-        held_out_rows: float,
-        kinds_per_image: int,
-        hard_relations: float,
-    ) -> Iterator[Draw]:
-        """All examples: kinds in turn, so that each has the same number of images where it can."""
-        turn = {kind: 0 for kind in KINDS}
+    def draw(self, *, common: np.ndarray, held_out: np.ndarray, kinds_per_image: int) -> Iterator[tuple[bool, Triple]]:
+        """All triples, and whether each is of held-out statements: so many an image, the rarest kinds first."""
+        made = {(kind, unseen): 0 for kind in KINDS for unseen in (True, False)}
         for scene in range(len(self.truth)):
-            order = sorted(KINDS, key=lambda kind: turn[kind] + self.rng.random())
-            made = 0
-            for kind in order:
-                pools = (held_out, common) if self.rng.random() < held_out_rows else (common, held_out)
-                hard = self.rng.random() < hard_relations
-                tries = (
-                    self.triple(scene, kind, pool, level)
-                    for pool in pools
-                    if pool.any()
-                    for level in dict.fromkeys((hard, False))
-                )
-                triple = next((found for found in tries if found), None)
-                if triple:
-                    yield from triple
-                    turn[kind] += 1
-                    made += 1
-                if made == kinds_per_image:
+            limits = {kind: RELATIONS_PER_IMAGE if kind == "relation" else 1 for kind in KINDS}
+            for _ in range(kinds_per_image):
+                found = self.rarest(scene, made, limits, {True: held_out, False: common})
+                if found is None:
                     break
+                kind, unseen, triple = found
+                made[kind, unseen] += 1
+                limits[kind] -= 1
+                yield unseen, triple
+
+    def rarest(
+        self, scene: int, made: Mapping[tuple[str, bool], int], limits: dict[str, int], pools: Mapping[bool, np.ndarray]
+    ) -> tuple[str, bool, Triple] | None:
+        """A triple of the kind that was drawn least, among those that this image has and `limits` leaves."""
+        for kind, unseen in sorted(made, key=lambda key: made[key] + self.rng.random()):
+            if limits[kind] and pools[unseen].any() and (triple := self.triple(scene, kind, pools[unseen])):
+                return kind, unseen, triple
+        return None
 
 
-def facts_and_split(shares: dict[str, float], seed: int) -> tuple[list[Fact], dict[str, np.ndarray]]:
+def _swaps(facts: list[Fact]) -> np.ndarray:
+    """Rows of the relations by topic, direction and order of the two things, (T, 4, 2)."""
+    rows = {fact: row for row, fact in enumerate(facts) if fact.form == "relation"}
+    topics = dict.fromkeys(fact.topic for fact in rows)
+    return np.array(
+        [
+            [
+                [rows[Fact("relation", (one, direction, other))], rows[Fact("relation", (other, direction, one))]]
+                for direction in DIRECTIONS
+            ]
+            for one, other in (topic.arguments for topic in topics)
+        ]
+    )
+
+
+def same_mix(drawn: Iterable[tuple[bool, Triple]], facts: list[Fact]) -> list[Triple]:
+    """The triples but for the last of those kinds that have more than another, held-out and others apart."""
+    triples = list(drawn)
+    keys = [(unseen, facts[triple[0].fact].kind) for unseen, triple in triples]
+    numbers = Counter(keys)
+    least = {unseen: min(numbers[unseen, kind] for kind in KINDS) for unseen in (True, False)}
+    kept, counted = [], Counter[tuple[bool, str]]()
+    for key, (unseen, triple) in zip(keys, triples, strict=True):
+        counted[key] += 1
+        if counted[key] <= least[unseen]:
+            kept.append(triple)
+    return kept
+
+
+def facts_and_split(
+    held_out: Mapping[str, Mapping[str, int]], seeds: Mapping[str, int]
+) -> tuple[list[Fact], dict[str, np.ndarray]]:
     """All facts, and which split may introduce each."""
     facts = all_facts()
-    return facts, split_facts(facts, shares, np.random.default_rng([seed, 1]))
+    return facts, split_facts(facts, held_out, seeds)

@@ -1,4 +1,4 @@
-"""What can be said about a scene, and whether it is true: six kinds of statement, three-valued truth.
+"""What can be said about a scene, and whether it is true: six forms of statement of four kinds, three-valued truth.
 
 A statement is entailed when every way of filling the hidden cells makes it true, contradicted when none does,
 neutral when it depends on them. No statement here needs an enumeration of those fillings: each is a monotone
@@ -13,7 +13,8 @@ import numpy as np
 from clseave.foundation.rows.labels import CONTRADICTION, ENTAILMENT, NEUTRAL
 from clseave.miniature.scenes import COLOURS, EMPTY, HALVES, HIDDEN, OBJECTS, PLACES, SHAPES
 
-KINDS = ("object_at", "attribute_at", "emptiness", "exists_in_half", "relation", "count")
+FORMS = ("object_at", "attribute_at", "emptiness", "exists_in_half", "relation", "count")
+KINDS = ("place", "half", "relation", "count")  # what a statement is about: one cell, two cells, two things, all cells
 DIRECTIONS = {
     "left_of": ("left", "right"),
     "right_of": ("right", "left"),
@@ -30,14 +31,38 @@ QUANTIFIERS = {
 
 @dataclass(frozen=True, order=True)
 class Fact:
-    """One statement, language-free. `arguments` by kind (a description is a colour, a shape, or "colour shape"):
+    """One statement, language-free. `arguments` by form (a description is a colour, a shape, or "colour shape"):
 
     object_at: description, place · attribute_at: description, place · emptiness: "empty" or "filled", place or half
     · exists_in_half: description, half · relation: description, direction, description · count: quantifier, description
     """
 
-    kind: str
+    form: str
     arguments: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """Which of `KINDS` the statement is of."""
+        match self.form:
+            case "object_at" | "attribute_at":
+                return "place"
+            case "exists_in_half":
+                return "half"
+            case "emptiness":
+                return "half" if self.arguments[1] in HALVES else "place"
+        return self.form
+
+    @property
+    def topic(self) -> "Fact":
+        """What is held out from training together: the fact, or all relations between two things."""
+        if self.form != "relation":
+            return self
+        one, _, other = self.arguments
+        return Fact(self.form, tuple(sorted((one, other))))
+
+    def __str__(self) -> str:
+        """The fact as one text, the `statement` of an example."""
+        return " ".join((self.form, *self.arguments))
 
 
 def descriptions() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -92,7 +117,7 @@ def label_scenes(fact: Fact, scenes: np.ndarray) -> np.ndarray:
     def may(description: str) -> np.ndarray:
         return _matches(scenes, description) | (scenes == HIDDEN)
 
-    match fact.kind, fact.arguments:
+    match fact.form, fact.arguments:
         case "object_at" | "attribute_at" | "exists_in_half", (thing, where):
             true, possible = (cells(thing)[:, cells_of(where)].any(1) for cells in (sure, may))
         case "emptiness", (state, where):
@@ -107,9 +132,3 @@ def label_scenes(fact: Fact, scenes: np.ndarray) -> np.ndarray:
         case _:
             raise ValueError(f"not a statement of the miniature: {fact}")
     return np.where(true, ENTAILMENT, np.where(possible, NEUTRAL, CONTRADICTION)).astype(np.int8)
-
-
-def both_visible(fact: Fact, scenes: np.ndarray) -> np.ndarray:
-    """Whether both things that a relation names are visible somewhere, (N,) bool: presence then decides nothing."""
-    one, _, other = fact.arguments
-    return np.logical_and(_matches(scenes, one).any(1), _matches(scenes, other).any(1))

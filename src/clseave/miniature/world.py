@@ -7,13 +7,32 @@ import numpy as np
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import SPLITS, Example, Translation, distinct_hypotheses, hypothesis_id
 from clseave.foundation.settings.schema import Scenes
-from clseave.miniature.gold import VERSION, reworded
-from clseave.miniature.grammar import LANGUAGES, PHRASINGS, caption, express
-from clseave.miniature.sampling import Drawer, facts_and_split, scenes_of_split
+from clseave.miniature.gold import VERSION, other_phrasing, pipeline_phrasing
+from clseave.miniature.grammar import LANGUAGES, caption, express
+from clseave.miniature.sampling import Drawer, Triple, facts_and_split, same_mix, scenes_of_split
 from clseave.miniature.scenes import render, sample_scenes, split_of
 from clseave.miniature.statements import Fact
 
 Saying = tuple[Fact, int]  # a fact and the phrasing that says it
+
+
+def seed_of(split: str, source: Scenes) -> int:
+    """The seed of a split's scenes and of the statements that it introduces: test has one of its own."""
+    return source.test_seed if split == "test" else source.seed
+
+
+def draw_split(split: str, source: Scenes) -> tuple[list[Triple], list[Fact], np.ndarray]:
+    """The triples of one split, all facts, and the scenes, (N, 4)."""
+    facts, owner = facts_and_split(source.held_out, {name: seed_of(name, source) for name in SPLITS})
+    rng = np.random.default_rng([seed_of(split, source), 2, SPLITS.index(split)])
+    scenes = scenes_of_split(
+        split, source.images[split], source.content_shares, rng, empty=source.empty, two_panels=source.two_panels
+    )
+    held_out = owner[split] if split != "train" else np.zeros(len(facts), dtype=bool)
+    drawn = Drawer(scenes, facts, rng).draw(
+        common=owner["train"], held_out=held_out, kinds_per_image=source.kinds_per_image
+    )
+    return [triple for _, triple in drawn] if split == "train" else same_mix(drawn, facts), facts, scenes
 
 
 def build_split(
@@ -23,54 +42,47 @@ def build_split(
 
     `trained` are the hypothesis ids of the training split (None while building it): they decide `seen`.
     """
-    facts, owner = facts_and_split(source.fact_shares, source.seed)
-    rng = np.random.default_rng([source.seed, 2, SPLITS.index(split)])
-    scenes = scenes_of_split(
-        split, source.images[split], source.content_shares, rng, empty=source.empty, two_panels=source.two_panels
-    )
-    held_out = owner[split] if split != "train" else np.zeros(len(facts), dtype=bool)
-    draws = Drawer(scenes, facts, PHRASINGS, rng).draw(
-        common=owner["train"],
-        held_out=held_out,
-        held_out_rows=source.held_out_rows,
-        kinds_per_image=source.kinds_per_image,
-        hard_relations=source.hard_relations,
-    )
+    triples, facts, scenes = draw_split(split, source)
     examples: list[Example] = []
     said: dict[str, Saying] = {}
-    for row, draw in enumerate(draws):
-        fact, label = facts[draw.fact], LABELS[draw.label]
-        text = express(fact, "en", draw.phrasing).text
-        key, image_id = hypothesis_id(text), f"{split}-{draw.scene:05d}"
-        said[key] = (fact, draw.phrasing)
-        examples.append(
-            Example(
-                f"{split}-{row:06d}", image_id, key, text, label, split, fact.kind, trained is None or key in trained
-            )
-        )
+    for number, triple in enumerate(triples):
+        for draw in triple:
+            fact = facts[draw.fact]
+            phrasing = pipeline_phrasing(fact, draw.turn)
+            text = express(fact, "en", phrasing).text
+            key, image_id = hypothesis_id(text), f"{split}-{draw.scene:05d}"
+            said[key] = (fact, phrasing)
+            examples.append(
+                Example(
+                    f"{split}-{len(examples):06d}", image_id, key, text, LABELS[draw.label], split, fact.kind,
+                    seen=trained is None or key in trained, statement=str(fact),
+                    pair=f"{split}-pair-{number:05d}" if draw.paired else None,
+                )
+            )  # fmt: skip
     return examples, said, scenes
 
 
 def draw_images(split: str, source: Scenes, scenes: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(image id, (32, 32, 3) uint8) of every scene of a split."""
-    pixels = render(scenes, np.random.default_rng([source.seed, 3, SPLITS.index(split)]), noise=source.noise)
+    pixels = render(scenes, np.random.default_rng([seed_of(split, source), 3, SPLITS.index(split)]), noise=source.noise)
     return ((f"{split}-{row:05d}", image) for row, image in enumerate(pixels))
 
 
-def retell(
+def reword(
     examples: Sequence[Example], said: dict[str, Saying], images: int
 ) -> tuple[list[Example], dict[str, list[Translation]]]:
     """The examples of the first `images` images, and by language (English too) their texts in other words.
 
-    It stands for a second translator: the same facts, in a phrasing that the pipeline's translation does not use there.
+    They stand for a second translator: the same facts in the phrasing that the pipeline never uses for them, so that no
+    training has read these sentences.
     """
     chosen = set(list(dict.fromkeys(row.image_id for row in examples))[:images])
     rows = [row for row in examples if row.image_id in chosen]
-    texts = distinct_hypotheses(rows)
     return rows, {
         language: [
-            Translation(key, text, language, reworded(*said[key], language), "gold, reworded", VERSION)
-            for key, text in texts.items()
+            Translation(key, text, language, express(fact, language, phrasing).text, "gold, reworded", VERSION)
+            for key, text in distinct_hypotheses(rows).items()
+            for fact, phrasing in [(said[key][0], other_phrasing(said[key][0]))]
         ]
         for language in LANGUAGES
     }

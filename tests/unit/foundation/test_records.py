@@ -52,7 +52,7 @@ def test_rows_survive_a_round_trip(tmp_path, row):
 @pytest.mark.parametrize(
     ("row", "keys"),
     [
-        (EXAMPLE, "pair_id image_id hypothesis_id hypothesis label split kind seen"),
+        (EXAMPLE, "pair_id image_id hypothesis_id hypothesis label split kind seen statement pair"),
         (TRANSLATION, "hypothesis_id source target text backend version"),
         (ALIGNMENT, "hypothesis_id source_words target_words pairs"),
         (PREDICTION, "pair_id logits"),

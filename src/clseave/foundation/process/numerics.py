@@ -55,6 +55,9 @@ def start_torch(seed: int, device: str, kernels: Kernels = "deterministic") -> "
     """
     import torch  # only the stages that compute with torch pay for loading it
 
+    from clseave.foundation.process import matrix_products  # it loads numpy, which `pin` must come before
+
+    matrix_products.use_openblas()
     torch.set_num_threads(1)
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     torch.backends.nnpack.set_flags(False)

@@ -4,7 +4,7 @@ YAML is read by the 1.2 rules, so that `4e-05`, which `dvc exp run -S lr=4e-5` w
 """
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -15,6 +15,7 @@ from clseave.foundation.files.formats import read_text
 from clseave.foundation.settings import references
 from clseave.foundation.settings.messages import not_one_of, require_few, settings_fault, unknown_key
 from clseave.foundation.settings.schema import (
+    Kind,
     GOLD_LANGUAGES,
     SPLITS,
     STEPS_PER_LINE,
@@ -141,11 +142,18 @@ def _check_languages(params: Path | str, values: Params, path: Path, profile: Pr
 
 def _check_shares(path: Path, source: Scenes) -> None:
     """Shares of a whole name every split and sum to one."""
-    for key in ("content_shares", "fact_shares", "images"):
+    for key in ("content_shares", "images"):
         shares = getattr(source, key)
         _check_splits(path, f"source.{key}", shares)
         if key != "images" and abs(sum(shares.values()) - 1) > 1e-9:
             raise UserError(f"{path}: source.{key}: found a sum of {sum(shares.values()):g}, allowed: 1")
+    for split in ("dev", "test"):
+        found = source.held_out.get(split, {})
+        if set(found) != set(get_args(Kind)):
+            allowed = f"{', '.join(get_args(Kind))}, each once"
+            raise UserError(
+                f"{path}: source.held_out.{split}: found {', '.join(found) or 'nothing'}, allowed: {allowed}"
+            )
 
 
 def _check_splits(path: Path, key: str, found: dict[str, Any]) -> None:

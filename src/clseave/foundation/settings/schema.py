@@ -26,6 +26,7 @@ Device = Literal["cpu", "cuda", "auto"]
 Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
+Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
 GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
 SPLITS = ("train", "dev", "test")
 INDEPENDENT = "independent_"  # first part of the names of evaluations on independent examples, and of no others
@@ -68,12 +69,13 @@ class Scenes(Section):
 
     kind: Literal["scenes"]
     seed: Natural
+    test_seed: Natural  # of the scenes of test, and of the statements held out for it
     images: dict[str, Positive]
     content_shares: dict[str, Share]  # of all scene contents
-    kinds_per_image: Annotated[int, Field(ge=1, le=6)]
-    fact_shares: dict[str, Share]  # of each kind's statements
-    held_out_rows: Share  # how often dev and test prefer statements held out from training
-    hard_relations: Share  # how often a contradicted relation names two things that are both visible
+    kinds_per_image: Annotated[int, Field(ge=1, le=5)]
+    held_out: dict[
+        Literal["dev", "test"], dict[Kind, Positive]
+    ]  # statements of each kind; pairs of things in relations
     empty: Share
     two_panels: Share
     noise: Annotated[int, Field(ge=0, le=60)]
