@@ -9,20 +9,22 @@ Exit codes: 0 all passed, 1 with a line for each that did not.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 PACKAGE = "(Debian: "  # in the reason that tests/conftest.py gives
+GROUP = re.compile(r"@\w+$")
 NO_PACKAGE = "skipped for want of a package"
 
 
 def node_id(case: ElementTree.Element) -> str:
-    """A test case's pytest node id: JUnit joins folders, file and class by dots."""
+    """A test case's pytest node id: JUnit joins folders, file and class by dots, and xdist appends `@` and a group."""
     parts = case.get("classname", "").split(".")
     end = next((i for i, part in enumerate(parts) if part.startswith("test_")), len(parts) - 1)
-    return "::".join(["/".join(parts[: end + 1]) + ".py", *parts[end + 1 :], case.get("name", "")])
+    return "::".join(["/".join(parts[: end + 1]) + ".py", *parts[end + 1 :], GROUP.sub("", case.get("name", ""))])
 
 
 def results(files: Sequence[str]) -> dict[str, str]:

@@ -376,8 +376,11 @@ def test_setup_without_python_says_so(repo_root: Path, tmp_path: Path) -> None:
     [("", 0), ("<skipped/>", 1), ("<failure/>", 1), (None, 1)],
     ids=["passed", "skipped", "failed", "absent"],
 )
-def test_must_run_wants_each_listed_test_to_pass(tmp_path: Path, repo_root: Path, case: str | None, code: int) -> None:
-    cases = "" if case is None else f'<testcase classname="tests.unit.test_x" name="test_y[1]">{case}</testcase>'
+@pytest.mark.parametrize("name", ["", "[1]", "@group", "[a@b]@group"])
+def test_must_run_wants_each_listed_test_to_pass(
+    tmp_path: Path, repo_root: Path, case: str | None, code: int, name: str
+) -> None:
+    cases = "" if case is None else f'<testcase classname="tests.unit.test_x" name="test_y{name}">{case}</testcase>'
     (tmp_path / "junit.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
     (tmp_path / "list.txt").write_text("# why\ntests/unit/test_x.py::test_y\n")
     script = repo_root / ".ci" / "must_run.py"

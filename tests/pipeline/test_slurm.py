@@ -28,6 +28,7 @@ def test_a_script_is_sound_shell_and_says_where_it_writes(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_two_languages_in_clones_of_their_own_and_photos_in_shards_give_the_bytes_of_one_run(
     tmp_path: Path,
     finished: Path,  # noqa: F811

@@ -12,7 +12,8 @@ import pytest
 from small_pipeline import commit, copy, make
 from test_infrastructure import load, publish, reproduce, run
 
-pytestmark = pytest.mark.slow  # a pipeline for each damage
+# A pipeline for each damage; the group shares what is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("disk_verify")]
 
 MADE = "out/mini/first/a.txt"  # holds "mini", one of two files of a folder
 

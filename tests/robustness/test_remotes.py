@@ -14,7 +14,7 @@ from object_server import BUCKET, Account, closed_port, http, s3
 from small_pipeline import configure, copy, make
 from test_infrastructure import reproduce, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("remotes")]
 
 KINDS = ("folder", "http", "s3")
 UP_TO_DATE = "Data and pipelines are up to date."

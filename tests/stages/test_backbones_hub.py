@@ -38,7 +38,8 @@ from clseave.word_alignment.aligner import WordAligner
 from hub_server import REVISION, serve
 from settings import SETTINGS
 
-pytestmark = pytest.mark.slow  # models are written, served and fetched
+# Models are written, served and fetched; the group shares what is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("backbones_hub")]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "import json, sys; from run import main; sys.exit(max(map(main, json.load(sys.stdin))))"

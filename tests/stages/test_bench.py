@@ -271,6 +271,7 @@ def test_without_sentence_transformers_the_others_run(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_sentence_transformers_does_the_same_steps(tiny):
     """Where pip finds no packages, the command says so and leaves it out."""
     command = small(tiny.parent.parent)

@@ -18,7 +18,7 @@ from clseave.foundation.rows.records import (
     read_vectors,
 )
 
-pytestmark = [pytest.mark.needs_data, pytest.mark.slow]
+pytestmark = [pytest.mark.needs_data, pytest.mark.slow, pytest.mark.xdist_group("real_corpus")]
 
 LANGUAGES = ("de", "ja")
 SMALL = {
@@ -131,6 +131,7 @@ def test_the_stages_need_no_photo_once_vectors_are_made(world, tmp_path):
         (world / "data/real/source/elsewhere").rename(photos)
 
 
+@pytest.mark.full
 def test_the_languages_of_xvnli_are_judged_on_translations_by_people(tmp_path, test_data):
     """All stages, with `languages: [fr, es, ru, ar]` in params.yaml."""
     build(tmp_path, test_data, ("fr", "es", "ru", "ar"), ROWS, SMALL)
@@ -156,6 +157,7 @@ def test_the_languages_of_xvnli_are_judged_on_translations_by_people(tmp_path, t
     assert [one.text for one in texts] == [people[key] for key in rows]
 
 
+@pytest.mark.full
 def test_full_size_models_go_through_all_stages(tmp_path, test_data):
     # CLIP ViT-B/16 and mBERT with random weights; a handful of photos, sentences and steps.
     rows = {"train": 12, "dev": 4, "test": 6}

@@ -20,7 +20,8 @@ from clseave.report import gallery, notebook, statistics_tables
 from clseave.stages import compare, report
 from settings import SETTINGS
 
-pytestmark = pytest.mark.slow  # the notebook is executed
+# The notebook is executed; the group shares what is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
 # Not through src/run.py, which would pin the hash seed.
 CALL = "from clseave.stages.report import main; main()"

@@ -57,6 +57,7 @@ def test_the_first_steps(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_all_steps(tmp_path):
     folder = tmp_path / "work"
     found, _ = results(

@@ -14,7 +14,7 @@ from clseave.stages import compare, report
 from clseave.statistics import metrics
 from settings import SETTINGS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("thesis_report")]
 
 FIXTURE = REPO / "tests/fixtures/thesis"
 

@@ -58,7 +58,8 @@ from clseave.stages import (
 )
 from settings import SETTINGS
 
-pytestmark = pytest.mark.slow  # all stages on a world of a few images
+# All stages on a world of a few images; the group shares what is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training_stages")]
 
 ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"layers": 1, "width": 16, "heads": 2}
