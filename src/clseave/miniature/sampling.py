@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.settings.schema import HeldOut
 from clseave.miniature.scenes import sample_scenes, split_of
 from clseave.miniature.statements import DIRECTIONS, KINDS, Fact, all_facts, label_scenes
 
@@ -53,19 +55,19 @@ def scenes_of_split(
     return np.stack(kept[:count])
 
 
-def split_facts(
-    facts: list[Fact], held_out: Mapping[str, Mapping[str, int]], seeds: Mapping[str, int]
-) -> dict[str, np.ndarray]:
+def split_facts(facts: list[Fact], held_out: HeldOut, seeds: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Which facts each split may introduce, (F,) bool by split.
 
     `held_out` says for each split but train how many topics of each kind it introduces, evenly from the forms of that
-    kind, drawn with the split's seed; train introduces all others.
+    kind, drawn with the split's seed; train introduces all others. UserError when none would be left.
     """
     owner = {topic: "train" for topic in dict.fromkeys(fact.topic for fact in facts)}
     for split, numbers in held_out.items():
         rng = np.random.default_rng([seeds[split], 1])
         for kind, number in numbers.items():
             free = [topic for topic in owner if topic.kind == kind and owner[topic] == "train"]
+            if number >= len(free):
+                raise UserError(f"source.held_out.{split}.{kind}: found {number}, allowed: less than {len(free)}")
             owner |= dict.fromkeys(_evenly(free, number, rng), split)
     return {split: np.array([owner[fact.topic] == split for fact in facts]) for split in ("train", *held_out)}
 
@@ -193,9 +195,7 @@ def same_mix(drawn: Iterable[tuple[bool, Triple]], facts: list[Fact]) -> list[Tr
     return kept
 
 
-def facts_and_split(
-    held_out: Mapping[str, Mapping[str, int]], seeds: Mapping[str, int]
-) -> tuple[list[Fact], dict[str, np.ndarray]]:
+def facts_and_split(held_out: HeldOut, seeds: Mapping[str, int]) -> tuple[list[Fact], dict[str, np.ndarray]]:
     """All facts, and which split may introduce each."""
     facts = all_facts()
     return facts, split_facts(facts, held_out, seeds)

@@ -57,13 +57,13 @@ def addmm(
     return out if beta == 0 else out.add_(bias, alpha=beta)
 
 
-def convolve(
+def convolve(  # noqa: PLR0917 - torch calls it so
     images: "torch.Tensor",
     weight: "torch.Tensor",
-    kernel_size: Sequence[int],
+    kernel_size: tuple[int, ...],
     bias: "torch.Tensor | None",
-    stride: Sequence[int],
-    padding: Sequence[int],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
 ) -> "torch.Tensor":
     """Convolution of images, (B, C, H, W) with (O, C, h, w) -> (B, O, H', W')."""
     patches = _patches(images, kernel_size, stride, padding)
@@ -74,13 +74,13 @@ def convolve(
     return out.view(len(images), *size, len(weight)).permute(0, 3, 1, 2).contiguous()
 
 
-def convolve_backward(
+def convolve_backward(  # noqa: PLR0917 - torch calls it so
     gradient: "torch.Tensor",
     images: "torch.Tensor",
     weight: "torch.Tensor",
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
+    kernel_size: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
     output_mask: Sequence[bool],
 ) -> "tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]":
     """Gradients of images, weight and bias, as far as `output_mask` asks for them, from that of the output."""
@@ -90,7 +90,7 @@ def convolve_backward(
     of_images = of_weight = None
     if output_mask[0]:
         columns = mm(rows, weight.flatten(1)).view(len(images), -1, weight[0].numel()).transpose(1, 2)
-        shape = images.shape[2:]
+        shape = tuple(images.shape[2:])
         of_images = torch.nn.functional.fold(columns, shape, kernel_size, padding=padding, stride=stride)
     if output_mask[1]:
         of_weight = mm(rows.T, _patches(images, kernel_size, stride, padding)).view_as(weight)
@@ -98,7 +98,7 @@ def convolve_backward(
 
 
 def _patches(
-    images: "torch.Tensor", kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    images: "torch.Tensor", kernel_size: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]
 ) -> "torch.Tensor":
     """The patches under each position of the kernel, (B, C, H, W) -> (B H' W', C h w)."""
     import torch

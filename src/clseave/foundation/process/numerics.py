@@ -24,7 +24,7 @@ PINS = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "MKL_CBWR": "COMPATIBLE",  # the only MKL branch that is the same on Intel and AMD
+    "MKL_CBWR": "COMPATIBLE",  # the only MKL branch that is the same on Intel and AMD; see `matrix_products`
     "ATEN_CPU_CAPABILITY": "avx2",
     WORKSPACE: ":4096:8",  # the setting with which CUDA's matrix products repeat
     "OPENBLAS_CORETYPE": "Haswell",

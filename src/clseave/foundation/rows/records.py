@@ -43,8 +43,8 @@ def hypothesis_id(english: str) -> str:
 class Example:
     """One premise (image), one English hypothesis, one label name. What comes after `split` may be unknown (None).
 
-    `statement` is what the hypothesis says, whatever its words: phrasings of one statement share it. `pair` is shared by
-    the two rows of a minimal pair: same image, same words but for their order or direction, other label.
+    `statement` is what the hypothesis says: the phrasings of one statement share it. `pair` is shared by the two rows
+    of a minimal pair: same image, same words in another order, another label.
     """
 
     pair_id: str

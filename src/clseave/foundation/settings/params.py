@@ -15,13 +15,13 @@ from clseave.foundation.files.formats import read_text
 from clseave.foundation.settings import references
 from clseave.foundation.settings.messages import not_one_of, require_few, settings_fault, unknown_key
 from clseave.foundation.settings.schema import (
-    Kind,
     GOLD_LANGUAGES,
     SPLITS,
     STEPS_PER_LINE,
     Backbones,
     HubBackbones,
     HubRows,
+    Kind,
     NmtTranslation,
     Params,
     Photos,

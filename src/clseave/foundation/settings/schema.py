@@ -27,6 +27,7 @@ Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
+HeldOut = dict[Literal["dev", "test"], dict[Kind, Positive]]  # numbers of statements; of relations, pairs of things
 GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
 SPLITS = ("train", "dev", "test")
 INDEPENDENT = "independent_"  # first part of the names of evaluations on independent examples, and of no others
@@ -73,9 +74,7 @@ class Scenes(Section):
     images: dict[str, Positive]
     content_shares: dict[str, Share]  # of all scene contents
     kinds_per_image: Annotated[int, Field(ge=1, le=5)]
-    held_out: dict[
-        Literal["dev", "test"], dict[Kind, Positive]
-    ]  # statements of each kind; pairs of things in relations
+    held_out: HeldOut  # what training never says
     empty: Share
     two_panels: Share
     noise: Annotated[int, Field(ge=0, le=60)]
