@@ -18,7 +18,7 @@ from made_scenes import object_code
 from clseave.miniature.grammar import LANGUAGES, PHRASINGS, Sentence, align, caption, express, forms
 from clseave.miniature.lexicon import ENTRIES, TEMPLATES
 from clseave.miniature.scenes import COLOURS, EMPTY, HALVES, HIDDEN, PLACES, SHAPES
-from clseave.miniature.statements import DIRECTIONS, KINDS, QUANTIFIERS, Fact, all_facts
+from clseave.miniature.statements import DIRECTIONS, FORMS, QUANTIFIERS, Fact, all_facts
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 UNSPACED = ("ja", "zh")
@@ -56,9 +56,9 @@ OVER = Fact("relation", ("green square", "above", "red diamond"))
 def sample() -> list[tuple[Fact, int]]:
     """The 50 (fact, phrasing) of the golden files."""
     chosen = []
-    for kind in KINDS:
+    for kind in FORMS:
         count, stride = SAMPLE[kind]
-        facts = [fact for fact in all_facts() if fact.kind == kind]
+        facts = [fact for fact in all_facts() if fact.form == kind]
         chosen += [(facts[i * stride % len(facts)], i % PHRASINGS) for i in range(count)]
     return chosen
 
@@ -66,7 +66,7 @@ def sample() -> list[tuple[Fact, int]]:
 def sentence_lines(language: str) -> list[str]:
     """The golden file of one language's sentences, by line."""
     rows = [
-        (fact.kind, "|".join(fact.arguments), str(phrasing), express(fact, language, phrasing).text)
+        (fact.form, "|".join(fact.arguments), str(phrasing), express(fact, language, phrasing).text)
         for fact, phrasing in sample()
     ]
     return ["\t".join(row) for row in [("kind", "arguments", "phrasing", "text"), *rows]]
@@ -503,7 +503,7 @@ def test_every_content_word_is_aligned_with_english_both_ways(language, every):
 def test_content_is_never_aligned_across_roles(language, every):
     """A word of one noun phrase never links to a word of the other."""
     for (fact, phrasing), here in every["en"].items():
-        if fact.kind != "relation":
+        if fact.form != "relation":
             continue
         there = every[language][fact, phrasing]
         for i, j in align(here, there):
@@ -525,7 +525,7 @@ def test_the_arguments_are_said_in_every_sentence(every):
     for language in LANGUAGES:
         for (fact, _), sentence in every[language].items():
             said = {concept for concepts in sentence.concepts for concept in concepts}
-            assert needed.get(fact.kind, set()) <= said | {concept.split(":")[0] for concept in said}
+            assert needed.get(fact.form, set()) <= said | {concept.split(":")[0] for concept in said}
 
 
 def test_expressing_again_gives_the_same():
@@ -617,8 +617,8 @@ def test_golden_files(name):
 def test_the_golden_sentences_cover_the_miniature():
     chosen = sample()
     assert len(set(chosen)) == 50
-    kinds = {(fact.kind, phrasing) for fact, phrasing in chosen}
-    assert kinds == {(kind, phrasing) for kind in KINDS for phrasing in range(PHRASINGS)}
+    kinds = {(fact.form, phrasing) for fact, phrasing in chosen}
+    assert kinds == {(kind, phrasing) for kind in FORMS for phrasing in range(PHRASINGS)}
     said = {word for fact, _ in chosen for argument in fact.arguments for word in argument.split()}
     assert said >= {*COLOURS, *SHAPES, *PLACES, *HALVES, *DIRECTIONS, *QUANTIFIERS, "empty", "filled"}
 

@@ -1,6 +1,6 @@
 """The miniature as rows: examples, images, monolingual texts, captions."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -11,17 +11,20 @@ from clseave.miniature import gold
 from clseave.miniature.grammar import LANGUAGES, PHRASINGS, caption, express
 from clseave.miniature.sampling import facts_and_split
 from clseave.miniature.scenes import split_of
-from clseave.miniature.world import build_split, caption_batches, caption_draws, draw_images, monolingual_text, retell
+from clseave.miniature.statements import KINDS
+from clseave.miniature.world import build_split, caption_batches, caption_draws, draw_images, monolingual_text, reword
 
 SOURCE = Scenes(
     kind="scenes",
     seed=5,
+    test_seed=6,
     images={"train": 60, "dev": 20, "test": 20},
     content_shares={"train": 0.7, "dev": 0.1, "test": 0.2},
     kinds_per_image=3,
-    fact_shares={"train": 0.75, "dev": 0.07, "test": 0.18},
-    held_out_rows=0.5,
-    hard_relations=0.5,
+    held_out={
+        "dev": {"place": 21, "half": 21, "relation": 30, "count": 21},
+        "test": {"place": 21, "half": 21, "relation": 30, "count": 21},
+    },
     empty=0.2,
     two_panels=0.4,
     noise=4,
@@ -47,9 +50,35 @@ def test_rows_agree_with_themselves(split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_labels_are_balanced_in_every_image_and_kind(split):
-    groups = Counter((row.image_id, row.kind) for row in BUILT[split][0])
-    assert set(groups.values()) == {3}
-    assert len({(row.image_id, row.kind, row.label) for row in BUILT[split][0]}) == len(BUILT[split][0])
+    groups = Counter((row.image_id, row.kind, row.label) for row in BUILT[split][0])
+    assert all(groups[image, kind, "neutral"] == number for (image, kind, _), number in groups.items())
+    assert all(number <= (2 if kind == "relation" else 1) for (_, kind, _), number in groups.items())
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_minimal_pair_has_the_same_words_in_another_order_and_another_label(split):
+    pairs = defaultdict(list)
+    for row in BUILT[split][0]:
+        if row.pair:
+            pairs[row.pair].append(row)
+    assert len(pairs) * 3 == sum(row.kind == "relation" for row in BUILT[split][0]) > 0
+    for one, other in pairs.values():
+        assert one.image_id == other.image_id and one.label != other.label
+        assert one.hypothesis != other.hypothesis
+        assert sorted(one.hypothesis.lower().split()) == sorted(other.hypothesis.lower().split())
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_seen_and_unseen_rows_have_the_same_mix_of_kinds(split):
+    facts, owner = facts_and_split(SOURCE.held_out, {"dev": SOURCE.seed, "test": SOURCE.test_seed})
+    said = {str(fact) for fact, mine in zip(facts, owner["train"], strict=True) if mine}
+    kinds = Counter((row.kind, row.statement in said) for row in BUILT[split][0])
+    assert len({kinds[kind, True] for kind in KINDS}) == len({kinds[kind, False] for kind in KINDS}) == 1
+
+
+def test_all_phrasings_of_a_statement_share_its_name():
+    names = {row.statement for row in TRAIN}
+    assert names == {str(fact) for fact, _ in SAID.values()} and len(names) < len(SAID)
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -68,7 +97,7 @@ def test_training_statements_and_those_introduced_by_dev_and_test_differ():
     said = {split: {fact for fact, _ in BUILT[split][1].values()} for split in SPLITS}
     new = {split: said[split] - said["train"] for split in ("dev", "test")}
     assert new["dev"] and new["test"]
-    facts, owner = facts_and_split(SOURCE.fact_shares, SOURCE.seed)
+    facts, owner = facts_and_split(SOURCE.held_out, {"dev": SOURCE.seed, "test": SOURCE.test_seed})
     for split in SPLITS:
         others = {fact for row, fact in enumerate(facts) if not owner["train"][row] and not owner[split][row]}
         assert not said[split] & others
@@ -85,6 +114,12 @@ def test_the_same_source_gives_the_same_rows_and_pixels():
     one, again = (dict(draw_images("dev", SOURCE, scenes)) for _ in range(2))
     assert all(np.array_equal(one[key], again[key]) for key in one)
     assert build_split("dev", SOURCE.model_copy(update={"seed": 6}), set(SAID))[0] != examples
+
+
+def test_the_scenes_of_test_have_a_seed_of_their_own():
+    changed = SOURCE.model_copy(update={"test_seed": 7})
+    assert not np.array_equal(build_split("test", changed, set(SAID))[2], BUILT["test"][2])
+    assert np.array_equal(build_split("dev", changed, set(SAID))[2], BUILT["dev"][2])
 
 
 def test_images_are_named_as_the_examples_name_them():
@@ -113,25 +148,30 @@ def test_a_text_is_no_longer_than_what_there_is_to_say():
     assert len(monolingual_text(SAID, "de", 10**6, 0)) == len(SAID)
 
 
+def read_in_training(language):
+    return {express(fact, language, phrasing).text for fact, phrasing in SAID.values()}
+
+
 def test_a_second_translator_says_the_same_facts_in_other_words():
     examples, said, _ = BUILT["test"]
-    rows, texts = retell(examples, said, 3)
+    rows, texts = reword(examples, said, 3)
     assert rows == [row for row in examples if row.image_id in {f"test-{number:05d}" for number in range(3)}] != []
     assert set(texts) == set(LANGUAGES)
     for language, translations in texts.items():
         assert [one.hypothesis_id for one in translations] == list(dict.fromkeys(row.hypothesis_id for row in rows))
         for one in translations:
             fact, phrasing = said[one.hypothesis_id]
-            others = {express(fact, language, number).text for number in range(PHRASINGS)}
-            assert one.text in others - {express(fact, language, phrasing).text}, "the pipeline's own translation"
+            assert one.text == express(fact, language, gold.other_phrasing(fact)).text
+            assert one.text not in read_in_training(language)
             assert (one.source, one.target) == (express(fact, "en", phrasing).text, language)
 
 
-@pytest.mark.parametrize(("images", "found"), [(0, 0), (1, 1), (999, 20)])
-def test_as_many_images_are_retold_as_are_asked_for(images, found):
-    rows, texts = retell(*BUILT["test"][:2], images)
-    assert len({row.image_id for row in rows}) == found
-    assert all(bool(one) == bool(found) for one in texts.values())
+@pytest.mark.parametrize(("images", "found"), [(0, 0), (1, 1), (999, None)])
+def test_as_many_images_are_reworded_as_are_asked_for(images, found):
+    rows, texts = reword(*BUILT["test"][:2], images)
+    every = {row.image_id for row in BUILT["test"][0]}
+    assert len({row.image_id for row in rows}) == (len(every) if found is None else found)
+    assert all(bool(one) == bool(images) for one in texts.values())
 
 
 def test_captions_describe_the_rendered_training_contents():
