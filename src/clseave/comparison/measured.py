@@ -1,7 +1,7 @@
 """What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Training:
     autoencoder: list[dict[str, Any]]
     students: dict[str, list[dict[str, Any]]]  # curve by language
     settled: dict[str, dict[str, Any]]  # by model: `clip_ve`, its controls, `clseave-de` ...
-    kept: dict[str, list[int]]  # the epoch that each seed kept, by model
+    kept: dict[str, list[int]] = field(default_factory=dict)  # the epoch that each seed kept, by model
 
     def of_students(self) -> dict[str, dict[str, Any]]:
         """What each student settled on, by language."""
