@@ -67,8 +67,8 @@ def write_evaluation(folder: Path, name: str, seed: int, known: bool) -> None:
     language = name.removeprefix("independent_")
     about = {"name": name, "seed": seed, "set": "independent" if independent else "test", "kernels": "deterministic"}
     about["language"] = language if len(language) == 2 else "de" if name == "clteave" else "en"
-    label, kind, seen, image = ([row[key] for row in rows] for key in ("label", "kind", "seen", "image_id"))
-    summary = metrics.summary(label, logits, kind, seen, image, name=name, seed=seed) if rows else {"rows": 0}
+    label, kind, seen = ([row[key] for row in rows] for key in ("label", "kind", "seen"))
+    summary = metrics.summary(label, logits, kind, seen, name=name, seed=seed) if rows else {"rows": 0}
     write_json(folder / f"metrics/seed{seed}/{name}.json", summary | about)
 
 
@@ -177,6 +177,7 @@ def compare_arguments(root: Path, *, profile: str = "mini", name: str = "mini") 
         "expected": REPO / "reports/expected.yaml",
         "published": REPO / "reports/published",
         "typology": REPO / "data/typology",
+        "seeds-folder": root / "reports/seeds",
         "out-metrics": reports / "metrics.json",
         "out-tables": reports / "tables",
         "out-results": reports / "results.md",

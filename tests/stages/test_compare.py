@@ -29,6 +29,7 @@ def test_tables_of_one_seed(tmp_path):
         "accuracy": ["clteave_de", "de", "en", "image_only", "ko", "majority"],
         "accuracy_unseen": ["de", "en", "ko"],
         "loss": ["de", "en", "ko"],
+        "swap_accuracy": [],
         "aer": ["de", "ko"],
     }
     assert wide["seeds"] == "0"
@@ -39,11 +40,6 @@ def test_tables_of_one_seed(tmp_path):
         gap = 100 * (wide["accuracy"][name] - wide["accuracy"]["en"])
         assert float(row["points_vs_en"]) == pytest.approx(gap, abs=1e-3)
         assert float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"])
-    metrics = json.loads((reports / "metrics/seed0/de.json").read_text())
-    assert [float(rows["de"][key]) for key in ("accuracy_low", "accuracy_high")] == [
-        metrics["accuracy_low"],
-        metrics["accuracy_high"],
-    ]
     assert rows["clteave_de"]["label"] == "German (CLTEAVE)"
     shares = {row["class"]: row["predicted"] for row in table(reports, "classes") if row["evaluation"] == "clteave_de"}
     assert shares == {"contradiction": "0.0", "neutral": "1.0", "entailment": "0.0"}
@@ -54,7 +50,11 @@ def test_the_readme_table(tmp_path):
     compare.main(compare_arguments(tmp_path))
     text = (reports / "results.md").read_text(encoding="utf-8")
     assert (reports / "tables" / "results.md").read_text(encoding="utf-8").endswith(f"\n\n{text}")  # below its caption
-    assert len({len(line) for line in text.splitlines()}) == 1
+    lines = text.splitlines()
+    assert len({len(line) for line in lines[: lines.index("")]}) == 1  # the table; below it are its notes
+    assert "Intervals cluster the 72 rows by image (12) and by statement (20)" in text
+    assert "Seen: 54 rows of 15 statements; unseen: 18 rows of 5 statements." in text
+    assert "Thesis" not in text and "other corpus" not in text
     assert "| German (CLTEAVE)  |" in text
     assert "33.3 %" in text
 
@@ -91,7 +91,69 @@ def test_seeds_are_averaged(tmp_path):
     row = {row["evaluation"]: row for row in table(reports, "results")}["ko"]
     assert float(row["accuracy"]) == pytest.approx(sum(scores) / 2, abs=1e-6)
     assert row["seeds"] == "2" and json.loads((reports / "metrics.json").read_text())["seeds"] == "0, 1"
-    assert float(row["accuracy_sd"]) == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5, abs=1e-6)
+    assert row["all_seeds"] == "2" and "Mean ± sd of 2 seeds" in (reports / "results.md").read_text(encoding="utf-8")
+    assert float(row["seeds_sd"]) == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5, abs=1e-6)
+
+
+def write_seeds(root, **changes):
+    """A table of two seeds: the run's own results, and others of a second seed; `changes` replace values of the own."""
+    lines = ["seed,evaluation,rows,accuracy,seen,unseen,swap_accuracy"]
+    for name in ("en", "de", "ko"):
+        own = json.loads((root / f"reports/mini/metrics/seed0/{name}.json").read_text()) | changes
+        lines.append(f"0,{name},72,{own['accuracy']},{own['accuracy_seen']},{own['accuracy_unseen']},")
+        lines.append(f"1,{name},72,{own['accuracy'] - 0.1},{own['accuracy_seen']},{own['accuracy_unseen']},")
+    (root / "reports/seeds").mkdir(exist_ok=True)
+    (root / "reports/seeds/mini.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_more_seeds_are_read_where_they_are_of_the_same_results(tmp_path, caplog):
+    reports = make(tmp_path)
+    compare.main(compare_arguments(tmp_path))
+    before = {row["evaluation"]: row for row in table(reports, "results")}["de"]
+    assert before["seeds_mean"] == "" and not (reports / "tables/seeds.csv").exists()
+    write_seeds(tmp_path, accuracy=0.5)
+    compare.main(compare_arguments(tmp_path))
+    (message,) = caplog.messages
+    assert "seeds/mini.csv is left out" in message and "`make seeds`" in message
+    assert {row["evaluation"]: row for row in table(reports, "results")}["de"] == before
+    write_seeds(tmp_path)
+    compare.main(compare_arguments(tmp_path))
+    rows = {row["evaluation"]: row for row in table(reports, "results")}
+    assert float(rows["de"]["seeds_mean"]) == pytest.approx(float(before["accuracy"]) - 0.05, abs=1e-6)
+    assert (rows["de"]["all_seeds"], rows["de"]["accuracy"]) == ("2", before["accuracy"])
+    assert float(rows["de"]["accuracy_low"]) < float(before["accuracy_low"])
+    assert rows["de"]["low_vs_en"] == before["low_vs_en"]  # each seed loses what English loses
+    assert [row["gap_sd"] for row in table(reports, "seeds")] == ["", "0.0", "0.0"]
+    assert "Mean ± sd of 2 seeds" in (reports / "results.md").read_text(encoding="utf-8")
+
+
+def test_who_was_cut_by_its_budget_is_marked(tmp_path):
+    reports = make(tmp_path)
+    path = reports / "training/clseave-ko-seed0.json"
+    epochs = params.load(tmp_path / "params.yaml", SETTINGS / "profiles/mini.yaml", compare.Values).clseave.epochs
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"epoch": epochs, "epochs_run": epochs}))
+    compare.main(compare_arguments(tmp_path))
+    cut = {row["model"]: row["cut"] for row in table(reports, "stopped")}
+    assert cut == {"clip_ve": "False", "hypothesis_only": "False", "clseave-de": "False", "clseave-ko": "True"}
+    text = (reports / "results.md").read_text(encoding="utf-8")
+    assert "| Korean (CLSEAVE) † |" in text and "† Cut by its budget" in text and text.count("†") == 2
+
+
+def test_minimal_pairs_have_a_table(tmp_path):
+    reports = make(tmp_path)
+    path = tmp_path / "data/mini/examples/test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, row in enumerate(rows):  # the first two rows of every image
+        row |= {"statement": row["hypothesis_id"], "pair": row["image_id"] if number % 6 < 2 else None}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    compare.main(compare_arguments(tmp_path))
+    swap = {row["evaluation"]: row for row in table(reports, "swap")}
+    # English misses rows 9, 19, 29 ...; the pairs are rows 6 k and 6 k + 1, of which it misses 19 and 49.
+    assert (swap["en"]["pairs"], float(swap["en"]["swap_accuracy"])) == ("12", pytest.approx(10 / 12, abs=1e-6))
+    assert float(swap["en"]["row_accuracy"]) == pytest.approx(22 / 24, abs=1e-6)
+    assert float(swap["majority"]["swap_accuracy"]) == 0.0
+    assert json.loads((reports / "metrics.json").read_text())["swap_accuracy"]["en"] == pytest.approx(10 / 12, abs=1e-6)
+    assert "of 12 minimal pairs" in (reports / "results.md").read_text(encoding="utf-8")
 
 
 def test_a_corpus_without_kinds_or_seen_flags(tmp_path):
@@ -281,8 +343,11 @@ def test_statistics_are_of_the_same_rows(tmp_path):
     assert set(pairs) == {("en", "de"), ("en", "ko"), ("de", "ko")}
     # German is wrong wherever English is, and on every tenth row more: 72 rows hold 7 such.
     assert (pairs["en", "de"]["b"], pairs["en", "de"]["c"]) == ("7", "0")
-    assert float(pairs["en", "de"]["p"]) == pytest.approx(2 * 0.5**7, abs=1e-6)
-    assert {row["slice"] for row in table(reports, "slices")} >= {"all", "negation", "numbers"}
+    assert float(pairs["en", "de"]["mcnemar_p"]) == pytest.approx(2 * 0.5**7, abs=1e-6)
+    gaps = {row["evaluation"]: row for row in table(reports, "against_english") if row["rows_set"] == "all"}
+    for end, other in (("low", "high"), ("high", "low")):  # the same difference, from the other side
+        assert float(gaps["de"][end]) == pytest.approx(-float(pairs["en", "de"][other]), abs=2e-6)
+    assert {row["slice"] for row in table(reports, "slices")} >= {"all", "negation", "counting"}
     same = {row["evaluation"]: float(row["same"]) for row in table(reports, "consistency")}
     assert same["de"] == pytest.approx(65 / 72, abs=1e-6)
     assert sum(int(row["rows"]) for row in table(reports, "reliability") if row["evaluation"] == "ko") == 72

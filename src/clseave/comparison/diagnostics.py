@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from clseave.comparison.verdicts import ENGLISH, Outcome, difference, kind_rows
+from clseave.comparison import results
+from clseave.comparison.outcomes import Outcome
+from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.settings.schema import INDEPENDENT
 from clseave.statistics import calibration, significance, slices
@@ -24,8 +26,14 @@ def together(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Outcome]
 def pairs(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """`significance.pairwise` of evaluations on the same rows, with labels."""
     labels = {one.name: one.label for one in outcomes}
-    found = significance.pairwise(list(labels), {one.name: one.right for one in outcomes}, outcomes[0].images)
-    rows = len(outcomes[0].rows)
+    known, first = {one.name: one for one in outcomes}, outcomes[0]
+    found = significance.pairwise(
+        {one.name: one.right for one in outcomes},
+        first.images,
+        first.statements,
+        lambda one, other: 100**2 * known[one].spread("accuracy", known[other]),
+    )
+    rows = len(first.rows)
     return [
         row | {"label": labels[row["evaluation"]], "other_label": labels[row["other"]], "rows": rows} for row in found
     ]
@@ -44,9 +52,10 @@ def reliability(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
 
 def slice_rows(outcomes: Sequence[Outcome], texts: Mapping[str, str]) -> list[dict[str, Any]]:
     """`slices.rows` of evaluations on the same rows; `texts` is the English of each hypothesis id."""
-    english = [texts[row.hypothesis_id] for row in outcomes[0].rows]
-    labels = {one.name: one.label for one in outcomes}
-    return slices.rows(list(labels), {one.name: one.hits for one in outcomes}, english, outcomes[0].images, labels)
+    first, labels = outcomes[0], {one.name: one.label for one in outcomes}
+    english = [(texts[row.hypothesis_id], row.kind) for row in first.rows]
+    hits = {one.name: one.hits for one in outcomes}
+    return slices.rows(hits, english, first.images, first.statements, labels)
 
 
 def consistency(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -55,7 +64,8 @@ def consistency(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         return []
     labels = {one.name: one.label for one in outcomes} | {"all": "all languages"}
     predicted = {one.name: one.predicted[0] for one in outcomes}
-    found = slices.consistency(list(predicted), predicted, outcomes[0].images, outcomes[0].gold)
+    first = outcomes[0]
+    found = slices.consistency(predicted, first.images, first.statements, first.gold)
     return [row | {"label": labels[row["evaluation"]]} for row in found]
 
 
@@ -85,13 +95,13 @@ def class_rows(one: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def fits(distances: Sequence[Row], results: Sequence[Row]) -> list[dict[str, Any]]:
-    """Accuracy in percent of the target languages' results, fitted on each distance as published and as recomputed.
+def fits(distances: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
+    """Accuracy in percent of the target languages' scores, fitted on each distance as published and as recomputed.
 
     A distance that is known for fewer than three of the languages, or that is the same for all, gives no row.
     """
     rows = []
-    accuracy = {row["evaluation"]: 100 * row["accuracy"] for row in results}
+    accuracy = {row["evaluation"]: 100 * row["accuracy"] for row in scores}
     for name in dict.fromkeys(row["distance"] for row in distances):
         for maker in MAKERS:
             points = [
@@ -104,16 +114,16 @@ def fits(distances: Sequence[Row], results: Sequence[Row]) -> list[dict[str, Any
     return rows
 
 
-def independent(outcomes: Sequence[Outcome], results: Sequence[Row]) -> list[dict[str, Any]]:
+def independent(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Results on translations that are not the pipeline's, each beside its namesake on the pipeline's own."""
     known = {one.name: one for one in outcomes}
-    rows = []
-    for row in results:
+    found = []
+    for row in rows:
         name = row["evaluation"].removeprefix(INDEPENDENT)
         if name != row["evaluation"]:
-            gap = difference(known[row["evaluation"]], known.get(name), unseen=False)
-            rows.append({**row, "rows_shared": gap.pop("rows"), **gap})
-    return rows
+            gap = results.difference(known[row["evaluation"]], known.get(name)).row()
+            found.append({**row, "rows_shared": gap.pop("rows"), **gap})
+    return found
 
 
 def contents(
@@ -123,7 +133,11 @@ def contents(
     judged = together(outcomes, [ENGLISH, *languages])
     shown = [one for one in outcomes if not one.name.startswith(INDEPENDENT)]
     return {
-        "kinds": [row for one in shown for row in kind_rows(one)],
+        "kinds": [row for one in shown for row in results.kind_rows(one)],
+        "against_english": results.against_english(shown),
+        "unseen": results.unseen(judged),
+        "swap": [row for one in shown if (row := results.swap_row(one))],
+        "seeds": results.seed_rows(shown),
         "classes": [row for one in shown for row in class_rows(one)],
         "confusion": [row for one in shown for row in confusion(one)],
         "significance": pairs(judged),

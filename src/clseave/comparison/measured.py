@@ -1,15 +1,16 @@
 """What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clseave.comparison import csv_tables, verdicts
-from clseave.comparison.verdicts import ENGLISH, Outcome
+from clseave.comparison import csv_tables
+from clseave.comparison.outcomes import Outcome, outcome
+from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN, read_json
 from clseave.foundation.rows.records import Example, Prediction, read_rows
@@ -53,6 +54,7 @@ class Training:
     autoencoder: list[dict[str, Any]]
     students: dict[str, list[dict[str, Any]]]  # curve by language
     settled: dict[str, dict[str, Any]]  # by model: `clip_ve`, its controls, `clseave-de` ...
+    kept: dict[str, list[int]] = field(default_factory=dict)  # the epoch that each seed kept, by model
 
     def of_students(self) -> dict[str, dict[str, Any]]:
         """What each student settled on, by language."""
@@ -127,7 +129,7 @@ def read_outcomes(
             judged = [read_rows(predictions / f"{file}.jsonl", Prediction) for file in files]
             language, known = scores[0]["language"], examples[scores[0]["set"]]
             title = full_name(name, language)
-            outcomes.append(verdicts.outcome(title, label(title, language), scores, judged, known))
+            outcomes.append(outcome(title, label(title, language), scores, judged, known))
     return outcomes
 
 
@@ -200,6 +202,11 @@ def read_training(folder: Path, model: str, seeds: Sequence[int]) -> dict[str, A
     }
 
 
+def read_kept(folder: Path, model: str, seeds: Sequence[int]) -> list[int]:
+    """The epoch that each seed of a model kept."""
+    return [int(read_json(folder / f"{model}-seed{seed}.json")["epoch"]) for seed in seeds]
+
+
 def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What each training stage settled on, as "key: value" in one text."""
     return [
@@ -218,6 +225,7 @@ def read_trained(curves: Path, training: Path, values: Named) -> Training:
         read_curve(curves, "autoencoder", values.seeds),
         {code: read_curve(curves, f"clseave-{code}", values.seeds) for code in values.languages},
         {model: read_training(training, model, values.seeds) for model in trained_models(values)},
+        {model: read_kept(training, model, values.seeds) for model in trained_models(values)},
     )
 
 

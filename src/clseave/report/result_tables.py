@@ -27,19 +27,28 @@ _LATEX = str.maketrans(
     {
         **{sign: rf"\{sign}" for sign in "&%$#_{}"},
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        "−": "$-$", DASH: "--", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "\u00a0": "~",
+        "−": "$-$", DASH: "--", "†": r"\dag{}",
+        "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$", "\u00a0": "~",
     }
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Table:
-    """Texts below unique headers, the first `left` columns flush left; the caption says what and in which unit."""
+    """Texts below unique headers, the first `left` columns flush left; the caption says what and in which unit.
+
+    `notes` say what a reader needs beside that, a paragraph each.
+    """
 
     caption: str
     header: list[str]
     cells: list[list[str]]
     left: int = 1
+    notes: tuple[str, ...] = ()
+
+    def noted(self) -> str:
+        """The Markdown table with its notes below."""
+        return self.markdown() + "".join(f"\n{note}\n" for note in self.notes)
 
     def markdown(self) -> str:
         """A Markdown table with padded cells, without the caption."""
@@ -64,7 +73,7 @@ class Table:
             index=False,
             escape=False,
             column_format="l" * self.left + "r" * (len(self.header) - self.left),
-            caption=latex_text(self.caption),
+            caption=latex_text(" ".join([self.caption, *self.notes])),
             label=f"tab:{name}",
             position="htbp",
         )
@@ -143,44 +152,14 @@ def whole(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}"
 
 
-def results(rows: Sequence[Row]) -> Table:
-    """Accuracy of every evaluation; differences are to the first row, on the same test rows."""
-    first = rows[0]["evaluation"]
-
-    def gap(row: Row, suffix: str) -> str:
-        return DASH if row["evaluation"] == first else signed(row[f"points_vs_{first}{suffix}"])
-
-    columns: dict[str, Text] = {
-        "Text": lambda row: row["label"],
-        "Accuracy": lambda row: percent(row["accuracy"]),
-        "95 % interval": span_of,
-        "Seen": lambda row: percent(row["accuracy_seen"]),
-        "Unseen": lambda row: percent(row["accuracy_unseen"]),
-        "vs English": lambda row: gap(row, ""),
-        "vs English, unseen": lambda row: gap(row, "_unseen"),
-        "Loss": lambda row: f"{row['loss']:.3f}",
-        "Thesis": lambda row: DASH if row["thesis"] is None else f"{row['thesis']:.2f} %",
-        "Verdict": lambda row: row["verdict"] or DASH,
-    }
-    return table(
-        "Test accuracy of every evaluation; differences in points on the same rows; loss in nats.", rows, columns
-    )
+def mean_sd(mean: float | None, sd: float | None) -> str:
+    """A mean and a standard deviation of shares, in percent: "89.2 ± 0.2"."""
+    return DASH if mean is None or sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
 
 
-def gaps(rows: Sequence[Row]) -> Table:
-    """Differences to the first evaluation in points with their intervals, on all rows and on unseen sentences."""
-    first = rows[0]["evaluation"]
-
-    def three(what: str, key: str) -> dict[str, Text]:
-        return {
-            f"Rows, {what}": lambda row: f"{row[f'rows_vs_{key}']:,}",
-            f"Points, {what}": lambda row: signed(row[f"points_vs_{key}"]),
-            f"Interval, {what}": lambda row: span(row[f"low_vs_{key}"], row[f"high_vs_{key}"]),
-        }
-
-    columns: dict[str, Text] = {"Text": lambda row: row["label"]}
-    columns |= three("all", first) | three("unseen", f"{first}_unseen")
-    return table("Difference to English in points, with its 95 % interval over images.", rows[1:], columns)
+def p_value(p: float | None) -> str:
+    """A p-value: three decimals, never 0."""
+    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def kinds(rows: Sequence[Row]) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from clseave.foundation.rows.labels import LABELS
-from clseave.report import result_tables, thesis_tables
+from clseave.report import difference_tables, headline_table, result_tables, thesis_tables
 from clseave.report.result_tables import (
     DASH,
     Row,
@@ -12,6 +12,7 @@ from clseave.report.result_tables import (
     fixed,
     language_name,
     number,
+    p_value,
     percent,
     signed,
     span,
@@ -20,7 +21,6 @@ from clseave.report.result_tables import (
     whole,
 )
 
-ALPHA = 0.05
 MAKERS = {"published": "thesis", "recomputed": "recomputed"}
 
 
@@ -54,7 +54,7 @@ def quality(rows: Sequence[Row]) -> Table:
     columns: dict[str, Text] = {
         "Text": lambda row: row["label"],
         "Accuracy": lambda row: percent(row["accuracy"]),
-        "Over seeds": lambda row: DASH if row["accuracy_sd"] is None else f"± {100 * row['accuracy_sd']:.1f}",
+        "Over seeds": lambda row: DASH if row["seeds_sd"] is None else f"± {100 * row['seeds_sd']:.1f}",
         "Macro-F1": lambda row: percent(row["macro_f1"]),
         "Loss": lambda row: fixed(row["loss"], 3),
         "ECE": lambda row: percent(row["ece"]),
@@ -91,36 +91,9 @@ def independent(rows: Sequence[Row]) -> Table:
     return table(caption, rows, columns)
 
 
-def p_value(p: float | None) -> str:
-    """A p-value: three decimals, never 0."""
-    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def significance(rows: Sequence[Row]) -> Table:
-    """Exact McNemar between evaluations."""
-    columns: dict[str, Text] = {
-        "One": lambda row: row["label"],
-        "Other": lambda row: row["other_label"],
-        "Only one right": lambda row: whole(row["b"]),
-        "Only other right": lambda row: whole(row["c"]),
-        "Points": lambda row: signed(row["points"]),
-        "95 % interval": lambda row: span(row["low"], row["high"]),
-        "p": lambda row: p_value(row["p"]),
-        "p, Holm": lambda row: p_value(row["p_holm"]),
-        "Apart": lambda row: "yes" if apart(row) else "no",
-    }
-    caption = (
-        f"Every two languages on the same {whole(rows[0]['rows'])} rows: difference in accuracy with its 95 % interval "
-        f"over images, exact McNemar test (of the first seed), and its p corrected for the number of comparisons, "
-        f"{len(rows)} (Holm). "
-        f"Apart: the corrected p is below {ALPHA} and the interval excludes 0."
-    )
-    return table(caption, rows, columns, left=2)
-
-
 def apart(row: Row) -> bool:
-    """Whether both the corrected test and the interval over images tell two evaluations apart."""
-    return bool(row["p_holm"] < ALPHA and not row["low"] <= 0 <= row["high"])
+    """Whether a row of differences calls its two evaluations apart: `significance.judged` decides."""
+    return bool(row["apart"])
 
 
 def reliability(rows: Sequence[Row]) -> Table:
@@ -155,7 +128,9 @@ def slices(rows: Sequence[Row]) -> Table:
     columns |= {f"{name} (n = {counts[name]:,})": of(name) for name in counts}
     labels = [{"label": label} for label in dict.fromkeys(row["label"] for row in rows)]
     return table(
-        "Accuracy in percent by what the English sentence says, with 95 % intervals over images.", labels, columns
+        "Accuracy in percent by what the English sentence says; 95 % intervals cluster by image and statement.",
+        labels,
+        columns,
     )
 
 
@@ -217,14 +192,12 @@ def fits(rows: Sequence[Row]) -> Table:
 
 # What is another view of a table's numbers, which its CSV file holds.
 VIEWS = {
-    "gaps": "results",
     "quality": "results",
     "distance_notes": "table_1_1",
     **{f"{name}_per_element": name for name in ("table_a_2", "table_a_3")},
 }
 RENDER: dict[str, Callable[[Sequence[Row]], Table]] = {
-    "results": result_tables.results,
-    "gaps": result_tables.gaps,
+    "results": headline_table.results,
     "independent": independent,
     "kinds": result_tables.kinds,
     "alignment": result_tables.alignment,
@@ -233,12 +206,12 @@ RENDER: dict[str, Callable[[Sequence[Row]], Table]] = {
     "classes": classes,
     "confusion": confusion,
     "quality": quality,
-    "significance": significance,
     "reliability": reliability,
     "slices": slices,
     "consistency": consistency,
     "table_1_1": table_1_1,
     "distance_notes": distance_notes,
     "fits": fits,
+    **difference_tables.RENDER,
     **thesis_tables.RENDER,
 }

@@ -1,8 +1,8 @@
 """The thesis's tables with our numbers beside the published ones, made from the rows of `published`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from clseave.comparison.verdicts import NOT_RUN
+from clseave.comparison.verdicts import NOT_RUN, OTHER_CORPUS
 from clseave.report.result_tables import DASH, Row, Table, Text, fixed, label_of, language_name, span_of, table, whole
 
 MEASURES = {
@@ -30,6 +30,15 @@ def table_2_1(rows: Sequence[Row]) -> Table:
     )
 
 
+def judged(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
+    """Columns without the verdict and its tolerance where the run has another corpus and no row can be judged."""
+    if any(
+        text(row) not in (OTHER_CORPUS, DASH) for row in rows for name, text in columns.items() if name == "Verdict"
+    ):
+        return dict(columns)
+    return {name: text for name, text in columns.items() if name not in ("Verdict", "Tolerance")}
+
+
 def verdict(*found: str | None) -> str:
     """One or several verdicts, said once where they agree."""
     return " / ".join(dict.fromkeys(one for one in found if one)) or DASH
@@ -47,7 +56,7 @@ def table_4_1(rows: Sequence[Row]) -> Table:
         "Verdict": lambda row: verdict(row["verdict_loss"], row["verdict_accuracy"]),
     }
     caption = "Table 4.1. Loss (nats) and accuracy on test: English by CLIP-VE, the others by CLSEAVE."
-    return table(caption, rows, columns)
+    return table(caption, rows, judged(rows, columns))
 
 
 def table_a_1(rows: Sequence[Row]) -> Table:
@@ -138,7 +147,9 @@ def expected(rows: Sequence[Row]) -> Table:
         "Tolerance": lambda row: f"± {row['tolerance']:g}",
         "Verdict": lambda row: row["verdict"],
     }
-    return table("Values of the thesis beside ours.", rows, columns, left=4)
+    kept = judged(rows, columns)
+    other = "" if "Verdict" in kept else " They are of another corpus and not judged."
+    return table(f"Values of the thesis beside ours.{other}", rows, kept, left=4)
 
 
 SUMMED = "summed over the elements of a vector ({widths}), as the thesis prints it"

@@ -1,34 +1,46 @@
 """Put all evaluations side by side, with statistics, and tables and figures of the thesis beside ours.
 
 Reads:  the metrics, predictions, alignment scores, training metrics and curves that `params.yaml` names; the corpus's
-        counts and test examples; the thesis's values; vectors of languages.
+        counts and test examples; the thesis's values; vectors of languages; results of more seeds, if there are.
 Writes: the headline metrics (JSON), which DVC's commands show; tables (CSV, Markdown, LaTeX), also of what the figures
         draw; the README's results table.
 Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1; the numbers of its text.
 Cost:   about 20 seconds, 0.5 GiB.
 """
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clseave.comparison import diagnostics, distances, hyperparameters, measured, thesis_values, verdicts
+from clseave.comparison import (
+    budgets,
+    diagnostics,
+    distances,
+    hyperparameters,
+    measured,
+    results,
+    thesis_values,
+    verdicts,
+)
+from clseave.comparison import seeds as more_seeds
+from clseave.comparison.outcomes import Outcome
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import read_json, write_csv, write_json, write_text
 from clseave.foundation.process import cli
 from clseave.foundation.rows.records import Example, distinct_hypotheses, read_rows, read_splits
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import INDEPENDENT
-from clseave.report import result_tables, statistics_tables
+from clseave.report import headline_table, result_tables, statistics_tables
 
 PATHS = (
     "params profile metrics predictions training curves counts examples independent expected published typology "
-    "out-metrics out-tables out-results"
+    "seeds-folder out-metrics out-tables out-results"
 ).split()
 Rows = list[dict[str, Any]]
 
 
-class Values(measured.Named, hyperparameters.Recipe):
+class Values(budgets.Budgets):
     """What the stage reads of the settings."""
 
 
@@ -41,8 +53,18 @@ def write(folder: Path, contents: Mapping[str, Rows]) -> None:
         for name, render in statistics_tables.RENDER.items():
             if rows := contents[statistics_tables.VIEWS.get(name, name)]:
                 shown = render(rows)
-                write_text(made / f"{name}.md", f"{shown.caption}\n\n{shown.markdown()}")
+                write_text(made / f"{name}.md", f"{shown.caption}\n\n{shown.noted()}")
                 write_text(made / f"{name}.tex", shown.latex(name))
+
+
+def read_outcomes(args: Namespace, values: Values, test: list[Example]) -> list[Outcome]:
+    """Every evaluation that judged a row, with more seeds than the run's own where their results are at hand."""
+    sets = {"test": test, "independent": read_rows(args.independent / "examples.jsonl", Example)}
+    found = measured.read_outcomes(
+        *(args.metrics, args.predictions, values.seeds, measured.evaluation_names(values), sets),
+        label=result_tables.label_of,
+    )
+    return more_seeds.joined(found, args.seeds_folder / f"{args.profile.stem}.csv", values.languages[0])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,35 +75,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected = verdicts.parse(params.read_yaml(args.expected))
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
     thesis = thesis_values.read(args.published, expected, profile=args.profile.stem, counts=counts)
-    sets = {
-        "test": read_splits(args.examples, ["test"]),
-        "independent": read_rows(args.independent / "examples.jsonl", Example),
-    }
-    names = measured.evaluation_names(values)
-    outcomes = measured.read_outcomes(
-        args.metrics, args.predictions, values.seeds, names, sets, label=result_tables.label_of
-    )
+    test = read_splits(args.examples, ["test"])
+    outcomes = read_outcomes(args, values, test)
     alignment = measured.read_alignment(args.metrics / "align", values.languages)
-    everything = [verdicts.result_row(one, outcomes[0]) for one in outcomes]
+    everything = [results.result_row(one, outcomes[0]) for one in outcomes]
     independent = diagnostics.independent(outcomes, everything)
-    results = [row for row in everything if not row["evaluation"].startswith(INDEPENDENT)]
-    found = measured.numbers(results, counts, trained, thesis.scores())
+    stopped = budgets.stopped(trained, values)
+    rows = [row for row in everything if not row["evaluation"].startswith(INDEPENDENT)]
+    found = measured.numbers(rows, counts, trained, thesis.scores())
     joined = verdicts.join(expected.values, found, comparable=thesis.comparable)
-    results = verdicts.with_thesis(results, joined)
+    rows = budgets.marked(verdicts.with_thesis(rows, joined), stopped, values)
     table_1_1 = distances.table(distances.read(args.typology), thesis.languages(values.languages))
     contents = thesis_values.corpus(thesis, counts) | hyperparameters.contents(thesis, trained, values, counts)
-    contents |= diagnostics.contents(outcomes, values.languages, distinct_hypotheses(sets["test"]))
+    contents |= diagnostics.contents(outcomes, values.languages, distinct_hypotheses(test))
     contents |= {
-        "results": results,
+        "results": rows,
+        "stopped": stopped,
         "independent": independent,
         "thesis": joined,
         "alignment": alignment,
         "backbones": measured.read_steps(args.curves),
         "table_1_1": table_1_1,
-        "table_4_1": thesis_values.scores(thesis, results, joined, values.languages),
-        "fits": diagnostics.fits(table_1_1, [row for row in results if row["evaluation"] in values.languages]),
+        "table_4_1": thesis_values.scores(thesis, rows, joined, values.languages),
+        "fits": diagnostics.fits(table_1_1, [row for row in rows if row["evaluation"] in values.languages]),
     }
     write(args.out_tables, contents)
     seeds = ", ".join(map(str, values.seeds))
-    write_json(args.out_metrics, {"seeds": seeds, **verdicts.widen(outcomes, alignment)})
-    write_text(args.out_results, result_tables.results(results).markdown())
+    write_json(args.out_metrics, {"seeds": seeds, **results.widen(outcomes, alignment, rows)})
+    write_text(args.out_results, headline_table.results(rows).noted())

@@ -30,7 +30,7 @@ from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Encoding
 from clseave.models.clip_ve import judge, load_head
 from clseave.models.encoders import Encoder, embed_texts, load_encoder
-from clseave.statistics import metrics
+from clseave.statistics import metrics, swaps
 
 DECIMALS = 4  # of a logit
 
@@ -95,13 +95,8 @@ def main(argv: list[str] | None = None) -> None:
     vectors = embed_hypotheses(encoder, examples, texts, settings.encode_batch)
     rows = predict(args.head, args.images, examples, vectors)
     write_rows(args.predictions, rows)
-    summary = metrics.summary(
-        [row.label for row in examples],
-        np.array([row.logits for row in rows]),
-        [row.kind for row in examples],
-        [row.seen for row in examples],
-        [row.image_id for row in examples],
-        name=args.name,
-        seed=args.seed,
-    )
-    write_json(args.metrics, summary | about)
+    labels, logits = [row.label for row in examples], np.array([row.logits for row in rows])
+    kinds, seen = [row.kind for row in examples], [row.seen for row in examples]
+    summary = metrics.summary(labels, logits, kinds, seen, name=args.name, seed=args.seed)
+    hits = logits.argmax(1) == metrics.gold_ids(labels)
+    write_json(args.metrics, summary | swaps.summary(hits, [row.pair for row in examples]) | about)

@@ -1,7 +1,6 @@
-"""Evaluation statistics of three-class judgements: numpy in, plain numbers out.
+"""Evaluation statistics of three-class judgements: numpy in, plain numbers out. Their intervals are in `clustered`.
 
-Rows of one image are not independent, so every interval resamples images, not rows. Numbers are rounded in one
-place (`rounded`), far coarser than the last bits in which processors may differ.
+Numbers are rounded in one place (`rounded`), far coarser than the last bits in which processors may differ.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,9 @@ from scipy.special import logsumexp
 from clseave.foundation.rows.labels import LABELS, label_id
 
 DECIMALS = 6
-DRAWS = 2000  # bootstrap draws
-LEVEL = 0.95
 BINS = 15  # of confidence, as in Guo et al. (2017)
 CONSTANT = 0.995  # the share of rows with one label from which on a model says one thing
 _PLACES = 9  # of a confidence: the last bits, in which processors may differ, must not decide its bin
-_CHUNK = 100  # draws held in memory at a time
 Logits = np.ndarray | Sequence[Sequence[float]]
 
 
@@ -121,37 +117,16 @@ def by_group(values: np.ndarray, groups: Sequence[Any]) -> dict[Any, tuple[float
     return {group: (float(np.mean(values[rows])), len(rows)) for group, rows in sorted(members.items())}
 
 
-def interval(values: np.ndarray, images: Sequence[str], *, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap interval (95 %, percentile) of the mean of (N,) values, resampling whole images.
-
-    A draw takes as many images as there are, with replacement, and all rows of each: the sums and sizes of the
-    images are enough. ValueError when there is no row or the lengths differ.
-    """
-    if len(values) != len(images) or not len(images):
-        raise ValueError(f"{len(values)} values for {len(images)} image ids: expected as many, and at least one")
-    names, cluster = np.unique(np.asarray(images, dtype=str), return_inverse=True)
-    sums = np.bincount(cluster, weights=np.asarray(values, dtype=np.float64))
-    sizes = np.bincount(cluster)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    means = []
-    for start in range(0, draws, _CHUNK):
-        chosen = generator.integers(0, len(names), size=(min(_CHUNK, draws - start), len(names)))
-        means.append(sums[chosen].sum(1) / sizes[chosen].sum(1))
-    low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
 def summary(
     gold: Sequence[str],
     logits: Logits,
     kinds: Sequence[str | None],
     seen: Sequence[bool | None],
-    images: Sequence[str],
     *,
     name: str,
     seed: int,
 ) -> dict[str, Any]:
-    """The metrics of one evaluation: N gold label names, (N, 3) logits, and each row's kind, seen flag and image id.
+    """The metrics of one evaluation: N gold label names, (N, 3) logits, and each row's kind and seen flag.
 
     Accuracies are shares of 1, the loss is in nats, `predicted` counts rows. ValueError when lengths differ, a
     label is unknown or a logit is not finite. Thesis Table 4.1 has `accuracy` (in percent) and `loss`.
@@ -159,22 +134,19 @@ def summary(
     """
     ids = gold_ids(gold)
     table = check_logits(logits, len(ids))
-    for what, values in (("kinds", kinds), ("seen flags", seen), ("image ids", images)):
+    for what, values in (("kinds", kinds), ("seen flags", seen)):
         if len(values) != len(ids):
             raise ValueError(f"{len(values)} {what} for {len(ids)} gold labels: expected as many")
     predicted = table.argmax(1)
     hits = (predicted == ids).astype(np.float64)
-    overall = {"name": name, "seed": seed, "rows": len(ids), **_overall(ids, table, hits, images)}
+    overall = {"name": name, "seed": seed, "rows": len(ids), **_overall(ids, table, hits)}
     return overall | _by_class(ids, predicted) | _by_part(hits, kinds, seen)
 
 
-def _overall(ids: np.ndarray, table: np.ndarray, hits: np.ndarray, images: Sequence[str]) -> dict[str, Any]:
+def _overall(ids: np.ndarray, table: np.ndarray, hits: np.ndarray) -> dict[str, Any]:
     """The part of `summary` that is one number each over all rows."""
-    low, high = interval(hits, images)
     return {
         "accuracy": rounded(mean(hits)),
-        "accuracy_low": rounded(low),
-        "accuracy_high": rounded(high),
         "loss": rounded(cross_entropy(ids, table)),
         "ece": rounded(calibration_error(confidence_bins(ids, table))),
     }

@@ -1,11 +1,10 @@
 """Whether a difference is more than chance: paired tests between evaluations, and a regression on few points.
 
-Exact McNemar treats rows as independent, and the rows of one image are not: its p is too small where an image's rows
-are right or wrong together, and too large where they make up for each other. The interval of the difference resamples
-images. Where the two disagree, trust the interval; it is of one pair alone, only `p_holm` allows for their number.
+The test is that of `clustered`: rows of one image are not independent, and neither are those of one statement. Exact
+McNemar takes all rows for independent; its counts and its p are given beside it, nothing is concluded from them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,8 +12,10 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from clseave.statistics.metrics import LEVEL, interval, rounded
+from clseave.statistics.clustered import LEVEL, Estimate, codes, estimate
+from clseave.statistics.metrics import rounded
 
+ALPHA = 0.05
 ORDERS = 400_000  # permutations at most: all of them up to nine points (9! = 362,880)
 FEWEST = 10  # points of a regression
 _WORDS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
@@ -47,29 +48,45 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
 
 
-def pairwise(names: Sequence[str], hits: Mapping[str, np.ndarray], images: Sequence[str]) -> list[dict[str, Any]]:
-    """One row for each pair of `names`: difference in points, its interval clustered by image, McNemar, Holm over all.
+def judged(rows: Sequence[dict[str, Any]], found: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """Rows with the estimate of their difference in points: interval, p, p after Holm over all rows, and `apart`.
 
-    `hits` are bool, (N,) or (seeds, N), on the same rows in the same order; `images` are those rows' N ids. `points` is
-    `evaluation` minus `other`, its interval that of `metrics.interval` (95 %), both of the mean over the seeds.
-
-    McNemar needs one right-or-wrong a row, so `b`, `c` and `p` are of the first seed: a model that was trained. A
-    majority of the seeds would be an ensemble, which nobody trained and which ties when the seeds are even; all seeds'
-    rows together would count each row several times. A printed p of 0 means below half a millionth.
-    ValueError when sizes differ or a value is not bool.
+    Two evaluations are apart where the corrected two-way test says so and the intervals that cluster by image alone
+    and by statement alone exclude 0 too; else they are tied, which does not mean equal.
     """
-    tables = {name: _judged(name, hits[name]) for name in names}
-    rows = []
-    for one, other in combinations(names, 2):
-        points = 100 * (tables[one].mean(0) - tables[other].mean(0))
-        low, high = interval(points, images)
+    corrected = holm([one.p for one in found])
+    return [
+        row
+        | {"points": rounded(one.value), "low": rounded(one.low), "high": rounded(one.high)}
+        | {"p": rounded(one.p), "p_holm": rounded(p), "apart": bool(p < ALPHA and one.robust)}
+        for row, one, p in zip(rows, found, corrected, strict=True)
+    ]
+
+
+def pairwise(
+    hits: Mapping[str, np.ndarray],
+    images: Sequence[str],
+    statements: Sequence[str],
+    seeds: Callable[[str, str], float] = lambda one, other: 0.0,
+) -> list[dict[str, Any]]:
+    """One row for each two evaluations: what `judged` says of their difference, and McNemar.
+
+    `hits` are bool, (N,) or (seeds, N), on the same rows in the same order; `images` and `statements` are of those
+    rows. `points` is `evaluation` minus `other`, both as means over the seeds; `seeds` gives the variance that their
+    choice adds. McNemar needs one right-or-wrong a row, so `b`, `c` and `mcnemar_p` are of the first seed.
+    A printed p of 0 means below half a millionth. ValueError when sizes differ or a value is not bool.
+    """
+    tables = {name: _judged(name, found) for name, found in hits.items()}
+    rows, found = [], []
+    places = codes(images), codes(statements)
+    for one, other in combinations(tables, 2):
         test = mcnemar(tables[one][0], tables[other][0])
         rows.append(
-            {"evaluation": one, "other": other, "b": test["b"], "c": test["c"]}
-            | {"points": rounded(points.mean()), "low": rounded(low), "high": rounded(high), "p": test["p"]}
+            {"evaluation": one, "other": other, "b": test["b"], "c": test["c"], "mcnemar_p": rounded(test["p"])}
         )
-    corrected = holm([row["p"] for row in rows])
-    return [row | {"p": rounded(row["p"]), "p_holm": rounded(p)} for row, p in zip(rows, corrected, strict=True)]
+        points = 100 * (tables[one].mean(0) - tables[other].mean(0))
+        found.append(estimate(points, *places, seeds=seeds(one, other)))
+    return judged(rows, found)
 
 
 def regression(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from clseave.comparison import diagnostics, verdicts
+from clseave.comparison import diagnostics, outcomes
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, Prediction
-from clseave.report import statistics_tables
+from clseave.report import difference_tables, statistics_tables
 
 GOLD = (0, 1, 2, 0, 1, 2)
 ANSWERS = {"en": (0, 1, 2, 0, 1, 2), "de": (0, 1, 2, 0, 1, 1), "image_only": (1, 1, 1, 1, 1, 1)}
@@ -23,8 +23,8 @@ def outcome(name, answers=None, *, first=0, seeds=1):
         Prediction(key, [2.0 if label == answer else 0.0 for label in range(3)])
         for key, answer in zip(ids, answers, strict=True)
     ]
-    scores = {"rows": len(rows), "accuracy": 0.5}
-    return verdicts.outcome(name, name.upper(), [scores] * seeds, [rows] * seeds, examples)
+    scores = [{"rows": len(rows), "accuracy": 0.5, "seed": seed} for seed in range(seeds)]
+    return outcomes.outcome(name, name.upper(), scores, [rows] * seeds, examples)
 
 
 OUTCOMES = [outcome(name) for name in ANSWERS]
@@ -40,7 +40,7 @@ def test_pairs_carry_labels_and_rows():
     (row, *_) = diagnostics.pairs(OUTCOMES)
     assert (row["label"], row["other_label"], row["b"], row["c"], row["rows"]) == ("EN", "DE", 1, 0, 6)
     assert row["points"] == pytest.approx(100 / 6, abs=1e-6)
-    table = statistics_tables.significance(diagnostics.pairs(OUTCOMES))
+    table = difference_tables.significance(diagnostics.pairs(OUTCOMES))
     assert "on the same 6 rows" in table.caption and "number of comparisons, 3" in table.caption
     assert table.cells[0][:4] == ["EN", "DE", "1", "0"]
 
@@ -61,8 +61,8 @@ def test_reliability_pools_the_seeds():
 def test_slices_by_the_english_sentence():
     rows = diagnostics.slice_rows(OUTCOMES, {"h0": "Nobody is here.", "h1": "A man eats two apples."})
     found = {(row["evaluation"], row["slice"]): row for row in rows}
-    assert found["de", "negation"]["rows"] == found["de", "numbers"]["rows"] == 3
-    assert found["de", "numbers"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)  # its one miss is the last row
+    assert found["de", "negation"]["rows"] == found["de", "counting"]["rows"] == 3
+    assert found["de", "counting"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)  # its one miss is the last row
     assert found["de", "negation"]["accuracy"] == 1.0
 
 
@@ -124,25 +124,17 @@ def test_too_few_or_equal_points_give_no_fit(shares):
 
 
 def test_quality_flags_a_collapse():
-    row = {"label": "X", "accuracy": 1 / 3, "accuracy_sd": None, "macro_f1": 1 / 6, "loss": 1.2, "ece": 0.3}
+    row = {"label": "X", "accuracy": 1 / 3, "seeds_sd": None, "macro_f1": 1 / 6, "loss": 1.2, "ece": 0.3}
     row |= {"answer": "neutral", "answer_share": 1.0, "constant": "neutral"}
     (cells,) = statistics_tables.quality([row]).cells
     assert cells == ["X", "33.3 %", "–", "16.7 %", "1.200", "30.0 %", "neutral, 100.0 %", "yes: neutral"]
-    (cells,) = statistics_tables.quality([row | {"constant": None, "accuracy_sd": 0.012}]).cells
+    (cells,) = statistics_tables.quality([row | {"constant": None, "seeds_sd": 0.012}]).cells
     assert (cells[2], cells[-1]) == ("± 1.2", "no")
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.0, "< 0.001"), (0.0125, "0.013"), (1.0, "1.000"), (None, "–")])
 def test_a_p_value_is_never_zero(p, text):
     assert statistics_tables.p_value(p) == text
-
-
-@pytest.mark.parametrize(
-    ("p", "low", "high", "apart"),
-    [(0.01, 0.1, 2, True), (0.01, -0.1, 2, False), (0.2, 0.1, 2, False), (0.01, -3, -1, True)],
-)
-def test_apart_needs_the_test_and_the_interval(p, low, high, apart):
-    assert statistics_tables.apart({"p_holm": p, "low": low, "high": high}) is apart
 
 
 def test_distances_as_printed_and_recomputed():

@@ -103,7 +103,7 @@ def test_missing_files_are_named_and_stale_ones_counted(tmp_path, caplog):
 
 def evaluation(root, name, rows, language="de", examples="test"):
     """Metrics and predictions of one evaluation that answers neutral to `rows`."""
-    write_json(root / f"m/seed0/{name}.json", {"rows": len(rows), "language": language, "set": examples})
+    write_json(root / f"m/seed0/{name}.json", {"seed": 0, "rows": len(rows), "language": language, "set": examples})
     write_rows(root / f"p/seed0/{name}.jsonl", [Prediction(key, [0.0, 1.0, 0.0]) for key in rows])
 
 

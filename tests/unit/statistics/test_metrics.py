@@ -1,18 +1,15 @@
 """Evaluation statistics against values computed by hand."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from clseave.statistics import metrics
 
 GOLD = ["contradiction", "contradiction", "neutral", "entailment"]
 # Predictions: contradiction, neutral, neutral, contradiction.
 LOGITS = np.array([[2.0, 0, 0], [0, 2.0, 0], [0, 2.0, 0], [2.0, 0, 0]])
-IMAGES = ["a", "a", "b", "b"]
 
 
 def summarise(**changes):
@@ -21,7 +18,6 @@ def summarise(**changes):
         "logits": LOGITS,
         "kinds": ["count", "count", "relation", None],
         "seen": [True, False, True, None],
-        "images": IMAGES,
         "name": "en",
         "seed": 3,
     } | changes
@@ -67,7 +63,6 @@ def test_a_constant_answer_scores_one_third_of_f1_and_shows_in_the_histogram():
         logits=np.tile([0, 1.0, 0], (12, 1)),
         kinds=[None] * 12,
         seen=[None] * 12,
-        images=[str(row) for row in range(12)],
     )
     assert found["predicted"] == {"contradiction": 0, "neutral": 12, "entailment": 0}
     assert found["accuracy"] == round(1 / 3, 6)
@@ -97,40 +92,8 @@ def test_the_last_bits_of_a_confidence_do_not_decide_its_bin():
 def test_a_model_that_says_one_thing_is_named(others, label):
     predicted = np.array([1] * (200 - others) + [2] * others)  # 199 of 200 are 99.5 %
     assert metrics.constant_label(predicted) == label
-    arguments = {"kinds": [None] * 200, "seen": [None] * 200, "images": ["a"] * 200}
+    arguments = {"kinds": [None] * 200, "seen": [None] * 200}
     assert summarise(gold=["neutral"] * 200, logits=np.eye(3)[predicted], **arguments)["constant"] == label
-
-
-def test_interval_of_three_images_matches_the_full_enumeration():
-    values, images = np.array([1.0, 1, 0, 1, 0, 0]), ["a", "a", "a", "b", "b", "c"]
-    sums, sizes = {"a": 2, "b": 1, "c": 0}, {"a": 3, "b": 2, "c": 1}
-    means = sorted(
-        sum(sums[name] for name in draw) / sum(sizes[name] for name in draw)
-        for draw in itertools.product("abc", repeat=3)
-    )  # 27 draws, equally likely
-    low, high = metrics.interval(values, images, draws=20_000)
-    assert low == pytest.approx(means[0])  # "ccc" alone has 1/27 = 3.7 % > 2.5 %
-    assert high == pytest.approx(means[-1])
-
-
-def test_interval_is_that_of_image_means_when_the_rows_of_an_image_agree():
-    # 400 images of 5 equal rows: the closed form uses n = 400, not 2000.
-    hits = np.repeat(np.arange(400) % 4 != 0, 5).astype(float)
-    images = [f"image{row // 5}" for row in range(2000)]
-    half = norm.ppf(0.975) * math.sqrt(0.75 * 0.25 / 400)
-    low, high = metrics.interval(hits, images)
-    assert low == pytest.approx(0.75 - half, abs=0.005)
-    assert high == pytest.approx(0.75 + half, abs=0.005)
-    alone = metrics.interval(hits, [str(row) for row in range(2000)])
-    assert (high - low) / (alone[1] - alone[0]) == pytest.approx(math.sqrt(5), rel=0.1)
-
-
-def test_interval_depends_on_the_seed_only():
-    values = np.sin(np.arange(50) ** 2)
-    images = [str(row // 5) for row in range(50)]
-    assert metrics.interval(values, images, seed=1) == metrics.interval(values, images, seed=1)
-    assert metrics.interval(values, images, seed=1) != metrics.interval(values, images, seed=2)
-    assert metrics.interval(np.ones(50), images) == (1.0, 1.0)
 
 
 def test_row_order_does_not_matter():
@@ -141,7 +104,6 @@ def test_row_order_does_not_matter():
         logits=LOGITS[order],
         kinds=[kinds[row] for row in order],
         seen=[flags[row] for row in order],
-        images=[IMAGES[row] for row in order],
     )
 
 
@@ -156,7 +118,6 @@ def test_lists_of_logits_are_fine():
         ({"gold": []}, "no row to measure"),
         ({"logits": LOGITS[:3]}, r"logits have the shape \(3, 3\), expected \(4, 3\)"),
         ({"logits": np.where(np.eye(4, 3) == 1, np.nan, 0.0)}, "logits of row 0 are not finite"),
-        ({"images": ["a"]}, "1 image ids for 4 gold labels"),
         ({"kinds": [None]}, "1 kinds for 4 gold labels"),
         ({"seen": [None]}, "1 seen flags for 4 gold labels"),
     ],
@@ -164,11 +125,6 @@ def test_lists_of_logits_are_fine():
 def test_bad_input_says_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
         summarise(**changes)
-
-
-def test_interval_needs_an_image_a_value():
-    with pytest.raises(ValueError, match="2 values for 1 image ids"):
-        metrics.interval(np.ones(2), ["a"])
 
 
 def test_rounding_happens_in_one_place():

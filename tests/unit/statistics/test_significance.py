@@ -9,6 +9,7 @@ from scipy.stats import norm, t
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
 from clseave.statistics import significance
+from clseave.statistics.clustered import Estimate
 
 
 def split(both, first, second, neither):
@@ -67,39 +68,61 @@ def test_holm_by_hand():
 
 def test_pairs_hold_differences_and_corrected_values():
     hits = dict(zip("xyz", [*split(10, 6, 0, 4), np.array([True] * 20)], strict=True))
-    rows = significance.pairwise("xyz", hits, [str(row) for row in range(20)])
+    ids = [str(row) for row in range(20)]
+    rows = significance.pairwise(hits, ids, ids)
     assert [(row["evaluation"], row["other"], row["b"], row["c"]) for row in rows] == [
         ("x", "y", 6, 0),
         ("x", "z", 0, 4),
         ("y", "z", 0, 10),
     ]
     assert [row["points"] for row in rows] == [30.0, -20.0, -50.0]
-    p = [2 / 2**6, 2 / 2**4, 2 / 2**10]
-    assert [row["p"] for row in rows] == pytest.approx(p, abs=5e-7)
-    assert [row["p_holm"] for row in rows] == pytest.approx([2 * p[0], p[1], 3 * p[2]], abs=5e-7)
+    assert [row["mcnemar_p"] for row in rows] == pytest.approx([2 / 2**6, 2 / 2**4, 2 / 2**10], abs=5e-7)
+    # Every row its own cluster: the paired t test. A share s of 20 rows differs: variance s (1 - s) / 19 of the mean.
+    p = [2 * t.sf(s / math.sqrt(s * (1 - s) / 19), 19) for s in (0.3, 0.2, 0.5)]
+    assert [row["p"] for row in rows] == pytest.approx(p, abs=1e-6)
+    assert [row["p_holm"] for row in rows] == pytest.approx([2 * p[0], p[1], 3 * p[2]], abs=2e-6)
+    assert [row["apart"] for row in rows] == [2 * p[0] < 0.05, p[1] < 0.05, True]
     assert all(row["low"] < row["points"] < row["high"] for row in rows)
 
 
 def test_rows_of_one_image_fool_mcnemar_but_not_the_interval():
     # 40 images of 10 rows that are right or wrong together: 24 favour one evaluation, 16 the other.
     one = np.repeat(np.arange(40) < 24, 10)
-    (row,) = significance.pairwise(["a", "b"], {"a": one, "b": ~one}, [f"image{n // 10}" for n in range(400)])
+    images, statements = [f"image{n // 10}" for n in range(400)], [f"said{n}" for n in range(400)]
+    (row,) = significance.pairwise({"a": one, "b": ~one}, images, statements)
     assert (row["b"], row["c"], row["points"]) == (240, 160, 20.0)
-    assert row["p"] < 0.001
-    half = 100 * norm.ppf(0.975) * math.sqrt((1 - 0.2**2) / 40)  # of 40 images, not of 400 rows
-    assert row["low"] == pytest.approx(20 - half, abs=2) and row["low"] < 0
-    assert row["high"] == pytest.approx(20 + half, abs=2)
+    assert row["mcnemar_p"] < 0.001 < row["p"] and not row["apart"]
+    half = 100 * t.ppf(0.975, 39) * math.sqrt((1 - 0.2**2) / 39)  # of 40 images, not of 400 rows
+    assert (row["low"], row["high"]) == pytest.approx((20 - half, 20 + half), abs=1e-6)
+    (turned,) = significance.pairwise({"a": one, "b": ~one}, statements, images)  # 40 statements of 10 images each
+    assert (turned["low"], turned["apart"]) == (row["low"], False)
 
 
 def test_mcnemar_is_of_the_first_seed_and_the_difference_of_the_mean():
     one, other = split(0, 3, 1, 0)
-    rows = significance.pairwise("ab", {"a": np.stack([one, other]), "b": np.stack([other, other])}, list("wxyz"))
+    rows = significance.pairwise({"a": np.stack([one, other]), "b": np.stack([other, other])}, "wxyz", "wxyz")
     assert (rows[0]["b"], rows[0]["c"], rows[0]["points"]) == (3, 1, 25.0)  # 50 points in one seed, 0 in the other
+
+
+def test_the_choice_of_seeds_widens_an_interval():
+    hits = dict(zip("xy", split(10, 6, 0, 4), strict=True))
+    ids = [str(row) for row in range(20)]
+    (row,) = significance.pairwise(hits, ids, ids, lambda one, other: 100.0)  # a standard error of 10 points
+    half = t.ppf(0.975, 19) * math.sqrt(100**2 * 0.3 * 0.7 / 19 + 100)
+    assert row["high"] - row["points"] == pytest.approx(half, abs=1e-6)
+
+
+def test_apart_needs_the_corrected_test_and_both_one_way_intervals():
+    sure = {"value": 1.0, "low": 0.5, "high": 1.5}
+    found = [Estimate(**sure, p=p, robust=robust) for p, robust in ((0.001, True), (0.001, False), (0.04, True))]
+    rows = significance.judged([{}, {}, {}], found)
+    assert [row["p_holm"] for row in rows] == pytest.approx([0.003, 0.003, 0.04])
+    assert [row["apart"] for row in rows] == [True, False, True]
 
 
 def test_pairs_do_not_take_means_over_seeds():
     with pytest.raises(ValueError, match="b: expected hits as bool"):
-        significance.pairwise("ab", {"a": np.array([True, False]), "b": np.array([0.5, 1.0])}, ["x", "y"])
+        significance.pairwise({"a": np.array([True, False]), "b": np.array([0.5, 1.0])}, ["x", "y"], ["x", "y"])
 
 
 def test_line_through_three_points_by_hand():

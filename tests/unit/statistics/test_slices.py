@@ -56,7 +56,7 @@ def test_no_negation(text):
     ],
 )
 def test_numbers(text):
-    assert "numbers" in slices.of(text)
+    assert "counting" in slices.of(text)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_numbers(text):
     ],
 )
 def test_no_numbers(text):
-    assert "numbers" not in slices.of(text)
+    assert "counting" not in slices.of(text)
 
 
 @pytest.mark.parametrize(("length", "name"), [(1, "short"), (6, "short"), (7, "medium"), (8, "medium"), (9, "long")])
@@ -90,37 +90,45 @@ def test_buckets_are_thirds_of_snli(test_data):
     assert len(texts) == 2341
     share = {name: np.mean([name in slices.of(text) for text in texts]) for name in slices.NAMES[1:]}
     assert share["short"] + share["medium"] + share["long"] == pytest.approx(1)
-    assert 0.01 < share["negation"] < 0.05 and 0.05 < share["numbers"] < 0.2
+    assert 0.01 < share["negation"] < 0.05 and 0.05 < share["counting"] < 0.2
 
 
 TEXTS = ["Two dogs run.", "No dog runs.", "A very big brown dog runs through the water.", "Two dogs run."]
+UNKNOWN = [(text, None) for text in TEXTS]  # kinds
 IMAGES = ["a", "a", "b", "b"]
 
 
 def test_rows_by_hand():
     hits = {"en": np.array([1, 0, 1, 1]), "de": np.array([0.5, 0, 1, 0])}
-    rows = slices.rows(["en", "de"], hits, TEXTS, IMAGES, {"en": "English", "de": "German"})
+    rows = slices.rows(hits, UNKNOWN, IMAGES, TEXTS, {"en": "English", "de": "German"})
     table = {(row["evaluation"], row["slice"]): (row["rows"], row["accuracy"]) for row in rows}
     assert table == {
         ("en", "all"): (4, 0.75),
         ("en", "negation"): (1, 0.0),
-        ("en", "numbers"): (2, 1.0),
+        ("en", "counting"): (2, 1.0),
         ("en", "short"): (3, 0.666667),
         ("en", "long"): (1, 1.0),
         ("de", "all"): (4, 0.375),
         ("de", "negation"): (1, 0.0),
-        ("de", "numbers"): (2, 0.25),
+        ("de", "counting"): (2, 0.25),
         ("de", "short"): (3, 0.166667),
         ("de", "long"): (1, 1.0),
     }
     assert {row["label"] for row in rows} == {"English", "German"}
-    # Images a and b have means 0.5 and 1: half of the draws take one of each, a quarter each twice the same.
-    assert (rows[0]["low"], rows[0]["high"]) == (0.5, 1.0)
+    assert (rows[0]["low"], rows[0]["high"]) == (0.0, 1.0)  # two images: Student's t with one degree of freedom
+
+
+def test_a_known_kind_decides_what_counts():
+    texts = [("Both cells are empty", "half"), ("The left half has at least one star", "half"), ("Two stars", "count")]
+    rows = slices.rows({"en": np.array([1.0, 0, 1])}, texts, list("abc"), list("xyz"), {"en": "English"})
+    (counting,) = [row for row in rows if row["slice"] == "counting"]
+    assert (counting["rows"], counting["accuracy"]) == (1, 1.0)
+    assert "counting" in slices.of("Both cells are empty") and "counting" in slices.of("No star", "count")
 
 
 def test_rows_need_a_text_and_an_image_each():
     with pytest.raises(ValueError, match="en: 1 hits, 4 texts, 4 image ids"):
-        slices.rows(["en"], {"en": np.ones(1)}, TEXTS, IMAGES, {"en": "English"})
+        slices.rows({"en": np.ones(1)}, UNKNOWN, IMAGES, TEXTS, {"en": "English"})
 
 
 def test_consistency_by_hand():
@@ -130,7 +138,7 @@ def test_consistency_by_hand():
         "ja": np.array([0, 1, 2, 1, 1, 0]),  # and in the fourth
     }
     gold = np.array([0, 1, 1, 0, 1, 2])  # English is right but for the third row
-    rows = slices.consistency(["en", "de", "ja"], predicted, ["a", "a", "b", "b", "c", "c"], gold)
+    rows = slices.consistency(predicted, list("aabbcc"), list("xyzxyz"), gold)
     numbers = ("rows", "same", "same_right", "images", "images_same")
     assert [(row["evaluation"], *(row[key] for key in numbers)) for row in rows] == [
         ("de", 6, 0.833333, 0.666667, 3, 0.666667),
@@ -142,18 +150,18 @@ def test_consistency_by_hand():
 
 def test_all_languages_may_agree_less_than_any_pair():
     predicted = {"en": np.array([0, 0]), "de": np.array([1, 0]), "ja": np.array([0, 1])}
-    rows = slices.consistency(["en", "de", "ja"], predicted, ["a", "b"], np.array([0, 0]))
+    rows = slices.consistency(predicted, ["a", "b"], ["x", "y"], np.array([0, 0]))
     assert [row["same"] for row in rows] == [0.5, 0.5, 0.0]
 
 
 def test_a_language_agrees_with_its_copy():
     one = np.array([0, 1, 2])
-    for row in slices.consistency(["en", "de"], {"en": one, "de": one.copy()}, ["a", "b", "b"], np.array([0, 0, 0])):
+    for row in slices.consistency({"en": one, "de": one.copy()}, list("abb"), list("xyz"), np.zeros(3)):
         assert (row["same"], row["same_low"], row["images_same"], row["same_right"]) == (1.0, 1.0, 1.0, 0.333333)
 
 
 def test_consistency_needs_two_and_as_many():
     with pytest.raises(ValueError, match="1 evaluation: consistency compares at least two"):
-        slices.consistency(["en"], {"en": np.zeros(1)}, ["a"], np.zeros(1))
+        slices.consistency({"en": np.zeros(1)}, ["a"], ["x"], np.zeros(1))
     with pytest.raises(ValueError, match="2 predictions, 1 image ids, 2 gold ids"):
-        slices.consistency(["en", "de"], {"en": np.zeros(2), "de": np.zeros(2)}, ["a"], np.zeros(2))
+        slices.consistency({"en": np.zeros(2), "de": np.zeros(2)}, ["a"], ["x"], np.zeros(2))

@@ -1,0 +1,37 @@
+"""Swap accuracy: whether a model knows two hypotheses apart that differ in the order of their words alone.
+
+A minimal pair is two rows of one image whose hypotheses have the same words in another order or direction and another
+label. A model that cannot tell the order gives both the same answer and is right on one row at most, so it has no pair:
+0 is what it scores, whatever it scores on single rows. As the text score of Thrush et al. (2022), Winoground, CVPR.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clseave.statistics.metrics import mean, rounded
+
+
+def complete(pairs: Sequence[str | None]) -> np.ndarray:
+    """Row numbers of both rows of every pair, (pairs, 2), from each row's pair (None: of no pair).
+
+    A pair of which a row is missing, as in a part of the rows, is left out. ValueError names one with more than two.
+    """
+    members: dict[str, list[int]] = {}
+    for row, pair in enumerate(pairs):
+        if pair is not None:
+            members.setdefault(pair, []).append(row)
+    if odd := [pair for pair, rows in members.items() if len(rows) > 2]:
+        raise ValueError(f"minimal pair {odd[0]} has {len(members[odd[0]])} rows, expected two")
+    return np.array([rows for rows in members.values() if len(rows) == 2], dtype=np.int64).reshape(-1, 2)
+
+
+def summary(hits: np.ndarray, pairs: Sequence[str | None]) -> dict[str, Any]:
+    """Of (N,) hits: number of pairs, share right on both rows, share of their rows right; None without pairs."""
+    both = np.asarray(hits, dtype=bool)[complete(pairs)]
+    return {
+        "swap_pairs": len(both) or None,
+        "swap_accuracy": rounded(mean(both.all(1))),
+        "swap_rows": rounded(mean(both.ravel())),
+    }
