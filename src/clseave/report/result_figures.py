@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from clseave.comparison.verdicts import ENGLISH
 from clseave.report.result_tables import language_name
 from clseave.report.style import (
     BLUE,
@@ -15,6 +16,7 @@ from clseave.report.style import (
     DASHES,
     GREY,
     ORANGE,
+    NothingToDrawError,
     bars,
     canvas,
     count,
@@ -45,6 +47,28 @@ def accuracy(results: pd.DataFrame) -> Figure:
     percent_axis(axes, min(25.0, 100 * results["accuracy_low"].min() - 2), 112)
     axes.set_xticks(range(40, 101, 20))
     axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(results)}")
+    return figure
+
+
+def languages(results: pd.DataFrame) -> Figure:
+    """Accuracy of English and of each language of a student with its 95 % interval, on an axis that fits them."""
+    frame = need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
+    frame = frame[(frame["evaluation"] == ENGLISH) | (frame["evaluation"].str.len() == 2)]
+    if frame.empty:
+        raise NothingToDrawError("nothing to draw: neither English nor a language")
+    figure, (axes,) = canvas(1.3 + 0.36 * len(frame))
+    values = 100 * frame[["accuracy", "accuracy_low", "accuracy_high"]]
+    for place, (value, low, high) in enumerate(values.itertuples(index=False)):
+        colour = BLUE if place else ORANGE
+        error = [[value - low], [high - value]]
+        axes.errorbar(value, place, xerr=error, fmt="o" if place else "D", color=colour, markersize=5, capsize=5)
+        axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
+    low, high = values["accuracy_low"].min(), values["accuracy_high"].max()
+    room = max(1.0, high - low)
+    axes.set_yticks(range(len(frame)), [name.split(" (")[0] for name in frame["label"]])
+    axes.set_ylim(len(frame) - 0.4, -0.6)
+    percent_axis(axes, low - 0.1 * room, high + 0.3 * room)
+    axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(frame)}")
     return figure
 
 
