@@ -24,7 +24,7 @@ alt="Test image {{ card.image }}">
 {%- for line in card.lines %}
 <dt>{{ line.language }}</dt><dd><span lang="{{ line.code }}">{{ line.text }}</span>
 {%- if line.shares %}<br><span class="said">{{ "✓" if line.right else "✗" }}
-{%- for label, share in line.shares %} {{ label }} {{ "<b>" | safe if loop.index0 == line.top }}{{ share }}\
+{%- for label, share in line.shares %} {{ "<b>" | safe if loop.index0 == line.top }}{{ share }}\
 {{ "</b>" | safe if loop.index0 == line.top }}{{ " ·" if not loop.last }}{% endfor %}</span>{% endif %}</dd>
 {%- endfor %}
 </dl>

@@ -97,7 +97,7 @@ def scenes(corpus: Corpus) -> list[Case]:
 
 
 def judged(corpus: Corpus, answers: Answers) -> list[Case]:
-    """The first row all judge rightly; of each group the first that some language loses; the first none judges rightly."""
+    """The first row all judge rightly, of each group the first that a language loses, the first all judge wrongly."""
     if ENGLISH not in answers or len(answers) < 2:
         return []
 

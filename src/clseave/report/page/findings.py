@@ -26,7 +26,7 @@ def _share(row: pd.Series) -> str:
     text = f"{100 * row['accuracy']:.1f} %"
     if pd.isna(row["accuracy_low"]) or row["accuracy_low"] == row["accuracy_high"]:
         return text
-    return f"{text} (95 % interval {100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
+    return f"{text} ({100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
 
 
 def question(run: Run) -> str:
@@ -48,7 +48,7 @@ def transfer(run: Run) -> str:
     if english is None or not found:
         return ""
     each = listed([f"{language_name(code)} on {_share(row)}" for code, row in found.items()])
-    return f"**Transfer.** English is right on {_share(english)} of {whole(english['rows'])} test rows, {each}."
+    return f"**Transfer.** English is right on {_share(english)} of {whole(english['rows'])} test rows, {each} (95 % intervals)."
 
 
 def _told_apart(row: Mapping[str, object]) -> bool:
@@ -98,15 +98,12 @@ def unseen(run: Run) -> str:
         [f"{language_name(code)} {points:+.1f} ({low:+.1f} to {high:+.1f})" for code, (points, low, high) in known]
     )
     below = f"the interval excludes 0 for {languages(behind)}" if behind else "no interval lies below 0"
-    return (
-        (
-            f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence training never had, "
-            f"English is right on {100 * english['accuracy_unseen']:.1f} %, and the languages differ from it by so many "
-            f"points: {each}; {below}."
-        )
-        .replace(" -", " −")
-        .replace("(-", "(−")
+    share = f"{100 * english['accuracy_unseen']:.1f} %"
+    text = (
+        f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence training never had, "
+        f"English is right on {share}, and the languages differ from it by so many points: {each}; {below}."
     )
+    return text.replace(" -", " −").replace("(-", "(−")
 
 
 def hard(run: Run) -> str:
@@ -116,11 +113,11 @@ def hard(run: Run) -> str:
     parts = []
     if len(frame) > 1:
         worst, best = (frame.loc[frame["accuracy"].agg(pick)] for pick in ("idxmin", "idxmax"))
-        names = [str(row["kind"]).replace("_", " ") for row in (worst, best)]
-        parts.append(
-            f"English is right on {100 * worst['accuracy']:.1f} % of the kind *{names[0]}* "
-            f"(n = {whole(worst['rows'])}) and on {100 * best['accuracy']:.1f} % of *{names[1]}* (n = {whole(best['rows'])})"
-        )
+        said = [
+            f"on {100 * row['accuracy']:.1f} % of *{str(row['kind']).replace('_', ' ')}* (n = {whole(row['rows'])})"
+            for row in (worst, best)
+        ]
+        parts.append(f"Of all kinds, English is right least often {said[0]} and most often {said[1]}")
     english = _row(run, ENGLISH)
     if english is not None and pd.notna(english.get("swap_accuracy")):
         parts.append(
@@ -142,7 +139,7 @@ def word_level(run: Run) -> str:
         clear = best["accuracy_high"] < control["accuracy_low"] or control["accuracy_high"] < best["accuracy_low"]
         side = "below" if best["accuracy"] < control["accuracy"] else "not below"
         beside = f", {side} the {_share(control)} of a model that sees no image; the intervals " + (
-            "do not overlap" if clear else "overlap"
+            "of 95 % do not overlap" if clear else "of 95 % overlap"
         )
     best_of = f"The best of {NUMBERS[len(models)]} assemblies of CLTEAVE" if len(models) > 1 else "CLTEAVE"
     return f"**Word by word.** {best_of} is right on {_share(best)}{beside}."
