@@ -85,7 +85,7 @@ def test_the_page_loads_nothing_and_reads_well(rendered):
     assert body.count("<img") == body.count('src="data:image/png;base64,') == len(gallery.FIGURES) - 2
     assert not re.search(r'alt="(figure)?"', body)
     anchors = re.findall(r'<li><a href="#([^"]+)">', body)
-    assert len(anchors) >= 8
+    assert len(anchors) >= 7
     assert all(f'id="{anchor}"' in body for anchor in anchors)
     assert "yes: neutral" in body  # the collapse of the made CLTEAVE
     assert "Traceback" not in body

@@ -48,7 +48,8 @@ def transfer(run: Run) -> str:
     if english is None or not found:
         return ""
     each = listed([f"{language_name(code)} on {_share(row)}" for code, row in found.items()])
-    return f"**Transfer.** English is right on {_share(english)} of {whole(english['rows'])} test rows, {each} (95 % intervals)."
+    rows = whole(english["rows"])
+    return f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each} (95 % intervals)."
 
 
 def _told_apart(row: Mapping[str, object]) -> bool:
