@@ -166,7 +166,7 @@ def test_the_notebook_and_its_sentences_name_each_other():
     """Every text of `narrative` is shown, and what the prose of the notebook says holds for any number of languages."""
     cells = json.loads((REPO / "notebooks/report.ipynb").read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    assert set(re.findall(r'show\.text\("(\w+)"\)', code)) == set(narrative.TEXTS)
+    assert set(re.findall(r'show\.text\("(\w+)"\)', code)) == set(gallery.TEXTS)
     prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     for claim in (
         "Five languages are",

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from clseave.foundation.settings.schema import Report
 from clseave.report import captions, narrative, result_figures, statistics_figures, thesis_figures
+from clseave.report.page import cards, corpus, findings
 from clseave.report.statistics_tables import VIEWS
 from clseave.report.style import NothingToDrawError
 
 # What draws each figure, and the tables that it draws.
 FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "accuracy": (result_figures.accuracy, ("results",)),
+    "languages": (result_figures.languages, ("results",)),
+    "confusion": (statistics_figures.confusion, ("confusion",)),
     "seen_unseen": (result_figures.seen_unseen, ("results",)),
     "kinds": (result_figures.kinds, ("kinds",)),
     "predicted_classes": (result_figures.predicted_classes, ("classes",)),
@@ -36,12 +39,16 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "fits": (statistics_figures.fits, ("fits",)),
 }
 
+TEXTS = {**narrative.TEXTS, "findings": findings.findings, "panels": findings.panels}
+CARDS = {"world": cards.world, "examples": cards.examples}
+
 
 class Gallery:
     """The tables of one profile's reports, and what they and its settings let the report say."""
 
-    def __init__(self, tables: Path, profile: str, values: Report):
-        """Read the tables' CSV files."""
+    def __init__(self, tables: Path, profile: str, values: Report, rows: corpus.Corpus | None = None):
+        """Read the tables' CSV files; `rows` are the test rows, where they are to be shown."""
+        self.rows = rows
         self.tables = tables
         frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
         self.run = narrative.Run(profile, values, frames)
@@ -53,7 +60,11 @@ class Gallery:
 
     def text(self, name: str) -> Markdown:
         """What the report says about this run under a name."""
-        return Markdown(narrative.TEXTS[name](self.run))
+        return Markdown(TEXTS[name](self.run))
+
+    def cards(self, name: str) -> HTML:
+        """Rows of the test set as cards: `world` or `examples`."""
+        return HTML(CARDS[name](self.rows) if self.rows else "")
 
     def figure(self, name: str, caption: str = "") -> None:
         """A figure and what it shows: its caption of `captions` where it has one there, else the one given."""

@@ -218,9 +218,10 @@ def kinds(run: Run) -> str:
     """What the kinds of statement ask for, where there are some."""
     if not len(run.table("kinds")):
         return ""
+    names = [f"*{str(kind).replace('_', ' ')}*" for kind in dict.fromkeys(run.table("kinds")["kind"])]
     return (
-        "The corpus is generated, so that the kind of each statement is known: a *relation* or a *count* asks for "
-        "several cells at once, the other kinds for one cell or one half."
+        f"The kind of each statement is known: {listed(names)}. The plot has English, each language and, where it was "
+        f"run, the model that sees no image; the table of the appendix has all."
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from clseave.comparison.verdicts import ENGLISH
 from clseave.report.result_tables import language_name
 from clseave.report.style import (
     BLUE,
@@ -15,6 +16,7 @@ from clseave.report.style import (
     DASHES,
     GREY,
     ORANGE,
+    NothingToDrawError,
     bars,
     canvas,
     count,
@@ -48,11 +50,40 @@ def accuracy(results: pd.DataFrame) -> Figure:
     return figure
 
 
+def _judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
+    """The rows of English, of each language's student, and of other evaluations that are named."""
+    if "evaluation" not in frame:
+        return frame
+    language = frame["label"].str.endswith("(CLSEAVE)")
+    return frame[(frame["evaluation"] == ENGLISH) | language | frame["evaluation"].isin(also)]
+
+
+def languages(results: pd.DataFrame) -> Figure:
+    """Accuracy of English and of each language of a student with its 95 % interval, on an axis that fits them."""
+    frame = need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
+    frame = _judged(frame)
+    if frame.empty:
+        raise NothingToDrawError("nothing to draw: neither English nor a language")
+    figure, (axes,) = canvas(1.3 + 0.36 * len(frame))
+    values = 100 * frame[["accuracy", "accuracy_low", "accuracy_high"]]
+    for place, (value, low, high) in enumerate(values.itertuples(index=False)):
+        colour = BLUE if place else ORANGE
+        error = [[value - low], [high - value]]
+        axes.errorbar(value, place, xerr=error, fmt="o" if place else "D", color=colour, markersize=5, capsize=5)
+        axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
+    low, high = values["accuracy_low"].min(), values["accuracy_high"].max()
+    room = max(1.0, high - low)
+    axes.set_yticks(range(len(frame)), [name.split(" (")[0] for name in frame["label"]])
+    axes.set_ylim(len(frame) - 0.4, -0.6)
+    percent_axis(axes, low - 0.1 * room, high + 0.3 * room)
+    axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(frame)}")
+    return figure
+
+
 def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training beside that on sentences that did not."""
-    frame = need(results, "accuracy_seen", "accuracy_unseen")
+    frame = need(_judged(results), "accuracy_seen", "accuracy_unseen")
     figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
-    marked_line(axes, CHANCE, -0.8, "chance", GREY, linestyle=DASHES, linewidth=1.2)
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
     axes.hlines(places, seen, unseen, color="#cccccc", linewidth=3, zorder=1)
@@ -61,7 +92,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     axes.scatter(unseen, places, color=ORANGE, marker="D", s=38, label=f"not seen ({rows['rows_unseen']:,.0f} rows)")
     axes.set_yticks(list(places), frame["label"])
     axes.set_ylim(len(frame) - 0.4, -0.8)
-    percent_axis(axes, min(25.0, unseen.min() - 3, seen.min() - 3))
+    percent_axis(axes, min(unseen.min(), seen.min()) - 3, min(101.0, max(unseen.max(), seen.max()) + 3))
     axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -69,7 +100,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
 
 def kinds(table: pd.DataFrame) -> Figure:
     """Accuracy by kind of statement (across) and evaluation (down)."""
-    need(table, "label", "kind", "accuracy", "rows")
+    table = need(_judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
     rows = table.groupby("kind")["rows"].max()

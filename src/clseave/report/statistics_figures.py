@@ -1,9 +1,13 @@
 """Figures of the statistics that the thesis lacks: data frames in, matplotlib figures out."""
 
 import pandas as pd
+import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from clseave.comparison.diagnostics import MAKERS
+from clseave.comparison.verdicts import ENGLISH
+from clseave.foundation.rows.labels import LABELS
 from clseave.report.statistics_tables import apart
 from clseave.report.style import (
     BLUE,
@@ -13,11 +17,14 @@ from clseave.report.style import (
     INK,
     MARKERS,
     ORANGE,
+    WIDTH,
+    NothingToDrawError,
     canvas,
     heat_map,
     look,
     name_axis,
     need,
+    pin,
 )
 
 
@@ -51,6 +58,32 @@ def reliability(bins: pd.DataFrame) -> Figure:
         axes.scatter(100 * part["confidence"], 100 * part["accuracy"], label=label, **shape)
     axes.set(title="Reliability", xlabel="mean confidence of a bin, percent", ylabel="accuracy, percent")
     figure.legend(loc="outside lower center", ncols=2, fontsize=9, markerscale=0.8)
+    return figure
+
+
+def confusion(table: pd.DataFrame) -> Figure:
+    """Share of each gold label (down) by what English and each language answer (across), two panels a line."""
+    need(table, "label", "gold", *LABELS)
+    names = list(
+        dict.fromkeys(table.loc[(table["evaluation"] == ENGLISH) | table["label"].str.endswith("(CLSEAVE)"), "label"])
+    )
+    if not names:
+        raise NothingToDrawError("nothing to draw: neither English nor a language")
+    pin()
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.6 * -(-len(names) // 2)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(-(-len(names) // 2), 2, squeeze=False, sharex=True, sharey=True).flat
+    short = [name if len(name) < 8 else f"{name[:7]}." for name in LABELS]
+    for axes, name in zip(panels, names, strict=False):
+        grid = table[table["label"] == name].set_index("gold").loc[list(LABELS), list(LABELS)]
+        shares = 100 * grid.div(grid.sum(axis=1), axis=0)
+        sns.heatmap(shares, ax=axes, cmap="Blues", vmin=0, vmax=100, annot=True, fmt=".0f", cbar=False, linewidths=1)
+        axes.set(title=name.split(" (")[0], xlabel="", ylabel="gold")
+        axes.set_xticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
+        axes.set_yticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
+    for axes in list(panels):
+        axes.set_visible(False)
+    figure.supxlabel("what the model says; percent of each gold label", size=9)
     return figure
 
 

@@ -1,6 +1,7 @@
 """Execute the notebook on the tables and write it as a notebook, an HTML page and figures.
 
-Reads:  the notebook, the page's template, the tables of this profile; `params.yaml` and the profile, to show them; the
+Reads:  the notebook, the page's template, the tables and predictions of this profile, the test examples, their
+        translations and generated images; `params.yaml` and the profile, to show them; the
         code, for its fingerprint (SHA-256 over the names and contents of every .py file below `--code`).
 Writes: the executed notebook, one HTML page that loads nothing, a PNG and an SVG of every figure.
 Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3 and Figures 2.1, 3.2, 4.1 are what it shows.
@@ -19,7 +20,9 @@ from clseave.foundation.process import cli
 from clseave.report import gallery, notebook
 
 TITLE = "CLSEAVE: report of profile {profile}"
-PATHS = "notebook template reports params profile code out-notebook out-html out-figures".split()
+PATHS = (
+    "notebook template reports examples hypotheses images params profile code out-notebook out-html out-figures".split()
+)
 
 
 def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
@@ -48,6 +51,9 @@ def main(argv: list[str] | None = None) -> None:
     parameters = {
         "profile": args.profile.stem,
         "reports": args.reports.as_posix(),
+        "examples": args.examples.as_posix(),
+        "hypotheses": args.hypotheses.as_posix(),
+        "images": args.images.as_posix(),
         "params": args.params.as_posix(),
         "settings": args.profile.as_posix(),
         "code": notebook.fingerprint(args.code),

@@ -1,0 +1,1 @@
+"""What opens the page and what it shows of the corpus: findings, scenes, judged examples."""

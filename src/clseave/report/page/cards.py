@@ -1,0 +1,79 @@
+"""Cards of the page as HTML: a picture, a sentence in every language, and what each model says of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment
+
+from clseave.foundation.rows.labels import LABELS
+from clseave.report.notebook import png_size
+from clseave.report.page.corpus import Answers, Case, Corpus, judged, scenes
+from clseave.report.result_tables import language_name
+
+TEMPLATE = """\
+<div class="cards">
+{%- for card in cards %}
+<div class="card">
+<p class="what">{{ card.title }}</p>
+{%- if card.picture %}
+<img src="data:image/png;base64,{{ card.picture }}" width="{{ card.size[0] }}" height="{{ card.size[1] }}" \
+alt="Test image {{ card.image }}">
+{%- endif %}
+<p class="gold {{ card.label }}">Gold label: <b>{{ card.label }}</b></p>
+<dl>
+{%- for line in card.lines %}
+<dt>{{ line.language }}</dt><dd><span lang="{{ line.code }}">{{ line.text }}</span>
+{%- if line.shares %}<br><span class="said">{{ "✓" if line.right else "✗" }}
+{%- for label, share in line.shares %} {{ "<b>" | safe if loop.index0 == line.top }}{{ share }}\
+{{ "</b>" | safe if loop.index0 == line.top }}{{ " ·" if not loop.last }}{% endfor %}</span>{% endif %}</dd>
+{%- endfor %}
+</dl>
+</div>
+{%- endfor %}
+</div>
+"""
+
+
+def _lines(case: Case, texts: Mapping[str, Mapping[str, str]], answers: Answers) -> list[dict[str, Any]]:
+    """The sentence in each language, and the probabilities that its model gives where they are asked for."""
+    lines = []
+    for code, found in texts.items():
+        if case.row.hypothesis_id not in found:
+            continue
+        line: dict[str, Any] = {"code": code, "language": language_name(code), "text": found[case.row.hypothesis_id]}
+        told = answers.get(code, {}).get(case.row.pair_id)
+        if told is not None:
+            top = int(told.argmax())
+            shares = [(label, f"{share:.2f}") for label, share in zip(LABELS, told, strict=True)]
+            line |= {"shares": shares, "top": top, "right": LABELS[top] == case.row.label}
+        lines.append(line)
+    return lines
+
+
+def render(corpus: Corpus, cases: Sequence[Case], answers: Answers) -> str:
+    """The cards of some rows."""
+    texts = corpus.sentences(cases)
+    cards = []
+    for case in cases:
+        picture = corpus.picture(case.row)
+        card: dict[str, Any] = {
+            "title": case.title,
+            "picture": picture,
+            "image": case.row.image_id,
+            "label": case.row.label,
+        }
+        card |= {"size": png_size(picture) if picture else None, "lines": _lines(case, texts, answers)}
+        cards.append(card)
+    return Environment(autoescape=True).from_string(TEMPLATE).render(cards=cards)
+
+
+def world(corpus: Corpus) -> str:
+    """One scene and sentence of each kind."""
+    return render(corpus, scenes(corpus), {}) if corpus.rows else "<p>The rows of this run are not at hand.</p>"
+
+
+def examples(corpus: Corpus) -> str:
+    """Judged rows, or why there are none."""
+    answers = corpus.answers()
+    cases = judged(corpus, answers)
+    return render(corpus, cases, answers) if cases else "<p>English or every other language was not judged.</p>"

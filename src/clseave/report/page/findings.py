@@ -1,0 +1,176 @@
+"""The question of the page and its findings: sentences from the tables, each with the interval or test behind it."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from clseave.comparison.verdicts import ENGLISH
+from clseave.report.narrative import NUMBERS, Run, languages, listed
+from clseave.report.result_tables import language_name, whole
+from clseave.report.statistics_tables import apart
+
+MOST = 5
+PRACTICE = {"translate_train": "translate-train", "translate_test": "translate-test", "zero_shot": "zero-shot"}
+WORD_LEVEL = "clteave"
+
+
+def _row(run: Run, name: str) -> pd.Series | None:
+    """The results of one evaluation; None where the run has none."""
+    frame = run.table("results")
+    found = frame[frame["evaluation"] == name] if len(frame) else frame
+    return found.iloc[0] if len(found) and pd.notna(found.iloc[0]["accuracy"]) else None
+
+
+def _share(row: pd.Series) -> str:
+    """An accuracy in percent with its interval, where it has one."""
+    text = f"{100 * row['accuracy']:.1f} %"
+    if pd.isna(row["accuracy_low"]) or row["accuracy_low"] == row["accuracy_high"]:
+        return text
+    return f"{text} ({100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
+
+
+def question(run: Run) -> str:
+    """What was asked."""
+    made = "a generated corpus, whose truth is known" if run.generated() else "a corpus of photos and sentences"
+    targets = languages(run.values.languages)
+    return (
+        f"Can a model that judges sentences about images in English do so in {targets}, without a single label in "
+        f"{'that language' if len(run.values.languages) == 1 else 'those languages'}? CLIP-VE, the teacher, is trained "
+        f"with labels in English. For each language CLSEAVE trains one student to give a translation the vector that "
+        f"the teacher gives the English sentence. This run answers on {made}."
+    )
+
+
+def transfer(run: Run) -> str:
+    """English and the range of the target languages."""
+    english = _row(run, ENGLISH)
+    found = {code: row for code in run.values.languages if (row := _row(run, code)) is not None}
+    if english is None or not found:
+        return ""
+    each = listed([f"{language_name(code)} on {_share(row)}" for code, row in found.items()])
+    rows = whole(english["rows"])
+    return f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each} (95 % intervals)."
+
+
+def _told_apart(row: Mapping[str, object]) -> bool:
+    """Whether a pair is apart: as its table says, else by the corrected test and the interval."""
+    if "apart" in row:
+        return str(row["apart"]).lower() in ("true", "yes", "apart", "1", "1.0")
+    return bool(apart(row))
+
+
+def ties(run: Run) -> str:
+    """Which languages are told apart from English."""
+    frame = run.table("significance")
+    if frame.empty:
+        return ""
+    pairs = frame[(frame["evaluation"] == ENGLISH) & frame["other"].isin(run.values.languages)].to_dict("records")
+    if not pairs:
+        return ""
+
+    separate = [_difference(row) for row in pairs if _told_apart(row)]
+    tied = [_difference(row) for row in pairs if not _told_apart(row)]
+    said = (separate, "told apart from English"), (tied, "tied with it" if separate else "tied with English")
+    parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {what}" for names, what in said if names]
+    return (
+        f"**Ties.** {'; '.join(parts)}, by the paired test on the same rows with Holm's correction and the 95 % "
+        f"interval of the difference together."
+    )
+
+
+def _difference(row: Mapping[str, object]) -> str:
+    """A language with what English has more than it, in points, and the interval."""
+    points = f"{row['points']:+.1f} points, {row['low']:+.1f} to {row['high']:+.1f}".replace("-", "−")
+    return f"{language_name(str(row['other']))} (English {points})"
+
+
+def unseen(run: Run) -> str:
+    """What new sentences cost."""
+    columns = ("points_vs_en_unseen", "low_vs_en_unseen", "high_vs_en_unseen")
+    english = _row(run, ENGLISH)
+    if english is None or not english.get("rows_unseen") or any(name not in english for name in columns):
+        return ""
+    rows = [(code, row) for code in run.values.languages if (row := _row(run, code)) is not None]
+    known = [(code, [row[name] for name in columns]) for code, row in rows if pd.notna(row[columns[0]])]
+    if not known:
+        return ""
+    behind = [code for code, (_, _, high) in known if pd.notna(high) and high < 0]
+    each = listed(
+        [f"{language_name(code)} {points:+.1f} ({low:+.1f} to {high:+.1f})" for code, (points, low, high) in known]
+    )
+    below = f"the interval excludes 0 for {languages(behind)}" if behind else "no interval lies below 0"
+    share = f"{100 * english['accuracy_unseen']:.1f} %"
+    text = (
+        f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence training never had, "
+        f"English is right on {share}, and the languages differ from it by so many points: {each}; {below}."
+    )
+    return text.replace(" -", " −").replace("(-", "(−")
+
+
+def hard(run: Run) -> str:
+    """The kind of statement that English judges worst, and minimal pairs."""
+    frame = run.table("kinds")
+    frame = frame[frame["evaluation"] == ENGLISH] if len(frame) else frame
+    parts = []
+    if len(frame) > 1:
+        worst, best = (frame.loc[frame["accuracy"].agg(pick)] for pick in ("idxmin", "idxmax"))
+        said = [
+            f"on {100 * row['accuracy']:.1f} % of *{str(row['kind']).replace('_', ' ')}* (n = {whole(row['rows'])})"
+            for row in (worst, best)
+        ]
+        parts.append(f"Of all kinds, English is right least often {said[0]} and most often {said[1]}")
+    english = _row(run, ENGLISH)
+    if english is not None and pd.notna(english.get("swap_accuracy")):
+        parts.append(
+            f"it gets both sentences of a minimal pair right in {100 * english['swap_accuracy']:.1f} % of "
+            f"{whole(english['swap_pairs'])} pairs"
+        )
+    return f"**What is hard.** {'; '.join(parts)} (counts of rows; no test between kinds)." if parts else ""
+
+
+def word_level(run: Run) -> str:
+    """The word-level transfer beside the control that sees no image."""
+    models = [row for name in run.evaluations() if name.startswith(WORD_LEVEL) and (row := _row(run, name)) is not None]
+    if not models:
+        return ""
+    best = max(models, key=lambda row: row["accuracy"])
+    control = _row(run, "hypothesis_only")
+    beside = ""
+    if control is not None:
+        clear = best["accuracy_high"] < control["accuracy_low"] or control["accuracy_high"] < best["accuracy_low"]
+        side = "below" if best["accuracy"] < control["accuracy"] else "not below"
+        beside = f", {side} the {_share(control)} of a model that sees no image; the intervals " + (
+            "of 95 % do not overlap" if clear else "of 95 % overlap"
+        )
+    best_of = f"The best of {NUMBERS[len(models)]} assemblies of CLTEAVE" if len(models) > 1 else "CLTEAVE"
+    return f"**Word by word.** {best_of} is right on {_share(best)}{beside}."
+
+
+def practice(run: Run) -> str:
+    """What else one would do, in the first language."""
+    first = run.values.languages[0]
+    student = _row(run, first)
+    found = {text: row for name, text in PRACTICE.items() if (row := _row(run, name)) is not None}
+    if student is None or not found:
+        return ""
+    each = listed([f"{text} on {_share(row)}" for text, row in found.items()])
+    return f"**Alternatives.** In {language_name(first)}, CLSEAVE is right on {_share(student)}; {each}."
+
+
+def panels(run: Run) -> str:
+    """What a grey panel is, where the images are generated."""
+    if not run.generated():
+        return ""
+    return (
+        "A generated image has 2 × 2 cells. A **grey panel hides** the cells below it: a statement is *entailed* if it "
+        "is true whatever they hold, *contradicted* if it is false whatever they hold, and else *neutral*."
+    )
+
+
+FINDINGS: tuple[Callable[[Run], str], ...] = (transfer, ties, unseen, hard, word_level, practice)
+
+
+def findings(run: Run) -> str:
+    """The question and the first five findings that this run's tables hold, as Markdown."""
+    found = [text for make in FINDINGS if (text := make(run))][:MOST]
+    return question(run) + "\n\n" + "\n".join(f"{place}. {text}" for place, text in enumerate(found, start=1))
