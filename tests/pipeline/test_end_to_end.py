@@ -396,13 +396,13 @@ def test_a_queued_experiment_runs_its_own_copy_of_the_code(work: Path) -> None:
 def test_a_temporary_experiment_takes_edits_along_and_leaves_the_workspace_alone(work: Path) -> None:
     from clseave.report.notebook import fingerprint
 
-    with (work / "src/clseave/report/result_tables.py").open("a") as module:
+    with (work / "src/clseave/report/tables/result_tables.py").open("a") as module:
         module.write("# an edit that is not committed\n")
     before = written(work)
     output = dvc(work, "exp", "run", "--temp", "--name", "elsewhere")
     assert stages_run(output) == {"compare@tiny", "report@tiny"}
     assert written(work) == before
-    assert git(work, "status", "--porcelain") == " M src/clseave/report/result_tables.py\n"
+    assert git(work, "status", "--porcelain") == " M src/clseave/report/tables/result_tables.py\n"
     code = fingerprint(work / "src" / "clseave")
     assert code in experiment_file(work, "elsewhere", "reports/tiny/report.ipynb")
     assert code not in (work / "reports/tiny/report.ipynb").read_text(encoding="utf-8")

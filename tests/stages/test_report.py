@@ -16,7 +16,8 @@ from browser import Page, needs_chromium
 from made_reports import compare_arguments, make, report_arguments
 from PIL import Image, ImageChops
 
-from clseave.report import gallery, notebook, statistics_tables
+from clseave.report import gallery, notebook
+from clseave.report.tables import statistics_tables
 from clseave.stages import compare, report
 from settings import SETTINGS
 

@@ -6,7 +6,7 @@ from clseave.comparison.thesis_values import OURS, THESIS
 from clseave.foundation.settings.schema import HubBackbones
 from clseave.report.narrative import Run, languages, listed, number
 from clseave.report.result_figures import WORD_LEVEL
-from clseave.report.result_tables import whole
+from clseave.report.tables.result_tables import whole
 from clseave.statistics.slices import LONG, SHORT
 
 NOTHING = "This run has nothing to show here."

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from clseave.foundation.settings.schema import Report
 from clseave.report import captions, narrative, result_figures, statistics_figures, thesis_figures
 from clseave.report.page import cards, corpus, findings
-from clseave.report.statistics_tables import VIEWS
 from clseave.report.style import NothingToDrawError
+from clseave.report.tables.statistics_tables import VIEWS
 
 # What draws each figure, and the tables that it draws.
 FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {

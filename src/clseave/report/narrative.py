@@ -19,7 +19,7 @@ from clseave.foundation.settings.schema import (
     Report,
     Scenes,
 )
-from clseave.report.result_tables import language_name, whole
+from clseave.report.tables.result_tables import language_name, whole
 
 NUMBERS = "no one two three four five six seven eight nine ten".split()
 BLIND = "sees only half of the input: what it scores above chance can be had without joining the two"

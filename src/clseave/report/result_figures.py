@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clseave.comparison.verdicts import ENGLISH
-from clseave.report.result_tables import language_name
 from clseave.report.style import (
     BLUE,
     CHANCE,
@@ -25,6 +24,7 @@ from clseave.report.style import (
     need,
     percent_axis,
 )
+from clseave.report.tables.result_tables import language_name
 
 GOLD = 7  # the palette's grey
 WORD_LEVEL = "clteave"  # first part of the names of its evaluations

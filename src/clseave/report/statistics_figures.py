@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from clseave.comparison.diagnostics import MAKERS
 from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.rows.labels import LABELS
-from clseave.report.statistics_tables import apart
 from clseave.report.style import (
     BLUE,
     COLOURS,
@@ -26,6 +25,7 @@ from clseave.report.style import (
     need,
     pin,
 )
+from clseave.report.tables.statistics_tables import apart
 
 
 def significance(pairs: pd.DataFrame) -> Figure:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clseave.comparison.thesis_values import OURS, THESIS
-from clseave.report.result_tables import language_name
 from clseave.report.style import BLUE, DASHES, GREY, HALF, INK, bars, canvas, curve, log_axis, look, need, whole_epochs
+from clseave.report.tables.result_tables import language_name
 
 
 def figure_2_1(labels: pd.DataFrame) -> Figure:

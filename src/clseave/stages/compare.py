@@ -31,7 +31,7 @@ from clseave.foundation.process import cli
 from clseave.foundation.rows.records import Example, distinct_hypotheses, read_rows, read_splits
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import INDEPENDENT
-from clseave.report import headline_table, result_tables, statistics_tables
+from clseave.report.tables import headline_table, result_tables, statistics_tables
 
 PATHS = (
     "params profile metrics predictions training curves counts examples independent expected published typology "

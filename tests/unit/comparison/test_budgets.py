@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from clseave.comparison import budgets
-from clseave.report import difference_tables
+from clseave.report.tables import difference_tables
 
 VALUES = SimpleNamespace(
     ve_models=["clip_ve"],

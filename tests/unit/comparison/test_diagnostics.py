@@ -6,7 +6,7 @@ import pytest
 from clseave.comparison import diagnostics, outcomes
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, Prediction
-from clseave.report import difference_tables, statistics_tables
+from clseave.report.tables import difference_tables, statistics_tables
 
 GOLD = (0, 1, 2, 0, 1, 2)
 ANSWERS = {"en": (0, 1, 2, 0, 1, 2), "de": (0, 1, 2, 0, 1, 1), "image_only": (1, 1, 1, 1, 1, 1)}

@@ -14,7 +14,7 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, Prediction
 from clseave.foundation.settings.params import read_yaml
-from clseave.report import difference_tables
+from clseave.report.tables import difference_tables
 from settings import SETTINGS
 
 

@@ -10,7 +10,7 @@ from clseave.comparison.measured import Training
 from clseave.comparison.thesis_values import Published
 from clseave.foundation.errors import UserError
 from clseave.foundation.settings.params import read_yaml
-from clseave.report import thesis_tables
+from clseave.report.tables import thesis_tables
 
 COUNTS = {
     split: {

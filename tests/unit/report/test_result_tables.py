@@ -2,7 +2,7 @@
 
 import pytest
 
-from clseave.report import result_tables
+from clseave.report.tables import result_tables
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from jinja2 import Environment
 from clseave.foundation.rows.labels import LABELS
 from clseave.report.notebook import png_size
 from clseave.report.page.corpus import Answers, Case, Corpus, judged, scenes
-from clseave.report.result_tables import language_name
+from clseave.report.tables.result_tables import language_name
 
 TEMPLATE = """\
 <div class="cards">

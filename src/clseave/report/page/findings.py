@@ -6,8 +6,8 @@ import pandas as pd
 
 from clseave.comparison.verdicts import ENGLISH
 from clseave.report.narrative import NUMBERS, Run, languages, listed
-from clseave.report.result_tables import language_name, whole
-from clseave.report.statistics_tables import apart
+from clseave.report.tables.result_tables import language_name, whole
+from clseave.report.tables.statistics_tables import apart
 
 MOST = 5
 PRACTICE = {"translate_train": "translate-train", "translate_test": "translate-test", "zero_shot": "zero-shot"}

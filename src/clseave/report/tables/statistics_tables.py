@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from clseave.foundation.rows.labels import LABELS
-from clseave.report import difference_tables, headline_table, result_tables, thesis_tables
-from clseave.report.result_tables import (
+from clseave.report.tables import difference_tables, headline_table, result_tables, thesis_tables
+from clseave.report.tables.result_tables import (
     DASH,
     Row,
     Table,

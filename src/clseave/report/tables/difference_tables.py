@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from clseave.report.result_tables import (
+from clseave.report.tables.result_tables import (
     DASH,
     Row,
     Table,

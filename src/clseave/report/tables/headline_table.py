@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clseave.report.result_tables import DASH, Row, Table, Text, mean_sd, percent, signed, span_of, table, whole
+from clseave.report.tables.result_tables import DASH, Row, Table, Text, mean_sd, percent, signed, span_of, table, whole
 
 CUT = "†"  # marks evaluations whose model was cut by its budget
 

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from clseave.comparison.verdicts import NOT_RUN, OTHER_CORPUS
-from clseave.report.result_tables import DASH, Row, Table, Text, fixed, label_of, language_name, span_of, table, whole
+from clseave.report.tables.result_tables import (
+    DASH,
+    Row,
+    Table,
+    Text,
+    fixed,
+    label_of,
+    language_name,
+    span_of,
+    table,
+    whole,
+)
 
 MEASURES = {
     "dev_mse": "validation MSE", "dev_mae": "validation MAE", "train_mse": "training MSE",

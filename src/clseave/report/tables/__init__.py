@@ -1,0 +1,1 @@
+"""Tables of results, statistics and the thesis, as Markdown and LaTeX."""
