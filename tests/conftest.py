@@ -1,11 +1,13 @@
 """What every test shares. The first lines pin the numerics: numpy and torch read their environment when they load."""
 
 import os
+import re
 import shutil
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 assert not {"numpy", "torch"} & set(sys.modules), "numpy or torch was loaded before the numeric pins: find the plug-in"
@@ -49,6 +51,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in needed:
             if not (shutil.which(name) or Path(name).is_file()):
                 pytest.skip(f"needs {name} (Debian: {package})")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadgroup`, one process for each file that marks its tests as one `xdist_group`.
+
+    xdist 3.8 appends the group to a private attribute that pytest 9.2 no longer reads: without this, each test is a
+    group of its own.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            text = (config.rootpath / file).read_text(encoding="utf-8")
+            grouped = re.search(r"^pytestmark = .*\bxdist_group\(", text, re.MULTILINE)
+            return file if grouped else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

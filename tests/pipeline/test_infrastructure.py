@@ -457,6 +457,14 @@ def test_the_lock_file_of_ci_holds_each_committed_stage(tmp_path: Path, repo_roo
     assert ("1 stages agree" in output, "made: a differs from committed" in output) == (code == 0, code == 1)
 
 
+def copy_conftest(folder: Path, repo_root: Path, marker: str) -> None:
+    """Our conftest.py, without our package, for tests of a toy folder."""
+    (folder / "conftest.py").write_text((repo_root / "tests" / "conftest.py").read_text())
+    (folder / "clseave/foundation/process").mkdir(parents=True)
+    (folder / "clseave/foundation/process/numerics.py").write_text("pin = int\n")
+    (folder / "pytest.ini").write_text(f"[pytest]\nmarkers = {marker}\npythonpath = .\n")
+
+
 def test_a_missing_package_is_named_and_each_reason_is_one_line(tmp_path: Path, repo_root: Path) -> None:
     (tmp_path / "test_x.py").write_text(
         "import pytest\n"
@@ -468,11 +476,22 @@ def test_a_missing_package_is_named_and_each_reason_is_one_line(tmp_path: Path, 
         "@pytest.mark.needs_package('dash', 'sh', '/proc/self/status')\n"
         "def test_here(): pass\n"
     )
-    (tmp_path / "conftest.py").write_text((repo_root / "tests" / "conftest.py").read_text())
-    (tmp_path / "clseave/foundation/process").mkdir(parents=True)
-    (tmp_path / "clseave/foundation/process/numerics.py").write_text("pin = int\n")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs_package\npythonpath = .\n")
+    copy_conftest(tmp_path, repo_root, "needs_package")
     output = run(tmp_path, sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider")
     assert "\nskipped 3: needs no-such-program (Debian: nice-things)\n" in output
     assert "\nskipped 1: needs /no/such/file (Debian: etc)\n" in output
     assert "1 passed, 4 skipped" in output and output.count("skipped") == 3
+
+
+@pytest.mark.slow
+def test_a_group_of_tests_stays_in_one_process(tmp_path: Path, repo_root: Path) -> None:
+    lines = 'import pytest\n{}\n@pytest.mark.parametrize("number", range(6))\ndef test_one(number): pass\n'
+    mark = 'pytestmark = [pytest.mark.xdist_group("shared")]'
+    (tmp_path / "test_grouped.py").write_text(lines.format(mark))
+    (tmp_path / "test_alone.py").write_text(lines.format(""))
+    copy_conftest(tmp_path, repo_root, "xdist_group(name)")
+    flags = ("-v", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider")
+    output = run(tmp_path, sys.executable, "-m", "pytest", *flags)
+    found = set(re.findall(r"\[(gw\d)\].*PASSED (test_\w+)\.py", output))
+    assert len([file for _, file in found if file == "test_grouped"]) == 1, output
+    assert len([file for _, file in found if file == "test_alone"]) == 2, output
