@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 JOBS ?= 2
+SEEDS ?= 0 1 2
 # Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`; --no-preload lets each stage load its own libraries.
 DVC_FLAGS ?=
 # Flags for verify, e.g. `make verify VERIFY_FLAGS=--network`, which reads a remote on the network too.
@@ -31,7 +32,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
+.PHONY: help setup check check-thesis reproduce seeds shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
@@ -79,6 +80,9 @@ check-thesis: setup ## list what a run of profile thesis still lacks on this mac
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python tools/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)
+
+seeds: check ## repeat all trainings with the seeds 0, 1 and 2, in a copy, and write reports/seeds (SEEDS="0 1 2 3": others)
+	@python tools/seeds.py --jobs "$(JOBS)" --seeds $(SEEDS)
 
 shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis SHARD=1/4 (docs/SCALING.md)
 	@python src/run.py shard $(if $(STAGE),"$(STAGE)") $(if $(SHARD),"$(SHARD)")
