@@ -73,9 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     args = parser.parse_args(argv)
-    if subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", "src", "params.yaml", "profiles", "dvc.yaml"]
-    ).returncode:
+    changes = ["git", "diff", "--quiet", "HEAD", "--", "src", "params.yaml", "profiles", "dvc.yaml"]
+    if subprocess.run(changes, check=False).returncode:
         print("seeds: commit the changes in src, params.yaml, profiles and dvc.yaml first", file=sys.stderr)
         return 2
     prepare(COPY, args.seeds)
