@@ -52,7 +52,7 @@ def tidy(text: str) -> str:
 
 
 def scrambled(sources: Sequence[str], lines: Sequence[str | None]) -> bool:
-    """Whether the lines of an answer were glued to one, or stand in another order than their sources.
+    """Return whether the lines of an answer were glued to one, or stand in another order than their sources.
 
     The order is judged by length: long sentences have long translations. In translations of captions and hypotheses
     into eight languages (Google's and humans'; 1,000 draws each) the correlation of lengths was at least 0.54 in
@@ -203,7 +203,7 @@ class Answers:
 
 
 def _slug(version: str) -> str:
-    """A file name that no other version has."""
+    """Return a file name that no other version has."""
     return re.sub(r"[^A-Za-z0-9.]+", "_", version)[:80] + "-" + of_text(version)[:8]
 
 

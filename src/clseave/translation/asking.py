@@ -79,7 +79,7 @@ def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: i
 
 
 def _checked(answer: Answer, translator: Translator, language: str) -> Answer:
-    """An answer on one line, with the reason if it is no translation."""
+    """Return an answer on one line, with the reason if it is no translation."""
     text, reason = None if answer.text is None else tidy(answer.text), answer.reason
     if reason is None and (reason := fault(answer.source, text, language)):
         reason = _place(translator, answer.source) + reason

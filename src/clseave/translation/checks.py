@@ -120,7 +120,7 @@ def _letters_and_digits(text: str) -> str:
 
 @cache
 def _letters_of(language: str) -> tuple[regex.Pattern[str], regex.Pattern[str]] | None:
-    """What finds the letters of a language's scripts, and those that are neither of them nor Latin."""
+    """Return what finds the letters of a language's scripts, and those that are neither of them nor Latin."""
     scripts = [script for script, codes in LANGUAGES.items() if language in codes.split()]
     own = "".join(rf"\p{{{script}}}" for script in scripts)
     neutral = own + r"\p{Latin}\p{Common}\p{Inherited}" + (r"\p{Han}" if language == "ko" else "")
@@ -189,11 +189,11 @@ class Repetitions:
         return self._too_many(sources)
 
     def found(self) -> list[dict[str, str]]:
-        """The answers, by source, that were given to too many different sources, one group after the other."""
+        """Return the answers, by source, that were given to too many different sources, one group after the other."""
         return [sources for sources in self._sources.values() if self._too_many(sources)]
 
     def _too_many(self, sources: Collection[str]) -> bool:
-        """Whether that many sources can have no translation in common."""
+        """Return whether that many sources can have no translation in common."""
         return len(sources) >= DIFFERENT and (
             _apart(sources, 0.0, self._unrelated) >= self._unrelated
             or _apart(sources, 0.49, self._different) >= self._different
@@ -201,7 +201,9 @@ class Repetitions:
 
 
 def _without_ids(source: str, text: str) -> str:
-    """An answer without the numbers and times in it that its source does not have: a service's messages hold some."""
+    """Return an answer without the numbers and times in it that its source does not have: a service's messages hold
+    some.
+    """
     return IDS.sub(lambda found: found[0] if found[0] in source else "#", text).casefold().strip(" .!?")
 
 
@@ -218,7 +220,7 @@ def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
 
 
 def _unlike(words: frozenset[str], others: frozenset[str], overlap: float) -> bool:
-    """Whether two sets of words have few in common or, where some may be, not the same numbers."""
+    """Return whether two sets of words have few in common or, where some may be, not the same numbers."""
     numbers = overlap > 0 and any(word.isdigit() for word in words ^ others)
     return numbers or len(words & others) <= overlap * len(words | others)
 

@@ -55,7 +55,8 @@ class _NoAnswer(Exception):
 
 
 def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | None:
-    """The page's translation of a text without space around it; None where it repeats what has no letter or digit.
+    """Return the page's translation of a text without space around it; None where it repeats what has no letter or
+    digit.
 
     _NoAnswer without one.
     """
@@ -73,7 +74,7 @@ def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | No
 
 
 def _get(query: dict[str, str], timeout_s: float) -> str:
-    """The page. _NoAnswer, or requests.RequestException, without one."""
+    """Return the page. _NoAnswer, or requests.RequestException, without one."""
     with requests.get(BASE_URLS["GOOGLE_TRANSLATE"], params=query, timeout=timeout_s, stream=True) as response:
         if not response.ok:
             status = response.status_code
@@ -139,7 +140,7 @@ class GoogleBackend:
                 self._pace.stopped.set()
 
     def probe(self) -> str:
-        """What the service says to a sentence that is certainly translated."""
+        """Return what the service says to a sentence that is certainly translated."""
         try:
             said = repr(self._try(PROBE))
         except (_Refused, ServiceError) as error:
@@ -189,7 +190,9 @@ class GoogleBackend:
                 log.warning("lines came back glued or in another order %d times: one a request from now", SCRAMBLED)
 
     def _request(self, text: str) -> str | None:
-        """The page's answer to one text, after as many tries as it takes. ServiceError, or _Refused, without one."""
+        """Return the page's answer to one text, after as many tries as it takes. ServiceError, or _Refused, without
+        one.
+        """
         if len(text) >= LIMIT:
             raise _Refused(f"too long: {len(text)} characters, fewer than {LIMIT} are taken")
         try:

@@ -77,7 +77,8 @@ class NmtBackend:
             yield from self._decode(batch, tokenizer, tokens)
 
     def share(self, texts: Sequence[str], shard: Shard) -> list[str]:
-        """A shard's whole batches, of those that `translate` would make of all: an answer may depend on its padding.
+        """Return a shard's whole batches, of those that `translate` would make of all: an answer may depend on its
+        padding.
 
         What is too long is no shard's: it takes no work.
         """
@@ -151,7 +152,7 @@ class NmtBackend:
 
 
 def _tokens(tokenizer: Any, prefix: str, texts: Sequence[str], **settings: Any) -> Any:
-    """The tokenizer's answer to texts, in which what is spelt like a special token or a language's sign is text.
+    """Return the tokenizer's answer to texts, in which what is spelt like a special token or a language's sign is text.
 
     Marian's takes the first word of a text for such a sign (`>>deu<<`), unless a space stands before it.
     """
@@ -160,7 +161,7 @@ def _tokens(tokenizer: Any, prefix: str, texts: Sequence[str], **settings: Any) 
 
 
 def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[list[str]]:
-    """Texts, longest first, in batches of at most `batch_tokens` tokens with their padding; a longer text alone.
+    """Yield texts, longest first, in batches of at most `batch_tokens` tokens with their padding; a longer text alone.
 
     `lengths` are token counts by text.
     """
@@ -199,7 +200,7 @@ def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> t
 
 
 def _one_of(names: Sequence[str], known: Sequence[str], language: str, model: str) -> str:
-    """The first name that the model knows. UserError lists its languages."""
+    """Return the first name that the model knows. UserError lists its languages."""
     for name in names:
         if name in known:
             return name

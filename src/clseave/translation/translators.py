@@ -61,7 +61,7 @@ class FileTranslator:
         self.version = file_hash(self._path)
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """What the file says, in the order of `texts`."""
+        """Yield what the file says, in the order of `texts`."""
         self._given = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
         for text in texts:
             line = self._given.get(hypothesis_id(text))
@@ -152,7 +152,8 @@ def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -
 
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
-    """A user's corrections. UserError names one that is blank or damaged, or still the reason of a list of failures.
+    """Return a user's corrections. UserError names one that is blank or damaged, or still the reason of a list of
+    failures.
 
     Script, length and repetition are not checked: what a person insists on is right.
     """

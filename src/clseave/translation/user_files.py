@@ -70,14 +70,15 @@ def file_hash(path: Path) -> str:
 
 
 def find(folder: Path, name: str) -> list[Path]:
-    """The files of translations that a folder has under a name."""
+    """Return the files of translations that a folder has under a name."""
     return [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
 
 
 def read_given(
     path: Path, language: str, texts: Iterable[str], *, shared: bool, origin: str = SOURCE
 ) -> dict[str, Given]:
-    """A user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a log line.
+    """Return a user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a
+    log line.
 
     `shared`: rows name their language; others are passed over. UserError names a malformed line, or two that disagree.
     """
@@ -128,7 +129,7 @@ def _of_object(path: Path, number: int, row: dict[str, Any], wanted: Wanted) -> 
 
 
 def _of_table(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
-    """The rows of a table; a log line says how it was read."""
+    """Yield the rows of a table; a log line says how it was read."""
     dialect, rows = delimited.read(path, wanted.texts)
     first = next(rows, Row(1, []))
     columns, count = header(first.cells, wanted), 0
@@ -168,7 +169,9 @@ def header(cells: Sequence[str], wanted: Wanted) -> Columns | None:
 
 
 def _by_name(path: Path, row: Row, columns: Columns, width: int, wanted: Wanted) -> Parts | None:
-    """The parts of a row below a header; None where it has none in this language. UserError: too many cells, or few."""
+    """Return the parts of a row below a header; None where it has none in this language. UserError: too many cells, or
+    few.
+    """
     if columns.text is None:
         return None
     places = [place for place in columns[:3] if place is not None]
