@@ -37,11 +37,11 @@ class AsPublished(Protocol):
     def __getitem__(self, row: int) -> Any: ...
 
     def collate(self, items: Sequence[Any]) -> Batch:
-        """Rows to a batch."""
+        """Return rows to a batch."""
         ...
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         ...
 
 
@@ -71,7 +71,7 @@ class ClipVE(Dataset[Example]):
         return self.examples[row]
 
     def collate(self, items: Sequence[Example]) -> Batch:
-        """Texts as ids (B, 77), vectors of the photos (B, D), labels (B,)."""
+        """Return texts as ids (B, 77), vectors of the photos (B, D), labels (B,)."""
         device = self.tower.model.device
         pictures = []
         for item in items:

@@ -85,7 +85,7 @@ class Bench:
         stamp.write_text(wanted)
 
     def prepare(self, size: str, device: str) -> dict[str, Any] | None:
-        """The folder of a size; None, with a line that says why, when something is missing."""
+        """Return the folder of a size; None, with a line that says why, when something is missing."""
         say(f"{size} on {device}: models and rows")
         data = os.environ.get("CLSEAVE_TEST_DATA", "")
         command = [sys.executable, str(HERE / "workload.py"), str(self.folder(size, device)), size, device]
@@ -183,7 +183,7 @@ def differing(runs: Mapping[str, list[dict[str, Any]]]) -> int:
 
 
 def gpu_name() -> str | None:
-    """The GPU that torch sees."""
+    """Return the GPU that torch sees."""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
@@ -196,7 +196,7 @@ def say(line: str) -> None:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command's arguments."""
+    """Return the command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="of each contender (default 3)")
     parser.add_argument("--only", nargs="+", choices=list(ENTRANTS), default=[], help="cases; default: all")

@@ -82,7 +82,7 @@ def start(folder: Path, view: Any) -> tuple[Any, Any]:
 
 
 def how(values: Any) -> dict[str, Any]:
-    """The values that our objectives take beside their settings."""
+    """Return the values that our objectives take beside their settings."""
     given = {"sampler": values.sampler, "encode_batch": values.encode_batch, "precision": values.precision}
     return given | {"compiled": values.compile, "seed": 0}
 
@@ -131,7 +131,7 @@ class Watch:
 
 
 def clip_ve_ours(folder: Path, epochs: int) -> Measured:
-    """The stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
+    """Return the stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
     from clseave.foundation.rows.records import read_splits
     from clseave.foundation.rows.vectors import VectorTable
     from clseave.models.clip_ve import ClipVE, TextTower
@@ -166,7 +166,9 @@ def clip_ve_ours(folder: Path, epochs: int) -> Measured:
 
 
 def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
-    """The photos of the case once, by the functions of the stage `encode_images`, which decodes ahead by threads."""
+    """Return the photos of the case once, by the functions of the stage `encode_images`, which decodes ahead by
+    threads.
+    """
     from transformers import CLIPVisionModelWithProjection
 
     from clseave.corpora import photos
@@ -189,7 +191,7 @@ def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
 
 
 def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
-    """The thesis author's way."""
+    """Return the thesis author's way."""
     import as_published
     import torch
     from sampling import shuffled
@@ -226,7 +228,7 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
 
 
 def clseave_ours(folder: Path, epochs: int) -> Measured:
-    """The stage `clseave`."""
+    """Return the stage `clseave`."""
     import numpy as np
     from sampling import sampled
 
@@ -274,7 +276,7 @@ def sentences(translations: Path) -> list[tuple[str, str]]:
 
 
 def clseave_as_published(folder: Path, epochs: int) -> Measured:
-    """The thesis author's way."""
+    """Return the thesis author's way."""
     import as_published
     import torch
 
@@ -327,7 +329,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
 
 
 def align_ours(folder: Path, epochs: int) -> Measured:
-    """The stage `align_words`: reading, cutting into words, pairs, writing."""
+    """Return the stage `align_words`: reading, cutting into words, pairs, writing."""
     from clseave.foundation.process.resume import Parts, key_of
     from clseave.foundation.rows.records import Translation, iter_rows, write_rows
     from clseave.stages import align_words as stage
@@ -408,7 +410,7 @@ def with_server(ask: Callable[[list[str]], list[str | None]], folder: Path) -> M
 
 
 def translate_ours(folder: Path, epochs: int) -> Measured:
-    """The backend `google` as profile thesis sets it up, but for the rate."""
+    """Return the backend `google` as profile thesis sets it up, but for the rate."""
     from clseave.foundation.settings import params
     from clseave.foundation.settings.schema import GoogleTranslation
     from clseave.translation.google import GoogleBackend
@@ -437,7 +439,9 @@ def translate_one_by_one(folder: Path, epochs: int) -> Measured:
 
 
 def rates(folder: Path, epochs: int) -> Measured:
-    """What this machine multiplies in a second, and the share of it that our stages reach, without the first epoch."""
+    """Return what this machine multiplies in a second, and the share of it that our stages reach, without the first
+    epoch.
+    """
     import machine_rates as machine
 
     from clseave.foundation.files.formats import read_json

@@ -89,7 +89,7 @@ def pseudo_words(seed: int) -> list[str]:
 
 
 def read_bpe(path: Path) -> list[tuple[str, str]]:
-    """The merges of CLIP's vocabulary, from the file as its authors publish it."""
+    """Return the merges of CLIP's vocabulary, from the file as its authors publish it."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         lines = stream.read().split("\n")[1 : 49152 - 256 - 2 + 1]
     return [(first, second) for first, second in (line.split() for line in lines)]
@@ -112,12 +112,12 @@ def clip_text(merges: list[tuple[str, str]], words: list[str]) -> CLIPTokenizer:
 
 
 def signs(span: tuple[int, int]) -> list[str]:
-    """All characters of a range."""
+    """Return all characters of a range."""
     return [chr(code) for code in range(span[0], span[1] + 1)]
 
 
 def bert_text(english: list[str]) -> BertTokenizer:
-    """A WordPiece as large as mBERT's: letters, CJK, Hangul, syllables, English words, frequent pseudo-words."""
+    """Return a WordPiece as large as mBERT's: letters, CJK, Hangul, syllables, English words, frequent pseudo-words."""
     letters = [chr(code) for code in range(33, 127)] + signs(KANA) + signs(HANGUL)
     pieces = [*letters, *syllables(400)]
     frequent = [word for seed in (1, 2) for word in pseudo_words(seed)[:4000]]
@@ -148,7 +148,7 @@ def draw_lengths(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def hypotheses(count: int, words: list[str], rng: np.random.Generator) -> list[str]:
-    """A hypothesis for each row: new ones, and a tenth that repeat popular ones."""
+    """Return a hypothesis for each row: new ones, and a tenth that repeat popular ones."""
     new = list(sentences(words, draw_lengths(round(count * DISTINCT), rng), rng))
     popular = min(POPULAR, len(new))
     weights = 1 / (np.arange(popular) + 1.0)
@@ -158,7 +158,7 @@ def hypotheses(count: int, words: list[str], rng: np.random.Generator) -> list[s
 
 
 def translate(text: str, language: str, rng: np.random.Generator, words: list[str]) -> str:
-    """A made-up translation of like length."""
+    """Return a made-up translation of like length."""
     count = max(1, round(len(text.split()) * RATIOS[language]))
     if language in ("de", "nl"):
         text = " ".join(words[row] for row in (rng.zipf(1.3, count) % len(words)).tolist())
@@ -209,7 +209,7 @@ def snli_rows(size: Size, words: list[str]) -> list[dict[str, object]]:
 
 
 def snli_row(pair_id: str, label: str, premise: str, hypothesis: str) -> dict[str, object]:
-    """A row with all fields of SNLI 1.0, parses included: they are most of its bytes."""
+    """Return a row with all fields of SNLI 1.0, parses included: they are most of its bytes."""
     row: dict[str, object] = {
         "annotator_labels": [label.replace("-", "neutral")] * 5,
         "captionID": pair_id.partition("r")[0],

@@ -121,12 +121,12 @@ def summary(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The power p of values = c * sizes**p that fits best: least squares of the logarithms."""
+    """Return the power p of values = c * sizes**p that fits best: least squares of the logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def growth(steps: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float, int]]]:
-    """Rows, seconds and peak MiB of each step, from entries named like "prepare 10,000 rows"; by rows."""
+    """Return rows, seconds and peak MiB of each step, from entries named like "prepare 10,000 rows"; by rows."""
     found: dict[str, list[tuple[int, float, int]]] = {}
     for step in steps:
         if match := re.fullmatch(r"(.+) ([\d,]+) rows", step["name"]):
@@ -141,18 +141,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], rest: str = "---:"
 
 
 def find(results: Results, size: str, device: str, case: str) -> Mapping[str, Any] | None:
-    """What was measured of a case."""
+    """Return what was measured of a case."""
     same = (one for one in results["cases"] if (one["size"], one["device"], one["case"]) == (size, device, case))
     return next(same, None)
 
 
 def verdict(reached: bool) -> str:
-    """A word for a target."""
+    """Return a word for a target."""
     return "yes" if reached else "**no**"
 
 
 def targets(results: Results) -> str:
-    """Each target, what was measured, and whether that is enough; `not run` for what was not."""
+    """Return each target, what was measured, and whether that is enough; `not run` for what was not."""
     rows = []
     for one in TARGETS:
         case = find(results, one.size, "cpu", one.case)
@@ -173,13 +173,13 @@ def targets(results: Results) -> str:
 
 
 def _time(work: str, most: float, minutes: float | None) -> list[str]:
-    """A row of a target in minutes."""
+    """Return a row of a target in minutes."""
     measured = NOT_RUN if minutes is None else f"{minutes:.1f} min"
     return [work, f"{most:g} min", measured, "–" if minutes is None else verdict(minutes <= most)]
 
 
 def one_case(case: Mapping[str, Any]) -> str:
-    """The contenders of a case, slowest first, and what they worked on."""
+    """Return the contenders of a case, slowest first, and what they worked on."""
     facts, rows = case["facts"], []
     for name, one in sorted(case["contenders"].items(), key=lambda item: -item[1]["median_s"]):
         times = ", ".join(f"{value:.2f}" for value in one["seconds"])
@@ -222,7 +222,7 @@ def _sentence(text: str) -> str:
 
 
 def rates(case: Mapping[str, Any]) -> str:
-    """What the machine multiplies, and what our stages reach of it."""
+    """Return what the machine multiplies, and what our stages reach of it."""
     found, rows = case["rates"], []
     product = found["matmul"]
     for name, (work, _) in LONGEST.items():
@@ -254,19 +254,19 @@ def growth_table(results: Results) -> str:
 
 
 def machine_name(results: Results) -> str:
-    """The machine in words."""
+    """Return the machine in words."""
     about = results["machine"]
     gpu = f", {about['gpu']}" if about.get("gpu") else ""
     return f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB{gpu}"
 
 
 def versions(results: Results) -> str:
-    """A line of versions."""
+    """Return a line of versions."""
     return "Versions: " + ", ".join(f"{name} {value}" for name, value in results["versions"].items()) + "."
 
 
 def render(measured: Sequence[Results], scales: Sequence[Results]) -> str:
-    """The document: a part for each machine, and one for growth."""
+    """Return the document: a part for each machine, and one for growth."""
     rows = [[was, now, f"`{test}`"] for was, now, test in REMOVED]
     head = ["as published", "here", "equal by, in `tests/unit`"]
     parts = [INTRODUCTION, f"## What was removed\n\n{table(head, rows, '---')}"]
@@ -295,7 +295,7 @@ def wrapped(text: str, width: int = 120) -> str:
 
 
 def read(folder: Path) -> tuple[list[Results], list[Results]]:
-    """The results of `make bench`, and those of scale.py."""
+    """Return the results of `make bench`, and those of scale.py."""
     both: tuple[list[Results], list[Results]] = ([], [])
     for path in sorted(folder.glob("*.json")):
         both[path.name.startswith("scale-")].append(json.loads(path.read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ def shuffled(rows: int, size: int, epochs: int = 1) -> list[list[int]]:
 
 
 def evenly(items: Sequence[Item], count: int) -> list[list[Item]]:
-    """Each way to take `count` of the items at even distances. UserError when there are fewer."""
+    """Return each way to take `count` of the items at even distances. UserError when there are fewer."""
     if len(items) < count:
         raise UserError(f"{len(items)} batches at hand, {count} wanted: lower the size in benchmarks/workload.py")
     return [

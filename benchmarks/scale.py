@@ -123,7 +123,7 @@ def generate(folder: Path, rows: int, bpe: Path | None) -> None:
 
 
 def sample(folder: Path, language: str) -> list[str]:
-    """The first translations."""
+    """Return the first translations."""
     with open(folder / "source/mt" / f"{language}.tsv", encoding="utf-8") as lines:
         return [line.rstrip("\n").partition("\t")[2] for _, line in zip(range(5000), lines, strict=False)]
 
@@ -192,7 +192,7 @@ def write_image_vectors(folder: Path, ids: list[str]) -> None:
 def stage(
     stage_name: str, /, profile: str = "resident", script: Path = ROOT / "src/run.py", **values: Any
 ) -> list[str]:
-    """A stage's command; paths are relative to the folder in which it runs."""
+    """Return a stage's command; paths are relative to the folder in which it runs."""
     values = {"params": "params.yaml", "profile": f"profiles/{profile}.yaml"} | values
     arguments = [part for key, value in values.items() for part in (f"--{key}", str(value))]
     return [sys.executable, str(script), stage_name, *arguments]
@@ -251,7 +251,7 @@ def trained(folder: Path, name: str, profile: str = "resident") -> Step:
 
 
 def all_steps(folder: Path, chosen: Sequence[str], languages: Sequence[str]) -> Iterator[Step]:
-    """The steps in the order of the pipeline."""
+    """Yield the steps in the order of the pipeline."""
     for name in chosen:
         if name == "prepare":
             yield prepare(folder)
@@ -271,7 +271,7 @@ def make_corpus(folder: Path, rows: int, bpe: Path | None) -> Step:
 
 
 def machine() -> dict[str, Any]:
-    """The machine by what decides speed: no name, no path."""
+    """Return the machine by what decides speed: no name, no path."""
     from clseave.preflight.needs import memory_gb
 
     text = Path("/proc/cpuinfo").read_text()
@@ -281,7 +281,7 @@ def machine() -> dict[str, Any]:
 
 
 def table(steps: Sequence[Step]) -> list[str]:
-    """The steps as lines of a table."""
+    """Return the steps as lines of a table."""
     lines = [f"{'step':<28}{'seconds':>9}{'peak MiB':>10}{'own MiB':>9}  written, MB"]
     for step in steps:
         written = ", ".join(f"{name} {size:,.1f}" for name, size in step.written_mb.items())
@@ -299,7 +299,7 @@ def bpe_file(given: Path | None) -> Path | None:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command's arguments."""
+    """Return the command's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=FULL, help="of all three splits")
@@ -315,7 +315,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def grow(folder: Path, args: argparse.Namespace, bpe: Path | None) -> list[Step]:
-    """The steps on corpora of other sizes, in the first language; a step's name says how many rows."""
+    """Return the steps on corpora of other sizes, in the first language; a step's name says how many rows."""
     found = []
     for rows in args.growth:
         place = folder / f"rows-{rows}"

@@ -24,7 +24,7 @@ from torch.utils.data import SequentialSampler
 
 
 def make_model(mbert: Path, width: int, dropout: float, device: str) -> SentenceTransformer:
-    """The student of modules of the library; `width` is that of the teacher's vectors."""
+    """Return the student of modules of the library; `width` is that of the teacher's vectors."""
     rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     words = Transformer(str(mbert), config_kwargs=rates)
     size = words.get_embedding_dimension()

@@ -118,12 +118,12 @@ class Material:
 
 
 def example(number: int, image_id: str, text: str, label: str) -> Example:
-    """A row of the training set."""
+    """Return a row of the training set."""
     return Example(f"pair-{number}", image_id, hypothesis_id(text), text, label, "train", None, None)
 
 
 def real(data: Path) -> Material:
-    """Rows of SNLI-VE with their photos, and hypotheses of XVNLI with their French translations by people."""
+    """Return rows of SNLI-VE with their photos, and hypotheses of XVNLI with their French translations by people."""
     names = {path.stem: path for path in sorted((data / "snli_ve_real/flickr30k_images").iterdir())}
     raw = [json.loads(line) for line in (data / "snli_ve_real/snli_ve_train.jsonl").read_text().splitlines()]
     rows = [(row["Flickr30K_ID"], row["sentence2"].strip(), row["gold_label"]) for row in raw]
@@ -137,7 +137,7 @@ def real(data: Path) -> Material:
 
 
 def reordered(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The pairs, then the same ones with their last words in other orders: as long, but other sentences."""
+    """Return the pairs, then the same ones with their last words in other orders: as long, but other sentences."""
     sides = ([islice(permutations(text.split()), ORDERS) for text in pair] for pair in pairs.items())
     orders = [[(" ".join(one), " ".join(other)) for one, other in zip(*both, strict=False)] for both in sides]
     return list({one: other for order in zip_longest(*orders) for one, other in filter(None, order)}.items())
@@ -167,7 +167,7 @@ def made(folder: Path, size: tuple[int, int] = PHOTO) -> Material:
 
 
 def miniature(folder: Path) -> Material:
-    """The committed results of profile mini. UserError where they are not there."""
+    """Return the committed results of profile mini. UserError where they are not there."""
     source, models = ROOT / "data/mini", ROOT / "models/mini"
     needed = [source / name for name in ("examples/train.jsonl", "hypotheses/de.jsonl", "images/archive.zip")]
     needed += [models / name / "config.json" for name in ("clip", "mbert", "clip_ve/seed0")]
@@ -218,7 +218,7 @@ def save_models(folder: Path, material: Material, size: str) -> None:
 
 
 def _clip_config(tokenizer: PreTrainedTokenizerBase, shape: Mapping[str, Any], ids: int) -> CLIPConfig:
-    """The shape with the tokenizer's own special ids."""
+    """Return the shape with the tokenizer's own special ids."""
     special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     width = shape["projection"]
     text = CLIPTextConfig(vocab_size=ids, projection_dim=width, max_position_embeddings=77, **special, **shape["text"])
@@ -278,7 +278,7 @@ def write_arrays(folder: Path, photos: Mapping[str, Path], english: Sequence[str
 
 
 def write_data(folder: Path, material: Material, size: Size, device: str) -> dict[str, Any]:
-    """Rows, photos and pairs of each case, and figures of them."""
+    """Return rows, photos and pairs of each case, and figures of them."""
     clip_lengths = encode(load_tokenizer(folder / "models/clip"), [row.hypothesis for row in material.examples]).lengths
     rows = [material.examples[row] for row in choose(clip_lengths, *size.clip_ve)]
     (folder / "photos").mkdir()

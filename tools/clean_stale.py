@@ -26,7 +26,7 @@ class UnreadableError(Exception):
 
 
 def active() -> tuple[str, set[Path]]:
-    """The active profile, and the outputs of its stages as paths from here.
+    """Return the active profile, and the outputs of its stages as paths from here.
 
     Raises:
         UnreadableError: when the pipeline does not parse, or another dvc is at work.
@@ -48,7 +48,9 @@ def active() -> tuple[str, set[Path]]:
 
 
 def stale(folder: Path, kept: Collection[Path], above: Collection[Path]) -> Iterator[Path]:
-    """Files and whole folders below `folder` that neither are kept nor hold such; `above` are the folders that do."""
+    """Yield files and whole folders below `folder` that neither are kept nor hold such; `above` are the folders that
+    do.
+    """
     for path in sorted(folder.iterdir()):
         if path in above:
             yield from stale(path, kept, above)

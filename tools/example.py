@@ -59,7 +59,7 @@ is opened). The same curves as a table:
 
 
 def run(command: str, folder: Path) -> str:
-    """What a command prints; it must succeed."""
+    """Return what a command prints; it must succeed."""
     print(f"example: {command}", file=sys.stderr)
     return subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, text=True).stdout
 

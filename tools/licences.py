@@ -97,7 +97,7 @@ def locked(path: Path) -> dict[str, str]:
 
 
 def licence(fields: Mapping[str, Any]) -> str:
-    """An SPDX expression from a package's metadata (PEP 566, as `PackageMetadata.json` gives them).
+    """Return an SPDX expression from a package's metadata (PEP 566, as `PackageMetadata.json` gives them).
 
     Else its own words; "unknown" when it has none.
     """
@@ -113,7 +113,7 @@ def licence(fields: Mapping[str, Any]) -> str:
 
 
 def spdx(name: str) -> str | None:
-    """The SPDX expression of a licence's name."""
+    """Return the SPDX expression of a licence's name."""
     if name in NAMES:
         return NAMES[name]
     try:
@@ -123,7 +123,7 @@ def spdx(name: str) -> str | None:
 
 
 def allowed(package: Package) -> bool:
-    """Whether each part that holds together with others (AND) is allowed, or offers (OR) one that is.
+    """Return whether each part that holds together with others (AND) is allowed, or offers (OR) one that is.
 
     Brackets are not looked at: an expression that needs them to be allowed is refused, and wants a person.
     """
@@ -134,7 +134,7 @@ def allowed(package: Package) -> bool:
 
 
 def read(locks: Iterable[Path]) -> tuple[list[Package], list[str]]:
-    """The packages of lock files by name, and a line for each that cannot be listed."""
+    """Return the packages of lock files by name, and a line for each that cannot be listed."""
     found, faults = [], []
     for name, version in sorted({key: value for path in locks for key, value in locked(path).items()}.items()):
         try:
@@ -154,7 +154,7 @@ def read(locks: Iterable[Path]) -> tuple[list[Package], list[str]]:
 
 
 def page(packages: Iterable[Package]) -> str:
-    """The document."""
+    """Return the document."""
     exceptions = "\n".join(f"- {name}, {words}: {reason}." for (name, words), reason in EXCEPTIONS.items())
     names = f"Allowed are {', '.join(sorted(ALLOWED))}; of several that a package offers, one is enough. Beyond these:"
     head = HEADER.format(allowed=fill(names, 118), exceptions=exceptions)

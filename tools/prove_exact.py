@@ -97,7 +97,7 @@ class Server:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, machine: Machine, words: Sequence[str], log: Path) -> int:
-        """The exit code of a script; -1 when its fork was killed, as by a crash of the emulator."""
+        """Return the exit code of a script; -1 when its fork was killed, as by a crash of the emulator."""
         with self.lock:
             self.port = self.port or serve(machine)
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -155,7 +155,7 @@ def copy_sources(source: Path, tree: Path, profile: str, languages: Sequence[str
 
 
 def read_stages(tree: Path) -> list[Stage]:
-    """The stages of a checkout in an order in which they can run, by DVC's own reading of dvc.yaml."""
+    """Return the stages of a checkout in an order in which they can run, by DVC's own reading of dvc.yaml."""
     from dvc.repo import Repo
 
     from reproduce import sort_stages
@@ -177,7 +177,9 @@ def read_stages(tree: Path) -> list[Stage]:
 
 
 def choose(stages: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
-    """The stages of these names and all before them; all stages where no name is given. Failed for an unknown name."""
+    """Return the stages of these names and all before them; all stages where no name is given. Failed for an unknown
+    name.
+    """
     known = {stage.name.partition("@")[0] for stage in stages}
     if unknown := sorted(set(names) - known):
         raise Failed(f"--stages: found {', '.join(unknown)}, known: {', '.join(sorted(known))}")
@@ -188,7 +190,7 @@ def choose(stages: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
 
 
 def emulated(folder: Path, cpu: str, preload: bool = False) -> Machine:
-    """A machine with an emulated processor; the release of its kernel, `-r`, tells its processes from others."""
+    """Return a machine with an emulated processor; the release of its kernel, `-r`, tells its processes from others."""
     prefix = (shutil.which(EMULATOR) or EMULATOR, "-r", release(cpu), "-cpu", cpu)
     return Machine(cpu, folder / cpu, cpu, prefix, server=Server() if preload else None)
 
@@ -211,7 +213,7 @@ def serve(machine: Machine) -> int:
 
 
 def release(cpu: str) -> str:
-    """The kernel's release on an emulated machine."""
+    """Return the kernel's release on an emulated machine."""
     return f"6.1.0-{cpu.lower()}"
 
 
@@ -264,7 +266,7 @@ def run(machine: Machine, stage: Stage) -> Ended:
 
 
 def start(machine: Machine, command: str, log: Path) -> int:
-    """The exit code of a command; after `SECONDS` it and its children are killed."""
+    """Return the exit code of a command; after `SECONDS` it and its children are killed."""
     if machine.server is not None:
         python, *words = shlex.split(command)
         if python != "python" or not words:
@@ -292,7 +294,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def hashes(tree: Path, outs: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of every file of a stage's outputs, by its path in the checkout."""
+    """Return the SHA-256 of every file of a stage's outputs, by its path in the checkout."""
     files = [
         path for out in outs for path in ([tree / out] if (tree / out).is_file() else sorted((tree / out).rglob("*")))
     ]
@@ -304,7 +306,7 @@ def hashes(tree: Path, outs: Iterable[str]) -> dict[str, str]:
 
 
 def first_difference(found: Mapping[str, dict[str, str]]) -> str:
-    """The first file, by name, that differs between the first machine and another; empty where all are equal."""
+    """Return the first file, by name, that differs between the first machine and another; empty where all are equal."""
     first, *others = found
     for file in sorted(set().union(*found.values())):
         for other in others:
@@ -374,7 +376,7 @@ def check_processes(machine: Machine, stages: Sequence[Stage]) -> int:
 
 
 def has_avx512() -> bool:
-    """Whether numpy finds AVX-512 on this machine."""
+    """Return whether numpy finds AVX-512 on this machine."""
     answer = subprocess.run([sys.executable, "-c", AVX512], capture_output=True, text=True, check=True).stdout
     return answer.strip() == "True"
 
@@ -408,7 +410,7 @@ def compare(
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments."""
+    """Return the arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--languages", nargs="*", default=[], help="instead of those of params.yaml")
@@ -424,7 +426,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of this module's docstring."""
+    """Return the exit code of this module's docstring."""
     args = parse(argv)
     args.work = args.work.resolve()
     shutil.rmtree(args.work, ignore_errors=True)

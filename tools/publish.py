@@ -63,7 +63,7 @@ def members(folder: Path) -> list[str]:
 
 
 def collect(names: Iterable[str], root: Path) -> list[str]:
-    """All objects behind `names`: themselves, and the members of directories.
+    """Return all objects behind `names`: themselves, and the members of directories.
 
     Raises:
         RefusedError: when an object is missing below `root`, is not what its name says, or the total is too large.
@@ -89,13 +89,13 @@ def collect(names: Iterable[str], root: Path) -> list[str]:
 
 
 def md5(path: Path) -> str:
-    """Hash of a file's bytes, as DVC names objects."""
+    """Return the hash of a file's bytes, as DVC names objects."""
     with path.open("rb") as file:
         return hashing.of_stream(file, "md5")
 
 
 def stored(store: Path) -> set[Path]:
-    """Every file in the store."""
+    """Return every file in the store."""
     return {path for path in store.rglob("*") if path.is_file() or path.is_symlink()}
 
 
@@ -129,7 +129,7 @@ def refresh(names: Sequence[str], cache: Path, store: Path) -> tuple[int, int]:
 
 
 def check(names: Sequence[str], store: Path) -> str:
-    """What is wrong with the store, in one line; empty when it holds what `names` need and nothing else."""
+    """Return what is wrong with the store, in one line; empty when it holds what `names` need and nothing else."""
     try:
         wanted = {object_path(store, name) for name in collect(names, store)}
     except RefusedError as error:
@@ -139,7 +139,7 @@ def check(names: Sequence[str], store: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """The local DVC cache."""
+    """Return the local DVC cache."""
     from dvc.repo import Repo
 
     with Repo() as repo:

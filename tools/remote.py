@@ -72,7 +72,9 @@ class Errors(logging.Handler):
 
 
 def read_remote() -> Remote:
-    """The remote that has the active profile's name. Raises DvcException or KeyError when there is none to be read."""
+    """Return the remote that has the active profile's name. Raises DvcException or KeyError when there is none to be
+    read.
+    """
     from dvc.repo import Repo
     from ruamel.yaml import YAML
 
@@ -85,7 +87,7 @@ def read_remote() -> Remote:
 
 
 def without_password(url: str) -> str:
-    """An address that may be printed."""
+    """Return an address that may be printed."""
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 

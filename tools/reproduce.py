@@ -165,12 +165,12 @@ def make_plan(force: bool) -> Plan:
 
 
 def sort_stages(needs: dict[str, set[str]]) -> list[str]:
-    """The names with every stage after those it needs, in the same order at every run."""
+    """Return the names with every stage after those it needs, in the same order at every run."""
     return list(TopologicalSorter({name: sorted(before) for name, before in needs.items()}).static_order())
 
 
 def chain_lengths(order: Sequence[str], needs: dict[str, set[str]]) -> dict[str, int]:
-    """Number of stages on the longest chain that starts with each stage: the longest goes first."""
+    """Return number of stages on the longest chain that starts with each stage: the longest goes first."""
     chain = dict.fromkeys(order, 1)
     for name in reversed(order):
         for before in needs[name]:
@@ -200,7 +200,7 @@ def child_environment() -> dict[str, str]:
 
 
 def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]]:
-    """The environment of every dvc; with `load` one in which stages start with their libraries loaded."""
+    """Return the environment of every dvc; with `load` one in which stages start with their libraries loaded."""
     source = Path("src")
     if load and (source / "clseave").is_dir():
         return preload.libraries(source, child_environment(), LOGS / "preload.log")
@@ -336,7 +336,7 @@ def verify(final: list[Running], state: State) -> bool:
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, indented."""
+    """Return the last lines of a log, indented."""
     text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
     return "\n".join(f"    {line}" for line in [line for line in text if line.strip()][-lines:])
 
@@ -370,7 +370,7 @@ def write_summary(path: Path, state: State) -> None:
 
 
 def read_profile() -> str:
-    """The active profile's name."""
+    """Return the active profile's name."""
     from ruamel.yaml import YAML
 
     return str(YAML(typ="safe", pure=True).load(Path("params.yaml"))["profile"])

@@ -74,7 +74,7 @@ class Place:
             raise UnreadableError(f"{self.label} cannot be read: {error}") from error
 
     def read_all(self) -> int:
-        """Hash every object of a folder; how many other files lie there (what a killed DVC has left)."""
+        """Return the hash every object of a folder; how many other files lie there (what a killed DVC has left)."""
         others = 0
         for path in sorted(self.folder.rglob("*")) if self.folder is not None else ():
             name = path.parent.name + path.name
@@ -84,7 +84,9 @@ class Place:
         return others
 
     def members(self, name: str) -> dict[str, str] | None:
-        """Hash of every file in a folder that is an output, by its path there; None when that is not known here."""
+        """Return the hash of every file in a folder that is an output, by its path there; None when that is not known
+        here.
+        """
         if self.state(name) != SOUND:
             return None
         with self.odb.fs.open(self.odb.oid_to_path(name), "rb") as stream:
@@ -105,18 +107,19 @@ class Fault:
 
 
 def md5(stream: Any) -> str:
-    """Hash of a file that was just opened, as DVC names objects."""
+    """Return the hash of a file that was just opened, as DVC names objects."""
     return hashing.of_stream(stream, "md5")
 
 
 def shown(path: str | Path) -> str:
-    """A path from here, where that is shorter."""
+    """Return a path from here, where that is shorter."""
     path, here = str(path), f"{Path.cwd()}/"
     return path.removeprefix(here)
 
 
 def workspace(output: Output) -> dict[str, str]:
-    """Hash by path of the file, or of the files of the folder, that stand in the workspace; the file's own path is ''.
+    """Return the hash by path of the file, or of the files of the folder, that stand in the workspace; the file's own
+    path is ''.
 
     A link that leads nowhere counts as missing.
     """
@@ -127,7 +130,7 @@ def workspace(output: Output) -> dict[str, str]:
 
 
 def hash_file(path: Path) -> str:
-    """Hash of a file; a word that is no hash when the disk does not give it."""
+    """Return the hash of a file; a word that is no hash when the disk does not give it."""
     try:
         with path.open("rb") as stream:
             return md5(stream)
@@ -136,7 +139,7 @@ def hash_file(path: Path) -> str:
 
 
 def folder_name(members: dict[str, str]) -> str:
-    """The name DVC gives to a folder with these files."""
+    """Return the name DVC gives to a folder with these files."""
     rows = [{"md5": members[path], "relpath": path} for path in sorted(members)]
     return hashing.of_text(json.dumps(rows, sort_keys=True), "md5") + ".dir"
 
@@ -206,7 +209,7 @@ def fix_there(output: Output, objects: list[str], cache: Place, remote: Place) -
 
 
 def in_git(paths: Sequence[str]) -> bool:
-    """Whether git holds all of these files."""
+    """Return whether git holds all of these files."""
     command = ["git", "ls-files", "--error-unmatch", "--", *paths]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -223,7 +226,7 @@ def unreferenced(cache: Place, outputs: Sequence[Output]) -> Iterator[Fault]:
 
 
 def read_outputs(repo: Any) -> tuple[list[Output], int]:
-    """The recorded outputs of the active pipeline, in its order, and how many are not recorded yet."""
+    """Return the recorded outputs of the active pipeline, in its order, and how many are not recorded yet."""
     outs = [(stage, out) for stage in repo.index.stages for out in stage.outs]
     known = [
         Output(stage.addressing, shown(out.fs_path), out.hash_info.value, bool(out.use_cache))
@@ -234,7 +237,7 @@ def read_outputs(repo: Any) -> tuple[list[Output], int]:
 
 
 def open_remote(repo: Any, outputs: Sequence[Output], network: bool) -> tuple[Place | None, str]:
-    """The profile's remote, or why it is not looked at: never pushed to, or on the network."""
+    """Return the profile's remote, or why it is not looked at: never pushed to, or on the network."""
     profile = outputs[0].stage.partition("@")[2].split("-")[0] if outputs else ""
     if profile not in repo.config["remote"]:
         return None, f"profile {profile} has no remote"
@@ -247,7 +250,7 @@ def open_remote(repo: Any, outputs: Sequence[Output], network: bool) -> tuple[Pl
 
 
 def verify(network: bool) -> tuple[list[Fault], str]:
-    """All faults, and what was looked at, in one line.
+    """Return all faults, and what was looked at, in one line.
 
     Raises:
         UnreadableError: when the pipeline does not parse, another dvc is at work, or the remote does not answer.

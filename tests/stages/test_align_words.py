@@ -163,7 +163,7 @@ def test_a_killed_run_is_taken_up_at_the_chunk_that_was_not_done(tmp_path, mbert
     with caplog.at_level(logging.INFO):
         assert run(tmp_path / "cut", "de", rows, mbert) == wanted
     assert sizes == [5, 5, 2, 2], "two chunks were done before"
-    assert "2 parts were done before" in caplog.text and caplog.messages[-1] == warning
+    assert "found 2 parts of an earlier run" in caplog.text and caplog.messages[-1] == warning
     assert not (tmp_path / "cut" / "checkpoints").exists()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def features() -> dict[str, bool]:
-    """What numpy finds of this process's processor.
+    """Return what numpy finds of this process's processor.
 
     numpy reads the pins when it loads, so they are set first; that the pipeline's entry sets them by itself shows in
     the native run, which does not come here (with `--preload` it does: tests/pipeline/test_exact_surroundings.py then

@@ -66,7 +66,7 @@ def become(script: str, *arguments: str) -> None:
 
 
 def run(*command: str) -> int:
-    """The exit code of a command that this process becomes, after what an interpreter does at its end.
+    """Return the exit code of a command that this process becomes, after what an interpreter does at its end.
 
     But for the taking apart of all modules, which takes longer than many a stage: call `os._exit` with the code.
     """
@@ -164,7 +164,7 @@ class Server:
         return request["words"]
 
     def differences(self, environment: dict[str, str]) -> list[str]:
-        """Names of the variables that differ from those with which the libraries were loaded."""
+        """Return names of the variables that differ from those with which the libraries were loaded."""
         names = sorted(self.started.keys() | environment.keys())
         return [one for one in names if self.started.get(one) != environment.get(one) and not LATE.match(one)]
 

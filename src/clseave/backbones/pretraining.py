@@ -22,7 +22,7 @@ from clseave.training.optimiser import make_optimiser
 
 
 def _shape(tower: Tower) -> dict[str, int]:
-    """A tower's shape by transformers' names; the inner layer is four times as wide, as in CLIP and BERT."""
+    """Return a tower's shape by transformers' names; the inner layer is four times as wide, as in CLIP and BERT."""
     return {
         "hidden_size": tower.width,
         "intermediate_size": 4 * tower.width,
@@ -32,7 +32,7 @@ def _shape(tower: Tower) -> dict[str, int]:
 
 
 def build_clip(settings: ClipBackbone, tokenizer: CLIPTokenizer, image_size: int) -> CLIPModel:
-    """A CLIP with random weights whose special ids are the tokenizer's."""
+    """Return a CLIP with random weights whose special ids are the tokenizer's."""
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=settings.max_tokens,
@@ -52,7 +52,7 @@ def build_clip(settings: ClipBackbone, tokenizer: CLIPTokenizer, image_size: int
 
 
 def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMaskedLM:
-    """A BERT with random weights and a masked-language-model head."""
+    """Return a BERT with random weights and a masked-language-model head."""
     return BertForMaskedLM._from_config(
         BertConfig(
             vocab_size=len(tokenizer),

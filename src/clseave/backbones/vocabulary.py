@@ -20,7 +20,7 @@ Pair = tuple[str, str]
 
 
 def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[Pair]:
-    """The `count` most frequent merges of neighbouring pieces, in order; fewer when every word is one piece.
+    """Return the `count` most frequent merges of neighbouring pieces, in order; fewer when every word is one piece.
 
     `joiner` is what marks a piece inside a word ("##" of WordPiece): it is dropped where two pieces meet.
     """

@@ -42,7 +42,7 @@ class Standing:
 
 
 def of_model(record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> Standing:
-    """The standing of a model by its record and those of its bases, by the names in `bases`."""
+    """Return the standing of a model by its record and those of its bases, by the names in `bases`."""
     if record.origin is not None:
         return of_backbone(record.origin)
     others = {name: one for name, one in records.items() if one is not record}  # so that bases that lead back end
@@ -50,7 +50,7 @@ def of_model(record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> S
 
 
 def of_backbone(origin: Origin) -> Standing:
-    """The standing of a backbone that was trained here or comes from the hub or a folder."""
+    """Return the standing of a backbone that was trained here or comes from the hub or a folder."""
     generated = origin.corpus == "scenes"
     if origin.id is None:
         return Standing(MIT, OWN, TOY, generated)
@@ -60,7 +60,7 @@ def of_backbone(origin: Origin) -> Standing:
 
 
 def derived(bases: Sequence[Standing | None]) -> Standing:
-    """The standing of a model made from models of these standings; None is a model without a record."""
+    """Return the standing of a model made from models of these standings; None is a model without a record."""
     known = [base for base in bases if base is not None and base.licence != UNKNOWN]
     if len(known) < len(bases) or not bases:
         return Standing(UNKNOWN, NOT_KNOWN, NOT_KNOWN, generated=False)

@@ -93,7 +93,7 @@ MODELS = {
 
 
 def folders(models: Path, values: Values) -> dict[str, Path]:
-    """The folder of every model that the settings name, by the name of its card."""
+    """Return the folder of every model that the settings name, by the name of its card."""
     single = [*values.ve_models, *(entry.name for entry in values.baselines), "autoencoder", "clteave"]
     trained = {name: models / name for name in single}
     trained |= {f"clseave-{code}": models / "clseave" / code for code in values.languages}
@@ -118,7 +118,7 @@ def read(models: Path, values: Values) -> dict[str, tuple[Path, TrainingRecord]]
 
 
 def render(folder: Path, record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> str:
-    """The card of the model in `folder`; `records` are those of all models, by `training_record.named`.
+    """Return the card of the model in `folder`; `records` are those of all models, by `training_record.named`.
 
     UserError when the record is of a model that this version does not know.
     """
@@ -144,7 +144,7 @@ def render(folder: Path, record: TrainingRecord, records: Mapping[str, TrainingR
 
 
 def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> ModelCardData:
-    """What the hub reads."""
+    """Return what the hub reads."""
     results = _results(model, record)
     return ModelCardData(
         language=record.languages[0] if len(record.languages) == 1 else record.languages,
@@ -161,7 +161,7 @@ def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> M
 
 
 def _results(model: Model, record: TrainingRecord) -> list[EvalResult]:
-    """The validation metrics as the hub lists them."""
+    """Return the validation metrics as the hub lists them."""
     return [
         EvalResult(
             task_type=model.task,

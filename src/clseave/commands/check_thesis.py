@@ -122,7 +122,7 @@ class Places:
 
 
 def photo_source(places: Places) -> Photos:
-    """The group `source`. UserError when it names no photos."""
+    """Return the group `source`. UserError when it names no photos."""
     source = places.read(Corpus).source
     if not isinstance(source, Photos):
         raise UserError(f"{places.profile}: source.kind is {source.kind}, this command is for photos")
@@ -130,7 +130,7 @@ def photo_source(places: Places) -> Photos:
 
 
 def check_values(places: Places) -> Finding:
-    """All values of params.yaml and this profile, whichever profile is active."""
+    """Return all values of params.yaml and this profile, whichever profile is active."""
     try:
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "params.yaml"
@@ -145,7 +145,7 @@ def check_values(places: Places) -> Finding:
 
 
 def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for each fault
-    """The photos are there, all of those that the lists name, or as many as Flickr30k has."""
+    """Return the photos are there, all of those that the lists name, or as many as Flickr30k has."""
     source = photo_source(places)
     place = places.source / source.photos
     link = f"{'' if places.source.is_dir() else f'mkdir -p {places.source} && '}ln -sfn /path/to/{place.name} {place}"
@@ -184,7 +184,7 @@ def listed_photos(source: Photos, places: Places) -> set[str]:
 
 
 def at_hand(download: Download, places: Places) -> Path | None:
-    """A file that was placed or fetched; of a zip, the unpacked folder as well."""
+    """Return a file that was placed or fetched; of a zip, the unpacked folder as well."""
     placed = places.source / download.file
     if placed.suffix == ".zip" and (folder := placed.with_suffix("")).is_dir():
         return folder
@@ -192,7 +192,7 @@ def at_hand(download: Download, places: Places) -> Path | None:
 
 
 def check_download(places: Places, part: str) -> Finding | None:
-    """A file of SNLI is there, with its checksum, or its address answers. Other rows: `check_rows`."""
+    """Return a file of SNLI is there, with its checksum, or its address answers. Other rows: `check_rows`."""
     rows = photo_source(places).rows
     if not isinstance(rows, SnliRows):
         return check_rows(rows, places) if part == "rows" else None
@@ -213,13 +213,13 @@ def check_download(places: Places, part: str) -> Finding | None:
 
 
 def check_gpu(places: Places) -> Finding:
-    """A GPU, unless the profile wants none."""
+    """Return a GPU, unless the profile wants none."""
     device = places.read(Machine).device
     return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.look_for_gpu(), device, GPU_GB)
 
 
 def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
-    """Rows that are no SNLI: files of each split, or a data set of the hub."""
+    """Return rows that are no SNLI: files of each split, or a data set of the hub."""
     if isinstance(rows, SnliVeRows):
         gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
@@ -234,7 +234,7 @@ def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
 
 
 def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | None:
-    """A pre-trained model of the profile is there, or can be fetched."""
+    """Return a pre-trained model of the profile is there, or can be fetched."""
     made = places.read(Models).backbones
     if not isinstance(made, HubBackbones):
         return None
@@ -246,7 +246,7 @@ def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | 
 
 
 def check_translator(places: Places) -> Finding | None:
-    """The same of the model that translates, where the profile names one."""
+    """Return the same of the model that translates, where the profile names one."""
     made = places.read(Translations).translate
     if not isinstance(made, NmtTranslation):
         return None
@@ -282,7 +282,7 @@ def back_hint(name: str) -> str:
 
 
 def check_independent(places: Places) -> Finding:
-    """Rows in translations by people (XVNLI) can be read; they may be absent."""
+    """Return rows in translations by people (XVNLI) can be read; they may be absent."""
     name = photo_source(places).independent
     if name is None or not (folder := places.source / name).is_dir():
         return Finding("note", "no XVNLI: nothing is judged on translations by people")
@@ -304,7 +304,7 @@ def stored(places: Places, backend: str, languages: list[str]) -> str:
 
 
 def check_segmenters(places: Places) -> Finding:
-    """What cuts sentences into words loads, dictionaries included."""
+    """Return what cuts sentences into words loads, dictionaries included."""
     segmenters, languages = places.read(Words).align_words.segmenters, places.read(Lists).languages
     chosen = {code: segmenters.get(code, segmenters.get("default")) for code in languages}
     for code, name in chosen.items():
@@ -332,7 +332,7 @@ def check_disk(places: Places) -> Finding:
 
 
 def plan(places: Places) -> list[Check]:
-    """All checks, in the order of the pipeline."""
+    """Return all checks, in the order of the pipeline."""
     late = Finding("missing", f"no answer within {DEADLINE_S:.0f} s", "look at the connection, and run this again")
     uncounted = Finding("note", f"not counted within {DEADLINE_S:.0f} s")
     remote = partial(needs.judge_remote, Path.cwd(), places.profile.stem, ANSWER_S)

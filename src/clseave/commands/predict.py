@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Return the command's options."""
     made = cli.parser(__doc__)
     made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder")
     made.add_argument("--image", type=Path, required=True, metavar="FILE", help="the premise: a photo")
@@ -88,7 +88,7 @@ def beside(model: Path) -> tuple[Path, Path]:
 
 @torch.no_grad()
 def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
-    """The photo's vector, (1, D). UserError when it cannot be read."""
+    """Return the photo's vector, (1, D). UserError when it cannot be read."""
     try:
         picture = decode(read_bytes(image, LARGEST, "name a photo that is there"))
     except BrokenImageError as error:

@@ -40,7 +40,7 @@ FOUND, GOLD = re.compile(r"([0-9]{1,9})(-)([0-9]{1,9})"), re.compile(r"([0-9]{1,
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file. UserError when it is missing, no text or empty."""
+    """Return the lines of a file. UserError when it is missing, no text or empty."""
     lines = []
     for number, line in formats.read_lines(path, "name a file that is there"):
         try:
@@ -147,7 +147,7 @@ def find(
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Return the command's options."""
     made = cli.parser(__doc__)
     whence = made.add_mutually_exclusive_group(required=True)
     whence.add_argument("--mbert", metavar="MODEL", help="align by this model: a folder, or ID@REVISION of the hub")

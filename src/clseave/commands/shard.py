@@ -20,7 +20,7 @@ STAGES = ("encode_images", "translate", "translate_back", "align_words")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Return the command's options."""
     made = cli.parser(__doc__)
     made.add_argument("stage", metavar="STAGE", help="as in dvc.yaml, for example translate@thesis-de")
     made.add_argument("shard", metavar="I/N", help="the I-th of N shares, counted from 1")
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def choose(wanted: str, commands: dict[str, str]) -> str:
-    """The one stage that is meant. UserError says which there are."""
+    """Return the one stage that is meant. UserError says which there are."""
     found = [name for name in commands if wanted in (name, name.partition("@")[0])]
     if len(found) == 1:
         return found[0]
@@ -39,7 +39,7 @@ def choose(wanted: str, commands: dict[str, str]) -> str:
 
 
 def read_commands() -> tuple[str, dict[str, str]]:
-    """The root of the repository, and the commands of the stages that can be shared out, as DVC reads dvc.yaml.
+    """Return the root of the repository, and the commands of the stages that can be shared out, as DVC reads dvc.yaml.
 
     UserError when it cannot be read.
     """

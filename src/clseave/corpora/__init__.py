@@ -1,1 +1,1 @@
-"""Real corpora and their images: SNLI-VE, XVNLI, photos in folders and archives, downloads."""
+"""Corpora and their images: SNLI-VE, XVNLI, photos in folders and archives, downloads."""

@@ -1,4 +1,4 @@
-"""Files from the network: resumed after a cut, renamed only when complete and as expected, kept between runs."""
+"""Downloads: resumed after an interruption, renamed only when complete and verified, kept between runs."""
 
 import logging
 import os
@@ -16,24 +16,24 @@ from clseave.foundation.settings.schema import Download
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1 << 31  # bytes of one file: SNLI's zip, the largest that a profile names, has a twentieth of it
-CHUNK = 1 << 14  # bytes read at a time: no more than that is lost when a connection is cut
-RETRIES = 5  # attempts in a row that bring no new byte
+LARGEST = 1 << 31  # bytes of one file: 20 times SNLI's zip, the largest file that a profile names
+CHUNK = 1 << 14  # bytes read at a time: at most this many are lost when a connection breaks
+RETRIES = 5  # consecutive attempts without a new byte
 LONGEST_PAUSE = 60.0  # seconds
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
-# What the server sends as it stores it: a compressed transfer has other lengths and cannot be resumed.
+# No compression in transfer: its lengths differ from the file's, so it could not be resumed.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "clseave"}
 
 
 class _TransientError(Exception):
-    """A failure that another attempt may not meet; `pause` is what the server asks for, in seconds."""
+    """A failure that a retry may not meet; `pause` is the delay that the server asks for, in seconds."""
 
     def __init__(self, reason: str, pause: float = 0.0):
         super().__init__(reason)
         self.pause = pause
 
 
-# What another attempt may not meet.
+# The exceptions worth a retry.
 PASSING = (
     _TransientError,
     requests.ConnectionError,
@@ -43,14 +43,14 @@ PASSING = (
 
 
 class _TooLargeError(Exception):
-    """A file of more bytes than are allowed; the text says how many."""
+    """A file larger than allowed; the message gives its size."""
 
 
 def locate(download: Download, source: Path, downloads: Path, timeout: float = 30.0) -> Path:
-    """The file that the user placed in `source`, or else its copy in `downloads`, fetched when it is not there yet.
+    """Return the file that the user placed in `source`, or its copy in `downloads`, fetched if missing.
 
-    Of a zip, the unpacked folder (of the same name, with or without `.zip`) serves as well; its content is not
-    checked. UserError when the placed file has another checksum, and whenever `fetch` cannot get it.
+    Instead of a zip, a folder with its content (of the same name, with or without `.zip`) is accepted, without a check
+    of its content. UserError when the placed file has another checksum, and as in `fetch`.
     """
     placed = source / download.file
     for folder in (placed, placed.with_suffix("") if placed.suffix == ".zip" else placed):
@@ -79,12 +79,12 @@ def fetch(
     pause: float = 1.0,
     largest: int = LARGEST,
 ) -> Path:
-    """Fetch `url` as `path` unless it is there; what a cut transfer left in `path`.part is taken up again.
+    """Download `url` to `path` unless it exists; a partial download in `path`.part is resumed.
 
-    Without a cited `sha256` the one found at the first download is kept in `path`.sha256 and holds from then on.
-    `timeout` is of connecting and of each wait for bytes; `pause` is before the second attempt and doubles from there,
-    both in seconds. UserError: no network, an answer that stays an error, more than `largest` bytes, or a wrong
-    checksum; it says where to place the file `by_hand`.
+    Without a given `sha256`, the one of the first download is recorded in `path`.sha256 and required from then on.
+    `timeout` is for connecting and for each wait for bytes; `pause` is before the first retry and doubles from there,
+    both in seconds. UserError when there is no network, the server keeps answering with an error, the file has more
+    than `largest` bytes, or its checksum is wrong; the message says where to place the file `by_hand`.
     """
     record = path.with_name(f"{path.name}.sha256")
     expected = sha256 or (_recorded(record) if record.is_file() else None)
@@ -110,7 +110,7 @@ def fetch(
 
 
 def _recorded(record: Path) -> str:
-    """The SHA-256 that an earlier download left. UserError when the file holds something else."""
+    """Return the SHA-256 that an earlier download recorded. UserError when the record holds something else."""
     found = read_text(record, 1 << 10).split()[:1]
     if not found or not re.fullmatch("[0-9a-f]{64}", found[0]):
         raise UserError(f"{record} holds no SHA-256: delete it, and {record.with_suffix('').name} if there is one")
@@ -118,7 +118,7 @@ def _recorded(record: Path) -> str:
 
 
 def _fetch_part(url: str, part: Path, timeout: float, remedy: str, *, pause: float, largest: int) -> None:
-    """Bring `part` to its full length, in several attempts if need be. UserError when that fails."""
+    """Download `part` to its full length, with retries. UserError when that fails."""
     backoff = wait_exponential(pause, max=LONGEST_PAUSE)
     attempts = Retrying(
         retry=retry_if_exception_type(PASSING),
@@ -134,12 +134,12 @@ def _fetch_part(url: str, part: Path, timeout: float, remedy: str, *, pause: flo
                 try:
                     _attempt(url, part, timeout, remedy, largest)
                 finally:
-                    if _size(part) > before:  # new bytes: the attempts are counted from here on
+                    if _size(part) > before:  # new bytes: start counting the attempts again
                         attempt.retry_state.attempt_number = 1
     except PASSING as error:
         raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy} and run again") from error
     except _TooLargeError as error:
-        _discard(part)  # it would only be taken up again
+        _discard(part)  # else the next run would resume it
         raise UserError(f"{url} {error}: look whether the address is right; if it is, {remedy}") from error
     except requests.RequestException as error:
         raise UserError(f"cannot fetch {url} ({_reason(error)}): {remedy}") from error
@@ -148,29 +148,29 @@ def _fetch_part(url: str, part: Path, timeout: float, remedy: str, *, pause: flo
 
 
 def _size(part: Path) -> int:
-    """Bytes of a file; 0 when there is none."""
+    """Return the size of a file in bytes; 0 when it does not exist."""
     return part.stat().st_size if part.is_file() else 0
 
 
 def _error(state: RetryCallState) -> BaseException:
-    """What a failed attempt raised."""
+    """Return the exception of a failed attempt."""
     error = state.outcome.exception() if state.outcome else None
     assert error is not None
     return error
 
 
 def _attempt(url: str, part: Path, timeout: float, remedy: str, largest: int) -> None:
-    """One request: the rest of `part` when the server still has the same file, else all of it."""
+    """Send one request: for the rest of `part` when the server still has the same file, else for all of it."""
     state = part.with_name(f"{part.name}.json")
     validator = _validator(url, part, state)
     have = part.stat().st_size if validator else 0
     headers = HEADERS | ({"Range": f"bytes={have}-", "If-Range": validator} if validator else {})
     with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
         if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{have}":
-            return  # killed between the last byte and the new name
+            return  # complete: the previous run was killed before it renamed the file
         if response.status_code == 416 or (response.status_code == 206 and not _continues(response, have)):
             _discard(part)
-            raise _TransientError("the server's answer does not continue what is there")
+            raise _TransientError("the server's answer does not continue the partial download")
         if response.status_code in TRANSIENT:
             asked = response.headers.get("Retry-After", "")
             raise _TransientError(_status(response), float(asked) if asked.isdigit() else 0.0)
@@ -184,7 +184,10 @@ def _attempt(url: str, part: Path, timeout: float, remedy: str, largest: int) ->
 
 
 def _receive(response: requests.Response, part: Path, have: int, largest: int) -> None:
-    """Append the body to `part`. _TransientError when it ends early, _TooLargeError as soon as that is known."""
+    """Append the body of the response to `part`.
+
+    _TransientError when it ends early, _TooLargeError as soon as its size is known to exceed `largest`.
+    """
     length = response.headers.get("Content-Length", "")
     total = have + int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
     if total is not None and total > largest:
@@ -192,8 +195,8 @@ def _receive(response: requests.Response, part: Path, have: int, largest: int) -
     bar = tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True, disable=None)
     with open(part, "ab" if have else "wb") as stream, bar:
         for chunk in response.iter_content(CHUNK):
-            if stream.tell() + len(chunk) > largest:  # it told no length, or a wrong one
-                raise _TooLargeError(f"sends more than {largest:,} bytes, which is what is allowed")
+            if stream.tell() + len(chunk) > largest:  # the header gave no length, or a wrong one
+                raise _TooLargeError(f"sends more than the {largest:,} bytes allowed")
             stream.write(chunk)
             bar.update(len(chunk))
         stream.flush()
@@ -204,7 +207,7 @@ def _receive(response: requests.Response, part: Path, have: int, largest: int) -
 
 
 def _validator(url: str, part: Path, state: Path) -> str | None:
-    """What identifies the file that `part` is the start of; None when it must be fetched from its start."""
+    """Return the ETag or date of the file that `part` begins; None when the download must start over."""
     if not part.is_file() or not part.stat().st_size or not state.is_file():
         return None
     try:
@@ -218,15 +221,17 @@ def _validator(url: str, part: Path, state: Path) -> str | None:
 
 
 def _strong_validator(response: requests.Response) -> str | None:
-    """The ETag, or the date of the last change; a weak ETag does not promise the same bytes."""
+    """Return the response's ETag, or else its date of modification, or None; a weak ETag does not promise the same
+    bytes.
+    """
     if "Content-Encoding" in response.headers:
-        return None  # what is kept is decoded: places in it are not places in what is sent
+        return None  # the stored bytes are decoded: their positions differ from those in the transfer
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified")
 
 
 def _continues(response: requests.Response, have: int) -> bool:
-    """Whether a partial answer starts where `part` ends."""
+    """Return whether a partial response starts where `part` ends."""
     return response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
 
 
@@ -241,7 +246,7 @@ def _status(response: requests.Response) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, in one line: requests and urllib3 wrap it several times."""
+    """Return the innermost cause of an exception in one line: requests and urllib3 wrap it several times."""
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "reason", None) or (cause.args[-1] if cause.args else None), Exception):
         cause = inner

@@ -1,4 +1,4 @@
-"""Vectors of a batch of images, in a file of their own until all are there."""
+"""Image vectors of one batch, stored in a file each until all batches are encoded."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ from clseave.foundation.process import numerics
 
 
 def kind(device: torch.device) -> str:
-    """The processor that computes: numbers of two kinds of GPU are not mixed."""
+    """Return the processor type, as vectors computed on two types of GPU must not be mixed."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def name_parts(batches: Iterable[Sequence[Photo]], clip: Path, device: torch.device, folder: Path) -> list[Path]:
-    """A file for each batch, named by everything its vectors depend on."""
+    """Return a file path for each batch, named by a hash of everything its vectors depend on."""
     model = [[path.name, of_file(path)] for path in sorted(clip.iterdir()) if path.is_file()]
     versions = [PIL.__version__, torch.__version__, transformers.__version__, kind(device), numerics.kernels_used()]
     versions += [of_file(Path(code)) for code in (__file__, images.__file__)]
@@ -36,7 +36,7 @@ def name_parts(batches: Iterable[Sequence[Photo]], clip: Path, device: torch.dev
 
 @torch.no_grad()
 def encode(tower: CLIPVisionModelWithProjection, ids: Sequence[str], pixels: Sequence[Pixels], part: Path) -> None:
-    """Write the vectors of a batch, (B, D), and why others have none."""
+    """Write the vectors of a batch, (B, D) for its readable images, and the reasons why the others are broken."""
     sound = [one for one in pixels if isinstance(one, torch.Tensor)]
     vectors = np.zeros((0, tower.config.projection_dim), dtype=np.float32)
     if sound:
@@ -47,13 +47,13 @@ def encode(tower: CLIPVisionModelWithProjection, ids: Sequence[str], pixels: Seq
 
 
 def read_part(part: Path) -> tuple[np.ndarray, dict[str, str]]:
-    """What `encode` wrote."""
+    """Return the vectors (B, D) and the reasons by image id that `encode` wrote."""
     with safe_open(part, "numpy") as content:
         return content.get_tensor("vectors"), json.loads(content.metadata()["broken"])
 
 
 def is_whole(part: Path) -> bool:
-    """Whether an earlier run left this part, and it can be read."""
+    """Return whether this part exists and can be read."""
     try:
         return part.exists() and bool(read_part(part))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):

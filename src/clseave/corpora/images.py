@@ -1,4 +1,4 @@
-"""Images: written as one archive, decoded from any form that photos come in, prepared as CLIP's own processor does."""
+"""Images: written to one archive, decoded from the usual formats, preprocessed as CLIP's own processor does."""
 
 import io
 import logging
@@ -17,12 +17,12 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import FETCH, POINTER, atomic, require_no_pointer, write_text
 from clseave.foundation.files.hashing import of_bytes
 
-Image.init()  # registers the formats that Pillow does not load at once
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # others can run programs or read other files
-LARGEST = 89_478_485  # pixels; what Pillow takes for an attack
+Image.init()  # registers the formats that Pillow loads lazily
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # some other formats run programs or read other files
+LARGEST = 89_478_485  # pixels; above this Pillow warns of a decompression bomb
 
 
-TURNS = {  # what makes an image upright, by EXIF orientation; 1 needs nothing
+TURNS = {  # the operation that makes an image upright, by EXIF orientation; 1 needs none
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -31,20 +31,20 @@ TURNS = {  # what makes an image upright, by EXIF orientation; 1 needs nothing
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-Pixels = torch.Tensor | str  # (3, H, W) float32, or why there are none
+Pixels = torch.Tensor | str  # (3, H, W) float32, or the reason why the image is broken
 
 log = logging.getLogger(__name__)
 
 
 class BrokenImageError(Exception):
-    """Bytes that are no usable image; the message is the reason, in a few words."""
+    """Bytes that are not a usable image; the message is the reason, in a few words."""
 
 
 def decode(content: bytes) -> Image.Image:
     """Decode a photo to upright RGB, (H, W, 3) uint8; of several frames, the first. BrokenImageError gives the reason.
 
-    Grey of 16 bits is scaled, not clipped; transparency is dropped, as CLIP's processor does. A photo that ends early
-    is refused, not filled with grey.
+    16-bit grey is scaled, not clipped; transparency is dropped, as in CLIP's processor. A truncated photo is refused,
+    not filled with grey.
     """
     if not content:
         raise BrokenImageError("the file is empty")
@@ -56,7 +56,7 @@ def decode(content: bytes) -> Image.Image:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
             image.load()
             return _to_rgb(_upright(image))
-    except (BrokenImageError, MemoryError):  # too little memory is no fault of the image
+    except (BrokenImageError, MemoryError):  # out of memory: not the image's fault
         raise
     except UnidentifiedImageError as error:
         raise BrokenImageError(f"not an image of a known kind; starts with {content[:12]!r}") from error
@@ -65,20 +65,20 @@ def decode(content: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF data say; as it is when they cannot be read.
+    """Return the image rotated by its EXIF orientation; unchanged when the EXIF data cannot be read.
 
-    `ImageOps.exif_transpose` does the same, but writes the data anew and fails on those that others left damaged.
+    `ImageOps.exif_transpose` does the same, but also rewrites the EXIF data and fails on damaged ones.
     """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # the pixels are sound, and a turn that nobody can read is one that no viewer makes
+    except Exception:  # the pixels are sound, and image viewers ignore an unreadable orientation too
         return image
     turn = TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of Pillow as RGB. BrokenImageError for grey beyond 16 bits, whose range nothing tells."""
+    """Convert an image of any Pillow mode to RGB. BrokenImageError for grey beyond 16 bits, whose range is unknown."""
     if image.mode == "F" or image.mode.startswith("I"):
         grey = np.asarray(image)
         if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
@@ -96,25 +96,25 @@ def write_archive(path: Path | str, images: Iterable[tuple[str, np.ndarray]]) ->
         for image_id, pixels in images:
             buffer = io.BytesIO()
             Image.fromarray(pixels).save(buffer, format="PNG")
-            archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # its date is fixed
+            archive.writestr(zipfile.ZipInfo(f"{image_id}.png"), buffer.getvalue())  # ZipInfo has a fixed date
 
 
 def processor(size: int) -> CLIPImageProcessorPil:
-    """CLIP's preprocessing for square images of `size` pixels; its PIL backend, whatever else is installed."""
+    """Return CLIP's preprocessing for square images of `size` pixels, always with the PIL backend."""
     return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
 
 
 def preprocess(processor: CLIPImageProcessorPil, image: Image.Image) -> torch.Tensor:
-    """One RGB image through CLIP's own processor, (3, H, W) float32."""
+    """Preprocess one RGB image with CLIP's own processor, (3, H, W) float32."""
     return processor(image, return_tensors="pt").pixel_values[0]
 
 
 def read_pixels(
     collection: Collection, wanted: Sequence[Photo], processor: CLIPImageProcessorPil, depth: int
 ) -> Iterator[Pixels]:
-    """Photos prepared by threads, in the order of `wanted`, up to `depth` ahead; of a broken one the reason.
+    """Yield the preprocessed photos in the order of `wanted`, or the reason for a broken one.
 
-    UserError when a photo is not the one that was listed.
+    Threads work up to `depth` photos ahead. UserError when a photo has changed since it was listed.
     """
     known = {photo.image_id: photo for photo in wanted}
 
@@ -132,7 +132,7 @@ def read_pixels(
 
 
 def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: Path) -> None:
-    """UserError when images are broken: how many, the first ten with their reasons, and the file that lists all."""
+    """Raise UserError when images are broken: how many, the first ten with reasons, and the file that lists all."""
     if broken:
         lines = [f"{files[image_id]}: {reason}" for image_id, reason in broken.items()]
         write_text(listing, "\n".join(lines) + "\n")
@@ -144,26 +144,26 @@ def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: 
 
 
 def load_processor(folder: Path | str) -> CLIPImageProcessorPil:
-    """The preprocessing saved with a CLIP. UserError when there is none, or it cannot prepare a photo."""
+    """Return the preprocessing saved with a CLIP. UserError when it is missing or cannot preprocess a photo."""
     path = Path(folder) / "preprocessor_config.json"
     if not path.exists() and not path.with_name("processor_config.json").exists():
         raise UserError(
-            f"{path} does not exist, and without it nothing says how this CLIP sees a photo: copy it from where the "
-            "model comes from"
+            f"{path} does not exist, which describes how this CLIP preprocesses photos: copy it from the source of "
+            "the model"
         )
     require_no_pointer(path)
     try:
         made = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         preprocess(made, Image.new("RGB", (3, 2)))
-    except Exception as error:  # of settings that are none, the library raises almost anything
+    except Exception as error:  # on invalid settings the library raises almost anything
         raise UserError(f"{path} cannot prepare a photo: {' '.join(str(error).split())}: copy it again") from error
     return made
 
 
 def prepare(images: np.ndarray, size: int) -> torch.Tensor:
-    """Square images that need no resizing, (N, size, size, 3) uint8 -> (N, 3, size, size) float32, many at once.
+    """Preprocess square images that need no resizing, (N, size, size, 3) uint8 -> (N, 3, size, size) float32.
 
-    Equal to `processor(size)` but for rounding of the last bit. ValueError when the size is another.
+    Much faster than `processor(size)`, and equal to it up to rounding. ValueError when the images have another size.
     """
     if images.shape[1:] != (size, size, 3):
         raise ValueError(f"expected images of {size} x {size} x 3, got {' x '.join(map(str, images.shape[1:]))}")

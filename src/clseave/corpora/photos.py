@@ -1,4 +1,4 @@
-"""Photos by id: files of a folder, or members of a tar or a zip, read as bytes. Nothing is ever unpacked.
+"""Photos by id: files of a folder, or members of a tar or zip, read as bytes and never extracted to disk.
 
 A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795 of Flickr30k.
 """
@@ -22,9 +22,9 @@ from clseave.foundation.process import progress
 from clseave.foundation.settings.messages import STRICT, one_fault
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-DEEPEST = 3  # folders below the folder of photos that are looked into
+DEEPEST = 3  # levels of folders searched below the folder of photos
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
-NAMED = 10  # of many missing or broken photos, in a message
+NAMED = 10  # missing or broken photos that a message lists
 REMAKE = "run its stage again (`dvc repro -f -s prepare`, then `dvc repro`)"
 REQUEST = (
     "their licence forbids redistribution, so nothing can fetch them: ask for Flickr30k by the form of the "
@@ -36,7 +36,7 @@ Loader = Callable[[], bytes]  # may be called from any thread
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Photo:
-    """One photo that examples use. `file` is relative to the source folder, or the member's name in `archive`."""
+    """A photo used by examples. `file` is relative to the source folder, or the member's name in `archive`."""
 
     image_id: str
     archive: str | None
@@ -46,12 +46,12 @@ class Photo:
 
 
 def write_photos(path: Path, photos: Sequence[Photo]) -> None:
-    """Write one photo a line, sorted by id."""
+    """Write one photo per line as JSON, sorted by id."""
     write_jsonl(path, (asdict(photo) for photo in sorted(photos, key=lambda photo: photo.image_id)))
 
 
 def read_photos(path: Path) -> list[Photo]:
-    """Read what `write_photos` wrote. UserError when the file is another."""
+    """Read the photos that `write_photos` wrote. UserError when the file holds something else."""
     photos = []
     for number, row in enumerate(iter_jsonl(path), start=1):
         try:
@@ -65,10 +65,13 @@ def read_photos(path: Path) -> list[Photo]:
 
 
 class Collection:
-    """Photos of one place; `files` maps ids to names in it. The base class reads the files of a folder."""
+    """Photos in one place; `files` maps ids to names in it. The base class reads the files of a folder."""
 
     def __init__(self, path: Path, files: dict[str, str] | None = None):
-        """Index the place, unless the names are known. UserError: not readable, or two photos with one id."""
+        """List the photos unless `files` is given.
+
+        UserError when the place cannot be read, or two photos share an id.
+        """
         self.path = path
         try:
             self.files = by_id(path, self.names()) if files is None else files
@@ -76,10 +79,10 @@ class Collection:
             raise UserError(f"{path} cannot be read ({error}): copy or fetch it again") from error
 
     def names(self) -> Iterator[str]:
-        """Files of the folder and of those in it, sorted; links that lead back are passed over."""
+        """Yield the files of the folder and its subfolders, sorted; symlinks to a folder already seen are skipped."""
         seen = {self.path.resolve(), *self.path.resolve().parents}
         pending = [(self.path, 0)]
-        for folder, depth in pending:  # which grows: folders come level by level
+        for folder, depth in pending:  # the list grows in the loop: breadth-first search
             entries = sorted(folder.iterdir())
             yield from (entry.relative_to(self.path).as_posix() for entry in entries if entry.is_file())
             for entry in entries:
@@ -88,15 +91,15 @@ class Collection:
                     pending.append((entry, depth + 1))
 
     def order(self, ids: Sequence[str]) -> list[str]:
-        """The same ids in the order in which `loaders` gives them."""
+        """Return the ids in the order in which `loaders` yields them."""
         return list(ids)
 
     def loaders(self, ids: Iterable[str]) -> Iterator[tuple[str, Loader]]:
-        """For each id, in the order of `order`, what reads its bytes. The loader raises UserError when it cannot."""
+        """Return each id, in the order of `order`, with a function that reads its bytes, or raises UserError."""
         return ((image_id, partial(self.read, image_id)) for image_id in ids)
 
     def read(self, image_id: str) -> bytes:
-        """Bytes of one photo. UserError when it is missing or cannot be read."""
+        """Return the bytes of one photo. UserError when it is missing or cannot be read."""
         try:
             return self._read(self.files[image_id])
         except KeyError as error:
@@ -111,35 +114,35 @@ class Collection:
 
 
 class ZipCollection(Collection):
-    """Members of a zip."""
+    """Photos that are members of a zip."""
 
     def names(self) -> Iterator[str]:
-        """Names of the members that are files, links left out, in the archive's order."""
+        """Yield the names of the members that are files, without symlinks, in the archive's order."""
         self._zip = zipfile.ZipFile(self.path)
         for member in self._zip.infolist():
             if not member.is_dir() and not is_link(member):
                 yield member.filename
 
     def _read(self, name: str) -> bytes:
-        require_size(self._zip.getinfo(name).file_size)  # no more than that is ever unpacked
+        require_size(self._zip.getinfo(name).file_size)  # zipfile decompresses no more than this size
         return self._zip.read(name)
 
 
 class TarCollection(Collection):
-    """Members of a tar, which may be compressed: read once, forward."""
+    """Photos that are members of a tar, compressed or not, which is read once from start to end."""
 
     def names(self) -> Iterator[str]:
-        """Names of the members that are files, links left out, in the archive's order."""
+        """Yield the names of the members that are files, without symlinks, in the archive's order."""
         with tarfile.open(self.path) as archive:
             yield from (member.name for member in archive if member.isreg())
 
     def order(self, ids: Sequence[str]) -> list[str]:
-        """The order of the archive."""
+        """Return the ids in the archive's order."""
         wanted = set(ids)
         return [image_id for image_id in self.files if image_id in wanted]
 
     def loaders(self, ids: Iterable[str]) -> Iterator[tuple[str, Loader]]:
-        """Bytes that are read already, in the order of the archive."""
+        """Yield each id with a function that returns its bytes, already read, in the archive's order."""
         wanted = {self.files[image_id]: image_id for image_id in ids}
         try:
             with tarfile.open(self.path, "r|*") as archive:
@@ -157,12 +160,15 @@ class TarCollection(Collection):
         with tarfile.open(self.path) as archive:
             require_size(archive.getmember(name).size)
             stream = archive.extractfile(name)
-            assert stream is not None  # `names` leaves out what is no file
+            assert stream is not None  # `names` yields regular files only
             return stream.read()
 
 
 def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """Names of photos by id; other files and what macOS adds are left out. UserError: unsafe name, or an id twice."""
+    """Return the names of photos by id; other files, hidden files and macOS metadata are skipped.
+
+    UserError for an unsafe name, or two photos with one id.
+    """
     files: dict[str, str] = {}
     for name in names:
         parts = PurePosixPath(name)
@@ -178,7 +184,10 @@ def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def find(source: Path, name: str) -> Path:
-    """The folder or archive `name` in `source`; a tar or zip of that name serves as well. UserError says what to do."""
+    """Return the folder or archive `name` in `source`, also found with the suffix of a tar or zip.
+
+    UserError when there is none; the message says how to obtain the photos.
+    """
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(f"source.photos: found {name!r}, allowed: a name in {source}, where a link may lead elsewhere")
     for path in (source / name, *(source / f"{name}{suffix}" for suffix in ARCHIVES)):
@@ -191,7 +200,10 @@ def find(source: Path, name: str) -> Path:
 
 
 def open_collection(path: Path, files: dict[str, str] | None = None) -> Collection:
-    """A folder, a tar or a zip. `files`, of a folder, spares looking for them. UserError when it is none of them."""
+    """Return the collection of a folder, tar or zip; for a folder, given `files` replace the search.
+
+    UserError when the path is none of them.
+    """
     if path.is_dir():
         return Collection(path, files)
     if zipfile.is_zipfile(path):
@@ -205,7 +217,7 @@ def open_collection(path: Path, files: dict[str, str] | None = None) -> Collecti
 
 
 def reopen(source: Path, photos: Sequence[Photo]) -> Collection:
-    """The collection that `photos` were described from. UserError when it is gone."""
+    """Return the collection that `photos` were described from. UserError when it no longer exists."""
     if not photos:
         return Collection(source, {})
     archive = photos[0].archive
@@ -215,7 +227,7 @@ def reopen(source: Path, photos: Sequence[Photo]) -> Collection:
 
 
 def require_photos(collection: Collection, wanted: Iterable[str], problems: Path) -> None:
-    """UserError when photos are missing: how many, the first ten, and the file in `problems` that lists all."""
+    """Raise UserError when photos are missing: how many, the first ten, and the file in `problems` that lists all."""
     listing = problems / "missing_photos.txt"
     missing = sorted(set(wanted) - set(collection.files))
     if not missing:
@@ -229,7 +241,10 @@ def require_photos(collection: Collection, wanted: Iterable[str], problems: Path
 
 
 def describe(collection: Collection, ids: Sequence[str], source: Path | None) -> list[Photo]:
-    """Name, hash and size of photos. `source` is the folder that names are relative to; None: the collection's own."""
+    """Return name, hash and size of photos; the names are relative to `source`, or to the collection when it is None.
+
+    UserError when photos cannot be read; it lists the first ten.
+    """
     inside = collection.path.relative_to(source).as_posix() if source else None
     folder = collection.path.is_dir()
 

@@ -1,4 +1,4 @@
-"""Threads that work ahead of their reader: for work that waits for disks, or leaves the interpreter alone."""
+"""Threads that work ahead of their reader, for work that waits for disks or releases the interpreter lock."""
 
 import os
 from collections import deque
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
-    """Results of `function` in the order of `items`, computed by threads up to `depth` items ahead of the reader."""
+    """Yield `function` of each item in order, computed by threads up to `depth` items ahead of the reader."""
     pool = ThreadPoolExecutor(THREADS)
     waiting: deque[Future[Result]] = deque()
     try:

@@ -1,8 +1,8 @@
-"""SNLI-VE from its sources: SNLI 1.0 and the official lists of images, ready-made rows, or a data set of the hub.
+"""SNLI-VE from its sources: SNLI 1.0 with the official lists of images, prepared rows, or a data set of the hub.
 
 By the rules of the official generator, pairs without a gold label and pairs of Visual Genome are left out, and the
-photo decides the split. Rows come in its order: by photo as in the lists, then as in SNLI's train, dev and test.
-Where ready-made rows or a data set have a photo in two splits, the earlier of train, dev and test keeps it.
+photo decides the split. Rows come in its order: by photo as in the lists, then as in SNLI's train, dev and test. When
+prepared rows or a data set have a photo in two splits, the earlier of train, dev and test keeps it.
 """
 
 import logging
@@ -29,20 +29,20 @@ log = logging.getLogger(__name__)
 
 
 class Expected(Section):
-    """What one split must hold; what is not named is not compared."""
+    """The expected counts of one split; None is not compared."""
 
     rows: int | None = None
     images: int | None = None
     labels: dict[str, int] = Field(default_factory=dict)
 
 
-# Table 2.1; labels: README.md of github.com/necla-ml/SNLI-VE, whose numbers of images are those of the lists.
+# Thesis, table 2.1; labels: README.md of github.com/necla-ml/SNLI-VE, which counts images as in the lists.
 OFFICIAL_COUNTS = {
     "train": Expected(rows=529527, labels={"entailment": 176932, "neutral": 176045, "contradiction": 176550}),
     "dev": Expected(rows=17858, labels={"entailment": 5959, "neutral": 5960, "contradiction": 5939}),
     "test": Expected(rows=17901, labels={"entailment": 5973, "neutral": 5964, "contradiction": 5964}),
 }
-# Each field by the names it goes by: SNLI's and SNLI-VE's, those of the early schema and XVNLI (sic), and of the hub.
+# Names of each field: in SNLI and SNLI-VE, in the early schema and XVNLI (sic), and in data sets of the hub.
 NAMES = {
     "pair_id": ("pairID", "pair_id"),
     "image_id": ("Flickr30K_ID", "Flikr30kID", "Flickr30kID", "flickr30k_id", "image_id", "filename"),
@@ -54,7 +54,7 @@ Raw = tuple[int, Mapping[str, Any]]  # line or row number from 1, and its fields
 
 
 class Pair(NamedTuple):
-    """One labelled pair before it has a split; its text is NFC-normalised and stripped, as in `hypothesis_id`."""
+    """A labelled pair before it has a split; its text is NFC-normalised and stripped, as in `hypothesis_id`."""
 
     pair_id: str
     image_id: str
@@ -65,16 +65,16 @@ class Pair(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where the pair was read."""
+        """The file and line the pair was read from."""
         return f"{self.file}:{self.line}"
 
 
 def read_corpus(
     rows: SnliRows | SnliVeRows | HubRows, source: Path, downloads: Path, held_out: Collection[str] = ()
 ) -> tuple[dict[str, list[Example]], dict[str, int]]:
-    """Examples by split, and how many rows were left out for which reason. UserError names what makes no sense.
+    """Return the examples by split, and the number of rows left out, by reason. UserError for invalid rows or lists.
 
-    `held_out` are photos whose rows train and dev do without.
+    `held_out` are photos whose rows are left out of train and dev.
     """
     skipped: Counter[str] = Counter()
     pairs: dict[str, Iterable[Pair]] = {}
@@ -92,7 +92,10 @@ def read_corpus(
 def _to_examples(
     pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str], held_out: Collection[str]
 ) -> dict[str, list[Example]]:
-    """Examples with their hypothesis ids; `seen` is whether train has the hypothesis. Repetitions are left out."""
+    """Return examples with hypothesis ids; `seen` tells whether train has the hypothesis. Repeated pairs are left out.
+
+    UserError for a pair id with two contents or in two splits, and for a split without a labelled pair.
+    """
     known: dict[str, tuple[str, Pair]] = {}
     trained: set[str] = set()
     examples: dict[str, list[Example]] = {split: [] for split in SPLITS}
@@ -119,9 +122,9 @@ def _to_examples(
 
 
 def _separate_photos(examples: dict[str, list[Example]], skipped: Counter[str]) -> None:
-    """Leave out rows of dev and test whose photo is in an earlier split, count them and name the first such photo.
+    """Leave out rows of dev and test whose photo is in an earlier split; log their number and the first such photo.
 
-    A model is neither chosen nor judged on photos that it was trained on. UserError when a split has no other row.
+    Else models would be selected or tested on training photos. UserError when no row of a split remains.
     """
     owner: dict[str, str] = {}
     for split in SPLITS:
@@ -141,7 +144,7 @@ def _separate_photos(examples: dict[str, list[Example]], skipped: Counter[str]) 
 
 
 def warn_of_copies(owner: Mapping[str, str], hashes: Mapping[str, str]) -> None:
-    """Log how many photos have the same bytes as one in an earlier split: `owner` and `hashes` are by photo id."""
+    """Log how many photos have the same bytes as one in an earlier split; `owner` and `hashes` are by photo id."""
     kept: dict[str, str] = {}
     for split in SPLITS:
         for image_id in (image_id for image_id, of in owner.items() if of == split):
@@ -156,7 +159,7 @@ def warn_of_copies(owner: Mapping[str, str], hashes: Mapping[str, str]) -> None:
 
 
 def parse(raw: Mapping[str, Any]) -> Pair | str:
-    """One row, or the reason to leave it out. ValueError for anything unexpected in it."""
+    """Parse one row, or return the reason to leave it out. ValueError for anything unexpected in it."""
     pair_id, hypothesis, label = (_field(raw, name) for name in ("pair_id", "hypothesis", "label"))
     if label == "-":
         return "no_gold_label"
@@ -164,7 +167,7 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
         return "visual_genome"
     if label not in LABELS:
         raise ValueError(f"label {label!r} is not one of {', '.join(LABELS)} or '-'")
-    # Tabs and line breaks part words here, and would part rows in lists of failures and files of translations.
+    # Tabs and line breaks become spaces: they would break rows in lists of failures and files of translations.
     text = re.sub(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+", " ", unicodedata.normalize("NFC", hypothesis)).strip()
     if "\0" in text:
         raise ValueError(f"the hypothesis holds a NUL character: {text[:80]!r}")
@@ -174,10 +177,10 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
         raise ValueError("the pair id is blank")
     if not pair_id.isprintable():
         raise ValueError(f"the pair id {pair_id!r} holds a character that cannot be seen")
-    (pair_id + text).encode()  # halves of a character, which no file can hold, are a ValueError
+    (pair_id + text).encode()  # ValueError for lone surrogates, which no UTF-8 file can hold
     if any(name in raw for name in NAMES["image_id"]):
         image_id = re.sub(r"\.(jpe?g|png)$", "", _field(raw, "image_id"), flags=re.IGNORECASE)  # as `photos.by_id`
-    else:  # SNLI: a pair id is its caption's, which starts with the photo's file name
+    else:  # SNLI: a pair id is its caption's id, which starts with the photo's file name
         image_id, found, _ = pair_id.rpartition(".jpg")
         if not found:
             raise ValueError(f"pair id {pair_id!r} names no photo: expected PHOTO.jpg#...")
@@ -187,7 +190,7 @@ def parse(raw: Mapping[str, Any]) -> Pair | str:
 
 
 def _field(raw: Mapping[str, Any], name: str) -> str:
-    """Text of a field, under whichever name it goes by."""
+    """Return the text of a field under any of its names. ValueError when it is missing or not text."""
     for key in NAMES[name]:
         if isinstance(value := raw.get(key), str):
             return value
@@ -197,12 +200,12 @@ def _field(raw: Mapping[str, Any], name: str) -> str:
 
 
 def read_pairs(path: Path, skipped: Counter[str]) -> Iterator[Pair]:
-    """Pairs of a file, counting those that are left out. UserError names the row that makes no sense."""
+    """Yield the pairs of a file and count the rows left out. UserError for an invalid row; it names the line."""
     return _pairs(read_file(path), path, skipped)
 
 
 def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator[Pair]:
-    """Parse rows, counting those that are left out. UserError names the row that makes no sense."""
+    """Parse rows and count those left out. UserError for an invalid row; it names file and line."""
     name = str(name)
     for number, raw in rows:
         try:
@@ -216,7 +219,10 @@ def _pairs(rows: Iterable[Raw], name: object, skipped: Counter[str]) -> Iterator
 
 
 def read_file(path: Any) -> Iterator[Raw]:
-    """Rows of JSON Lines, or of SNLI's tab-separated form (.txt), also .gz or in a zip. UserError names the line."""
+    """Yield the rows of JSON Lines, or of SNLI's tab-separated format (.txt), also .gz or in a zip.
+
+    UserError when a line cannot be read; it names the line.
+    """
     number, header = 0, None
     try:
         with path.open("rb") as stream:
@@ -238,21 +244,23 @@ def read_file(path: Any) -> Iterator[Raw]:
 
 
 def _header(cells: list[str]) -> list[str]:
-    """Names of the columns. ValueError for two of one name."""
+    """Return the names of the columns. ValueError for a duplicate name."""
     if twice := [name for name, count in Counter(cells).items() if count > 1 and name]:
         raise ValueError(f"two columns are named {twice[0]!r}")
     return cells
 
 
 def _named(header: list[str], cells: list[str]) -> dict[str, str]:
-    """Cells by their column; the last may be left out. ValueError for too many, as a tab in a sentence makes."""
+    """Return the cells by column name; the last cells may be missing. ValueError for too many, as after a tab in a
+    sentence.
+    """
     if len(cells) > len(header):
         raise ValueError(f"{len(cells)} cells for {len(header)} columns: is there a tab in a sentence?")
     return dict(zip(header, cells, strict=False))
 
 
 def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[str]) -> dict[str, list[Pair]]:
-    """Pairs of all of SNLI by the split of their photo, in the order of the lists."""
+    """Return the pairs of all of SNLI by the split of their photo, in the order of the lists."""
     train_val = _read_list(locate(rows.train_val, source, downloads))
     test = _read_list(locate(rows.test, source, downloads))
     if both := set(test) & set(train_val):
@@ -272,7 +280,7 @@ def _from_snli(rows: SnliRows, source: Path, downloads: Path, skipped: Counter[s
 
 
 def _read_list(path: Path) -> list[str]:
-    """Photo ids, one a line. UserError names the lines of a duplicate."""
+    """Return the photo ids of a list, one per line. UserError for a duplicate; it names both lines."""
     ids = [line.removesuffix(".jpg") for line in read_text(path, remedy="place the list there").split()]
     if odd := [image_id for image_id in ids if not image_id.isprintable() or "/" in image_id]:
         raise UserError(f"{path}: found {odd[0][:80]!r}, expected the name of a photo on each line")
@@ -283,13 +291,13 @@ def _read_list(path: Path) -> list[str]:
 
 
 def _places(path: Path, image_id: str) -> list[str]:
-    """Where a list names a photo."""
+    """Return the file and line of each mention of a photo in a list."""
     lines = enumerate(read_text(path).split("\n"), start=1)
     return [f"{path}:{number}" for number, line in lines if {image_id, f"{image_id}.jpg"} & set(line.split())]
 
 
 def _snli_file(snli: Path, split: str) -> Any:
-    """One of SNLI's three files, .jsonl rather than .txt: a path in a folder, or one of the same kind in a zip."""
+    """Return one of SNLI's three files, .jsonl preferred to .txt: a path in a folder, or a path in a zip."""
     try:
         root: Any = snli if snli.is_dir() else zipfile.Path(snli)
     except BROKEN as error:
@@ -302,7 +310,7 @@ def _snli_file(snli: Path, split: str) -> Any:
 
 
 def _from_hub(rows: HubRows, split: str, source: Path, downloads: Path, skipped: Counter[str]) -> Iterator[Pair]:
-    """Pairs of one split of a data set; without pair ids, a row's number in its split takes their place."""
+    """Yield the pairs of one split of a data set; without a column of pair ids, the row numbers are used."""
     table = _load_dataset(rows, rows.splits[split], source, downloads)
     if not (known := [key for key in table.features if key in set().union(*NAMES.values())]):
         raise UserError(f"{rows.id}: no column of a pair; found {', '.join(table.features)}")
@@ -315,26 +323,29 @@ def _from_hub(rows: HubRows, split: str, source: Path, downloads: Path, skipped:
     raws = ((n, {"pair_id": f"{split}-{n:06d}"} | row | named(row)) for n, row in enumerate(table, start=1))
     try:
         yield from _pairs(raws, f"{rows.id}/{rows.splits[split]}", skipped)
-    except (ValueError, TypeError, OSError) as error:  # of a damaged table, or a class without a name
+    except (ValueError, TypeError, OSError) as error:  # a damaged table, or a class without a name
         raise UserError(f"{rows.id}, split {rows.splits[split]}, cannot be read: {error}") from error
 
 
 def _load_dataset(rows: HubRows, name: str, source: Path, downloads: Path) -> Any:
-    """A split of a data set of the hub, or of one in a folder (an id that starts with "." or "/")."""
-    import datasets  # slow to load
+    """Return a split of a data set on the hub, or in a local folder (an id that starts with "." or "/")."""
+    import datasets  # slow to import
 
     place = str(source / rows.id) if rows.id.startswith((".", "/")) else rows.id
     try:
         if Path(place, "dataset_dict.json").is_file():
             return datasets.load_from_disk(place)[name]
         return datasets.load_dataset(place, revision=rows.revision, split=name, cache_dir=str(downloads / "datasets"))
-    except Exception as error:  # of a dozen readers of files, of the network and of the cache
+    except Exception as error:  # from a dozen file readers, the network or the cache
         reason = " ".join(str(error.__cause__ or error).split())
         raise UserError(f"{place}, split {name}, cannot be loaded: {reason}") from error
 
 
 def expected_counts(name: str, source: Path) -> dict[str, Expected]:
-    """What `source.expected_counts` names: the official counts, none, or a JSON file of {split: {rows, labels ...}}."""
+    """Return the counts named by `source.expected_counts`: official, none, or a JSON file {split: {rows, labels, ...}}.
+
+    UserError when the file is missing or invalid.
+    """
     if name in ("official", "none"):
         return OFFICIAL_COUNTS if name == "official" else {}
     try:

@@ -1,8 +1,8 @@
-"""Test rows with translations that are not the pipeline's: XVNLI's, made by people (ar, es, fr, ru; Bugliarello 2022).
+"""Independent test rows: XVNLI, whose translations were made by people (ar, es, fr, ru; Bugliarello et al. 2022).
 
-A folder with a file of the same rows for each language and for English, told apart by their pair ids: LANGUAGE.jsonl,
-or LANGUAGE/test.jsonl as published, also .gz. Its pairs are SNLI's: of its first 600 rows, 558 are on photos of
-SNLI-VE's train and dev splits, and 42 on those of its test split.
+A folder with one file per language, English included, whose rows are matched by pair id: LANGUAGE.jsonl, or
+LANGUAGE/test.jsonl as published, also .gz. The pairs come from SNLI: of the first 600 rows, 558 are on photos of
+SNLI-VE's train and dev splits, and 42 on photos of its test split.
 """
 
 import logging
@@ -22,7 +22,7 @@ ENGLISH = "en"
 
 
 class Independent(NamedTuple):
-    """Examples with English texts, their texts by language, and how many rows were left out for which reason."""
+    """Examples with English texts, their texts by language, and the number of rows left out, by reason."""
 
     examples: list[Example]
     texts: dict[str, list[Translation]]
@@ -30,13 +30,13 @@ class Independent(NamedTuple):
 
 
 def read(folder: Path, known: Mapping[str, str]) -> Independent:
-    """Examples, and their texts in each language that has a file; nothing where there is no folder.
+    """Return the examples and their texts in each language that has a file; empty when there is no folder.
 
-    `known` gives the split of each photo of the corpus: rows of a photo of train or dev are left out, as the models
-    have seen it. UserError names a file whose rows are not those in English.
+    `known` maps each photo of the corpus to its split: rows on photos of train or dev are left out, because the models
+    have seen those photos. UserError when the rows of a file differ from the English ones.
     """
     if not folder.is_dir():
-        log.info("no %s: nothing is judged on translations by people", folder)
+        log.info("no %s: no evaluation on translations made by people", folder)
         return Independent([], {}, {})
     files, skipped = find(folder), Counter[str]()
     english = _by_id(files[ENGLISH], skipped)
@@ -52,7 +52,7 @@ def read(folder: Path, known: Mapping[str, str]) -> Independent:
 
 
 def photos(folder: Path) -> frozenset[str]:
-    """Ids of all photos of the labelled rows; none where there is no folder."""
+    """Return the ids of all photos of the labelled rows; empty when there is no folder."""
     return (
         frozenset(pair.image_id for pair in read_pairs(find(folder)[ENGLISH], Counter()))
         if folder.is_dir()
@@ -61,7 +61,7 @@ def photos(folder: Path) -> frozenset[str]:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """The file of each language. UserError: none in English, or two of one language."""
+    """Return the file of each language. UserError when there is none in English, or two for one language."""
     files: dict[str, Path] = {}
     names = ("*.jsonl", "*.jsonl.gz", "*/test.jsonl", "*/test.jsonl.gz")
     for path in sorted(path for name in names for path in folder.glob(name)):
@@ -78,7 +78,7 @@ def find(folder: Path) -> dict[str, Path]:
 
 
 def _by_id(path: Path, skipped: Counter[str]) -> dict[str, Pair]:
-    """Pairs by their id. UserError names the lines of a duplicate."""
+    """Return the pairs of a file by their id. UserError for a duplicate; it names both lines."""
     found: dict[str, Pair] = {}
     for pair in read_pairs(path, skipped):
         first = found.setdefault(pair.pair_id, pair)
@@ -88,12 +88,12 @@ def _by_id(path: Path, skipped: Counter[str]) -> dict[str, Pair]:
 
 
 def _key(pair: Pair) -> str:
-    """An id of its own for each row: people translate the same sentence in several ways."""
+    """Return a hypothesis id that is unique to the row, because people translate one sentence in several ways."""
     return hypothesis_id(f"{pair.pair_id} {pair.hypothesis}")
 
 
 def _texts(path: Path, language: str, examples: Sequence[Example]) -> list[Translation]:
-    """The rows of one language. UserError names the first row that is missing or has another photo or label."""
+    """Return the rows of one language. UserError for the first row that is missing or has another photo or label."""
     pairs = _by_id(path, Counter())
     rows = []
     for row in examples:

@@ -27,7 +27,7 @@ START = 1 << 20  # bytes of a file of weights, within which their names end
 def judge_model(
     model: Pretrained, key: str, made: Path, profile: Path, seconds: float, *, layer: int | None = None
 ) -> Finding:
-    """A model is there (in its own folder, in `made`, or in the hub's cache), or the hub has it at its revision.
+    """Return a model is there (in its own folder, in `made`, or in the hub's cache), or the hub has it at its revision.
 
     What can be known of it without its weights must be what the stages take; `layer` is the word aligner's.
     """
@@ -50,7 +50,7 @@ def judge_model(
 
 
 def _was_made(made: Path, model: Pretrained) -> bool:
-    """Whether a folder holds what a run made of this model, as its record says where it has one."""
+    """Return whether a folder holds what a run made of this model, as its record says where it has one."""
     if not (made / "config.json").is_file():
         return False
     record = training_record.read(made)
@@ -58,7 +58,7 @@ def _was_made(made: Path, model: Pretrained) -> bool:
 
 
 def _cached(model: Pretrained) -> Path | None:
-    """The model's folder in the hub's cache, when its configuration and weights are there."""
+    """Return the model's folder in the hub's cache, when its configuration and weights are there."""
     config = try_to_load_from_cache(model.id, "config.json", revision=model.revision)
     if not isinstance(config, str):
         return None
@@ -68,7 +68,7 @@ def _cached(model: Pretrained) -> Path | None:
 
 
 def judge_hub_rows(rows: HubRows, profile: Path, seconds: float) -> Finding:
-    """The hub has a data set."""
+    """Return the hub has a data set."""
     return _of_hub(rows, HfApi().dataset_info, f"name another id in {profile}", seconds)
 
 
@@ -79,7 +79,9 @@ def _of_hub(
     seconds: float,
     look: Callable[[Any], None] = lambda _: None,
 ) -> Finding:
-    """What the hub says of a model or a data set; `look` is given that, and raises UserError for one that is no use."""
+    """Return what the hub says of a model or a data set; `look` is given that, and raises UserError for one that is no
+    use.
+    """
     where = f"{wanted.id} at {constants.ENDPOINT}"
     try:
         look(info(wanted.id, revision=wanted.revision, timeout=seconds))
@@ -112,7 +114,7 @@ def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: fl
 
 
 def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:
-    """The answer with a file's content, of which nothing is read yet."""
+    """Return the answer with a file's content, of which nothing is read yet."""
     url = hf_hub_url(model.id, file, revision=model.revision)
     response = requests.get(url, headers=build_hf_headers(), timeout=seconds, stream=True)
     response.raise_for_status()
@@ -120,12 +122,12 @@ def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:
 
 
 def _json(model: Pretrained, file: str, seconds: float) -> Any:
-    """A small file's content."""
+    """Return a small file's content."""
     with _get(model, file, seconds) as response:
         return parse_json(response.text)
 
 
 def _names(model: Pretrained, seconds: float) -> set[str]:
-    """Names of the weights, from the start of their file; the rest is not read."""
+    """Return names of the weights, from the start of their file; the rest is not read."""
     with _get(model, pretrained.WEIGHTS[model.weights], seconds) as response:
         return pretrained.names_at_start(next(response.iter_content(START)), model.weights)

@@ -43,14 +43,14 @@ class Gpu:
 
 
 def root_cause(error: BaseException) -> str:
-    """The innermost cause of an error, short."""
+    """Return the innermost cause of an error, short."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return shortened(str(error)) or type(error).__name__
 
 
 def shortened(text: str) -> str:
-    """A text on one line, without the addresses of objects."""
+    """Return a text on one line, without the addresses of objects."""
     return textwrap.shorten(re.sub(r"<[^<>]* object at 0x[^<>]*>[,:]? ?", "", text), 100, placeholder=" ...")
 
 
@@ -75,7 +75,7 @@ def unreachable(url: str, seconds: float) -> str | None:
 
 
 def compressed(path: Path) -> bool:
-    """Whether finding the members means unpacking all: of a tar.gz, a minute for Flickr30k."""
+    """Return whether finding the members means unpacking all: of a tar.gz, a minute for Flickr30k."""
     if path.is_dir() or zipfile.is_zipfile(path):
         return False
     try:
@@ -166,7 +166,7 @@ def config_line(root: Path, remote: str) -> tuple[str, str] | None:
 
 
 def judge_remote(root: Path, remote: str, seconds: float) -> Finding:
-    """The profile's DVC remote takes files: a local folder does; of another place the listing works."""
+    """Return the profile's DVC remote takes files: a local folder does; of another place the listing works."""
     known = config_line(root, remote)
     elsewhere = f"dvc remote modify --local {remote} url s3://bucket/path"
     if known is None:

@@ -32,7 +32,9 @@ def for_training(
 
 
 def in_parts(encoder: Forward, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The encoder's vectors, (B, T) -> (B, D), computed in parts of like length, each as wide as its longest row."""
+    """Return the encoder's vectors, (B, T) -> (B, D), computed in parts of like length, each as wide as its longest
+    row.
+    """
     if (count := len(ids) // PART) < 2:
         return encoder(ids, mask)
     lengths = mask.sum(dim=1)
@@ -42,7 +44,9 @@ def in_parts(encoder: Forward, ids: torch.Tensor, mask: torch.Tensor) -> torch.T
 
 
 def accelerate(encoder: TextEncoder, precision: Precision, *, compiled: bool, rows: int, **options: Any) -> Forward:
-    """The same on any device. `options` are those of `torch.compile`; mode "reduce-overhead" records CUDA graphs."""
+    """Return the same on any device. `options` are those of `torch.compile`; mode "reduce-overhead" records CUDA
+    graphs.
+    """
     longest = encoder.tokenizer.model_max_length
     if compiled:
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 2 * len(LENGTHS))

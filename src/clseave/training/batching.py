@@ -18,7 +18,7 @@ def draw_batches(
     groups: np.ndarray | None = None,
     rows_per_group: int = 1,
 ) -> list[np.ndarray]:
-    """Every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
+    """Return every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
 
     `lengths` (N,) are token counts. "bucket" sorts by length, in steps of `LIKE`, before cutting and then shuffles.
     `groups` (N,) keeps up to `rows_per_group` rows of one group in one batch: rows that share a hypothesis are then

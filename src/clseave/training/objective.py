@@ -27,11 +27,11 @@ class Objective(ABC):
 
     @abstractmethod
     def batches(self, epoch: int) -> Sequence[np.ndarray]:
-        """The batches of an epoch, counted from 1: row numbers, (B,) each."""
+        """Return the batches of an epoch, counted from 1: row numbers, (B,) each."""
 
     @abstractmethod
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """The loss of a batch of rows, (B,) -> ()."""
+        """Return the loss of a batch of rows, (B,) -> ()."""
 
     def validate(self) -> dict[str, float]:
         """Metrics of the validation set; the first one is minimised. Empty: no validation, the last epoch counts."""
@@ -42,7 +42,7 @@ class Objective(ABC):
         return {}
 
     def state_dict(self) -> dict[str, float]:
-        """The counts of `train_metrics` within an epoch: part of a checkpoint."""
+        """Return the counts of `train_metrics` within an epoch: part of a checkpoint."""
         return {}
 
     def load_state_dict(self, state: dict[str, float]) -> None:

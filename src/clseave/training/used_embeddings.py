@@ -52,7 +52,7 @@ class WordRows(nn.Module):
         optimiser.register_step_post_hook(shrink)
 
     def whole(self) -> nn.Embedding:
-        """The embedding with all of its rows as training would have left them."""
+        """Return the embedding with all of its rows as training would have left them."""
         (whole,) = self._whole
         with torch.no_grad():
             weight = (whole.weight.to(self.decay.device) * self.decay).to(whole.weight.dtype)
@@ -77,5 +77,5 @@ def put_back(module: nn.Module) -> None:
 
 
 def _model(module: nn.Module) -> PreTrainedModel:
-    """The transformers model of a text encoder, which may have layers of its own around it."""
+    """Return the transformers model of a text encoder, which may have layers of its own around it."""
     return next(part for part in module.modules() if isinstance(part, PreTrainedModel))

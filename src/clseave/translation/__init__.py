@@ -1,1 +1,1 @@
-"""Translation behind one protocol: the grammar, Google, a local model, the user's files."""
+"""Translation behind one protocol: the gold grammar, Google, a local model, or files of the user."""

@@ -1,8 +1,8 @@
-"""The append-only store of a translator's answers, and the files of translations that someone already has.
+"""Append-only cache of a translator's answers.
 
-One file for each backend, its version and target language. The first line is that key, each other line one answer,
-written as it arrives: a run that is cut short, even by SIGKILL, loses nothing it was given. Dates stand in a second
-file beside it, never in the key: an answer that is kept is not asked for again.
+There is one file for each backend, version and target language. Its first line is that key; each other line is one
+answer, written as it arrives, so an interrupted run, even by SIGKILL, loses no answer. Dates are kept in a second file
+rather than in the key: a cached answer is never requested again.
 """
 
 import json
@@ -29,12 +29,12 @@ from clseave.translation.checks import NO_ANSWER, REPEATED
 log = logging.getLogger(__name__)
 
 SOURCE = "en"
-UNFINISHED = "?? "  # before a reason in a list of failures, so that it cannot pass for a translation
+UNFINISHED = "?? "  # prefix of a reason in a list of failures, which must not be mistaken for a translation
 CHECKED_LINES, LEAST_CORRELATION = 32, 0.55  # see `scrambled`
 
 
 class Answer(NamedTuple):
-    """What a translator said to one English text: its translation, or the reason why there is none."""
+    """A translator's answer to one English text: its translation, or the reason why there is none."""
 
     source: str
     text: str | None
@@ -42,22 +42,22 @@ class Answer(NamedTuple):
 
 
 class ServiceError(Exception):
-    """A translator cannot go on for now; what it has answered is kept."""
+    """A translator cannot go on for now; answers received so far are kept."""
 
 
 def tidy(text: str) -> str:
-    """NFC, without space around it, on one line: the later stages write a sentence a line."""
+    """Return a text NFC-normalised, stripped, and on one line: later stages write one sentence per line."""
     lines = unicodedata.normalize("NFC", text).splitlines()
     return " ".join(line.strip() for line in lines if line.strip())
 
 
 def scrambled(sources: Sequence[str], lines: Sequence[str | None]) -> bool:
-    """Whether the lines of an answer were glued to one, or stand in another order than their sources.
+    """Return whether the lines of an answer were merged into one, or are in another order than their sources.
 
-    The order is judged by length: long sentences have long translations. In translations of captions and hypotheses
-    into eight languages (Google's and humans'; 1,000 draws each) the correlation of lengths was at least 0.54 in
-    batches of 32 and 0.74 in batches of 80. After shuffling, 99 in 100 batches of 32 were below 0.5, all of 80 below
-    0.58. A few lines exchanged, or a batch of fewer lines, go unseen.
+    The order is checked by length, as long sentences have long translations. In translations of captions and hypotheses
+    into eight languages (by Google and by people; 1,000 samples each) the correlation of lengths was at least 0.54 in
+    batches of 32 and 0.74 in batches of 80. After shuffling, 99 % of the batches of 32 were below 0.5, all of 80 below
+    0.58. Swaps of a few lines, and batches of fewer lines, are not detected.
     """
     if len(lines) != len(sources):
         return len(lines) == 1 and len(sources) > 3
@@ -66,14 +66,14 @@ def scrambled(sources: Sequence[str], lines: Sequence[str | None]) -> bool:
     try:
         lengths = [len(line or "") for line in lines]
         return statistics.correlation([len(text) for text in sources], lengths) < LEAST_CORRELATION
-    except statistics.StatisticsError:  # all are of one length
+    except statistics.StatisticsError:  # all lengths are equal
         return False
 
 
 class Answers:
     """The answers of one translator in one language: `texts` by source, and `reasons` of failures by source.
 
-    Used in a `with` block, in which no other process can use the same file.
+    Use it in a `with` block, during which no other process can use the same file.
     """
 
     def __init__(
@@ -87,7 +87,9 @@ class Answers:
         kept: bool = True,
         shard: Shard | None = None,
     ):
-        """`version` is part of the key. Without `kept` no answer is written: they cost nothing to have again."""
+        """Prepare the cache; `version` is part of its key. Without `kept`, answers are not written, as they cost
+        nothing.
+        """
         self.key = {"backend": backend, "version": version, "source": origin, "target": target}
         direction = target if origin == SOURCE else f"{origin}-{target}"
         self.texts: dict[str, str] = {}
@@ -102,9 +104,9 @@ class Answers:
         self._day = ""
 
     def __enter__(self) -> "Answers":
-        """Read what is there. UserError when another process holds the file, or the file is none of ours.
+        """Read the cached answers. UserError when another process uses the file, or it has another key.
 
-        A run that is no shard holds the shards' files too.
+        A run that is not a shard reads and locks the shards' files too.
         """
         if self.kept:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +123,12 @@ class Answers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Close, also when the block failed."""
+        """Close the file and release the lock, even when the block failed."""
         self._file = None
         self._held.close()
 
     def add(self, answer: Answer) -> None:
-        """Keep one answer. A later answer for the same source takes the place of a failure."""
+        """Store one answer. A later answer for the same source replaces a failure."""
         self._remember(answer)
         if self._file is not None:
             if not self._lines:
@@ -135,7 +137,11 @@ class Answers:
             self._write({name: value for name, value in answer._asdict().items() if name != "reason" or value})
 
     def _remember(self, answer: Answer) -> None:
-        """A failure with the text of an answer withdraws it; as REPEATED for good, in whatever order files are read."""
+        """Update `texts` and `reasons` with one answer, a translation or a failure.
+
+        A failure with the text of an earlier answer withdraws that answer. The reason REPEATED withdraws it
+        permanently, in whatever order files are read.
+        """
         if answer.reason == REPEATED:
             self._repeated.add((answer.source, answer.text))
         repeated = (answer.source, answer.text) in self._repeated
@@ -147,12 +153,12 @@ class Answers:
             self.reasons[answer.source] = answer.reason or (REPEATED if repeated else NO_ANSWER)
 
     def withdraw(self, source: str, reason: str) -> None:
-        """Drop an answer that is no translation: a line more in the file says so."""
+        """Drop an answer that is not a translation by appending a failure to the file."""
         self.add(Answer(source, self.texts[source], reason))
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[IO[str]]:
-        """Read the answers of earlier runs, and open the file at its end."""
+        """Read the answers of earlier runs, and yield the file opened for appending."""
         drop_torn_line(path)
         self._lines = self._read(path) if path.exists() else 0
         with open(path, "a", encoding="utf-8", newline="\n") as stream:
@@ -161,7 +167,9 @@ class Answers:
             os.fsync(stream.fileno())
 
     def _read(self, path: Path) -> int:
-        """Remember the answers of a file, and give the number of its lines. The last may still be being written."""
+        """Read the answers of a file and return the number of its lines. Another process may still be writing the last
+        one.
+        """
         read = 0
         for number, line in read_lines(path):
             if not line.endswith(b"\n"):
@@ -176,11 +184,11 @@ class Answers:
     def _write(self, row: dict[str, Any]) -> None:
         assert self._file is not None
         self._file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
-        self._file.flush()  # to the system: an answer outlives this process
+        self._file.flush()  # to the operating system, so that the answer survives a kill of this process
         self._lines += 1
 
     def _date(self) -> None:
-        """Note the day on which the answers from here on came."""
+        """Record the date from which on the following answers came."""
         day = datetime.now(UTC).strftime("%Y-%m-%d")
         if day != self._day:
             with open(self.path.with_suffix(".dates.tsv"), "a", encoding="utf-8", newline="\n") as dates:
@@ -188,10 +196,10 @@ class Answers:
             self._day = day
 
     def list_failures(self, failures: Mapping[str, str]) -> Path:
-        """Write failures (reason by source) beside the answers and give the path; without any, remove an old list.
+        """Write failures (reason by source) beside the answers and return the path; without any, remove an old list.
 
-        Columns are target language, source and reason: with a translation in place of each reason it is a file of
-        corrections.
+        The columns are target language, source and reason: with a translation in place of each reason, it becomes a
+        file of corrections.
         """
         path = self.path.with_suffix(".failures.tsv")
         if failures:
@@ -203,13 +211,15 @@ class Answers:
 
 
 def _slug(version: str) -> str:
-    """A file name that no other version has."""
+    """Return a file name that is unique to the version."""
     return re.sub(r"[^A-Za-z0-9.]+", "_", version)[:80] + "-" + of_text(version)[:8]
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a file against other processes; the system lets go of it when this one dies."""
+    """Hold the lock file of `path`; the operating system releases it when this process ends. UserError when it is
+    taken.
+    """
     try:
         with FileLock(f"{path}.lock", timeout=0):
             yield
@@ -218,7 +228,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _answer(path: Path, number: int, row: dict[str, Any]) -> Answer:
-    """One line of the store. UserError names a line of another shape."""
+    """Return the answer in one line of the cache. UserError for a line of another shape."""
     source, text, reason = row.get("source"), row.get("text"), row.get("reason")
     if (
         isinstance(source, str)

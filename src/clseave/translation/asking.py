@@ -1,4 +1,4 @@
-"""Asking a translator: each answer is checked and kept as it comes, and failures are told."""
+"""Querying a translator: each answer is checked and cached as it arrives, and failures are reported."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,20 +18,25 @@ NAMED, QUOTED = 3, 80  # failures that a message quotes; characters of each
 class Translator(Protocol):
     """Translates English texts into one target language.
 
-    A translator whose answers depend on which texts it is given together has `share` too, as `NmtBackend.share`;
-    one of a file has `place`, and one that may be blocked has `probe`, which says what a certain sentence brings.
+    Optional methods: `share`, when an answer may depend on the texts translated together (as `NmtBackend.share`);
+    `place`, when translations come from a file; `probe`, when the service may block requests: it reports the service's
+    answer to a sentence that has a translation for certain.
     """
 
     name: str
-    version: str  # what decides its answers; never a path or a date
+    version: str  # everything that determines its answers; never a path or a date
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """An answer for each text, as it comes, in any order. ServiceError when the rest cannot be had for now."""
+        """Yield an answer for each text, as it arrives, in any order. ServiceError when the rest cannot be translated
+        now.
+        """
         ...
 
 
 def check_kept(answers: Answers) -> None:
-    """Drop the kept answers that are no translations, so that they are asked for again: earlier runs checked less."""
+    """Withdraw cached answers that are not translations, so that they are requested again: earlier versions checked
+    less.
+    """
     language, kept, repetitions = answers.key["target"], len(answers.texts), Repetitions(len(answers.texts))
     refused = {}
     for source, text in answers.texts.items():
@@ -51,7 +56,10 @@ def check_kept(answers: Answers) -> None:
 
 
 def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: int) -> None:
-    """Ask for what is not known, and keep each answer as it comes."""
+    """Request the missing translations and store each answer as it arrives.
+
+    UserError when the translator gives up, the user interrupts it, or one answer came for too many different texts.
+    """
     target, start = answers.key["target"], total - len(texts)
     if answers.kept:
         log.info("%s: %d of %d translations are there, asking %s for the rest", target, start, total, translator.name)
@@ -67,7 +75,7 @@ def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: i
                 bar.update()
                 judged = answer.reason is None and checked.text
                 if judged and repetitions.add(answer.source, judged) and answers.kept:
-                    break  # a service is not asked in vain; of a file all lines are listed
+                    break  # spare a service requests in vain; of a file, list all faulty lines
     except (ServiceError, KeyboardInterrupt) as error:
         what = f"{translator.name} gave up: {error}" if isinstance(error, ServiceError) else "stopped"
         done = total - sum(text not in answers.texts for text in texts)
@@ -79,7 +87,7 @@ def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: i
 
 
 def _checked(answer: Answer, translator: Translator, language: str) -> Answer:
-    """An answer on one line, with the reason if it is no translation."""
+    """Return an answer on one line, with the reason when it is not a translation."""
     text, reason = None if answer.text is None else tidy(answer.text), answer.reason
     if reason is None and (reason := fault(answer.source, text, language)):
         reason = _place(translator, answer.source) + reason
@@ -87,6 +95,7 @@ def _checked(answer: Answer, translator: Translator, language: str) -> Answer:
 
 
 def _place(translator: Translator, text: str) -> str:
+    """Return the file and line of a text as a prefix of a reason; empty for a translator that reads no file."""
     place: str = translator.place(text) if hasattr(translator, "place") else ""
     return place
 
@@ -94,7 +103,7 @@ def _place(translator: Translator, text: str) -> str:
 def _refuse_repeated(
     translator: Translator, groups: list[dict[str, str]], answers: Answers, asked: Sequence[str], total: int
 ) -> None:
-    """Withdraw what was answered to too many different texts, list it, ask a certain sentence, and raise UserError."""
+    """Withdraw answers given to too many different texts, list them, probe the translator, and raise UserError."""
     repeated = {source: text for group in groups for source, text in group.items()}
     for source in repeated.keys() & answers.texts.keys():
         answers.withdraw(source, REPEATED)
@@ -116,7 +125,7 @@ def _refuse_repeated(
 
 
 def tell_failures(failures: Mapping[str, str], answers: Answers, total: int, keep_english: bool) -> None:
-    """UserError, or with `keep_english` a warning, counts those without a translation and says where all stand."""
+    """List the texts without a translation and raise UserError, or log a warning with `keep_english`."""
     path = answers.list_failures(failures)
     if failures and keep_english:
         log.warning("%d of %d hypotheses have no translation and stay as they are: %s", len(failures), total, path)

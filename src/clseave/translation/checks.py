@@ -1,6 +1,6 @@
-"""What is evidently no translation: checks of one answer against its source, and of all answers against each other.
+"""Checks for answers that are evidently not translations: each against its source, and all against each other.
 
-None of them judges how good a translation is.
+They do not measure the quality of a translation.
 """
 
 import html
@@ -15,15 +15,15 @@ from ftfy.badness import is_bad
 NO_ANSWER, EMPTY, ECHO, NO_LETTERS = "no answer", "empty", "echo of the source", "no letters"
 REPEATS, REPEATED = "has the whole source in it", "the same answer as for other sources"
 
-# What programs write in place of a missing value, in any case; and what means that in this case only.
+# Markers of a missing value in any letter case, and those that count only in the given letter case.
 MARKERS = frozenset(
     "#n/a #na #name? #value? #value #ref #div/0 #num #null #error #spill #calc nan -nan none null nil n/a undefined "
     "missing untranslated error tbd".split()
 )
 EXACT_MARKERS = frozenset({"NA", "NaT"})
-# Sources that such a word does translate: "Zero." is "Null." in German.
+# Sources whose translation may be such a marker: "Zero." is "Null." in German.
 MEANT = frozenset("zero nothing none null nil error mistake missing undefined keine keiner keines geen niemand".split())
-# What services answer, with HTTP status 200, in place of a translation.
+# Messages that services send with HTTP status 200 instead of a translation.
 SERVICE_WORDS = regex.compile(
     r"""<!doctype|<html|error\W{0,2}\d{3}\b
     |\b[45]\d\d\W{1,3}(?:error|internal|service|bad|too|forbidden|not\ found|gateway)
@@ -43,12 +43,12 @@ ESCAPE = regex.compile(
     r"""|\p{L}%20\p{L}|^b(?:'.*'|".*")$|^[\[{]\s*["'].*["'\]}]\s*[\]}]$""",
     regex.IGNORECASE,
 )
-# Letters that a wrong encoding lost (M?nner) or made signs (l„uft, f¸r), in the midst of a word.
+# Letters inside a word that a wrong encoding lost (M?nner) or turned into other signs (l„uft, f¸r).
 LOST = regex.compile(
     r"\uFFFD|[\u0080-\u0084\u0086-\u009F]|\p{L}\?+\p{Ll}|\p{Ll}[„‚ƒ†‡ˆ‰¤¦§¬±¶¸¹¼½¾]\p{Ll}|\p{L}[√├┬╠▒]"
 )
 
-# ISO 639 codes by the script that a language is written in; one with several scripts stands under each.
+# ISO 639 codes by the script of the language; a language with several scripts is listed under each.
 LANGUAGES = {
     "Latin": "af ak ay az bm br bs ca ceb co cs cy da de ee en eo es et eu fi fil fo fr fy ga gd gl gn ha haw hmn hr "
     "ht hu id ig ilo is it jv jw kri ku la lb lg ln lt lus lv mg mi ms mt nb nl nn no nso ny oc om pl pt qu rm ro rw "
@@ -62,24 +62,24 @@ LANGUAGES = {
 }  # fmt: skip
 UNRELATED, GROWTH, DIFFERENT, SHARE, ENOUGH = 4, 1 / 40, 3, 0.01, 50  # see `Repetitions`
 IDS = regex.compile(r"\d+(?:[:.]\d+)+|\w*\d{5,}\w*")
-# Words that unrelated English sentences have in common.
+# Frequent words, which unrelated English sentences share.
 COMMON = frozenset(
     "a an the is are was were be being been has have his her their its in on at of with and to for from by there this "
     "that it some".split()
 )
 KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
-WITHOUT_KANA = 12  # Chinese characters at most, of a Japanese text without kana
-LATIN, MOST_LATIN = regex.compile(r"\p{Latin}"), 6  # times the letters of another script: names stay as they are
-# In a language of Latin letters, letters of another alphabet in the midst of a word (lдuft).
+WITHOUT_KANA = 12  # largest number of Chinese characters in a Japanese text without kana
+LATIN, MOST_LATIN = regex.compile(r"\p{Latin}"), 6  # Latin letters per letter of another script: names may be Latin
+# In a language written in Latin letters: letters of another alphabet inside a word (lдuft).
 MIXED = regex.compile(r"\p{Latin}[\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Thai}]+\p{Latin}")
 SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
 
 
 def fault(source: str, text: str | None, language: str) -> str | None:
-    """Why an answer is evidently no translation of a source into a language (ISO 639); None for a plausible one.
+    """Return why an answer is evidently not a translation into a language (ISO 639); None for a plausible one.
 
-    None at all, blank, the source again (but for case and signs), damaged, without a letter, or of another script or
-    length than a translation has.
+    Reasons: missing, blank, an echo of the source (up to case and punctuation), damaged, without a letter, or of
+    another script or length than a translation has.
     """
     if text is None:
         return NO_ANSWER
@@ -98,7 +98,9 @@ def fault(source: str, text: str | None, language: str) -> str | None:
 
 
 def damage(source: str, text: str) -> str | None:
-    """Why nobody wrote a text as it stands: a marker, a service's message, markup, a wrong encoding."""
+    """Return why a text is damaged: a marker of a missing value, a service's message, markup, a wrong encoding; or
+    None.
+    """
     bare = text.strip(" .,!\"'<>[](){}")
     if (bare.casefold() in MARKERS or bare in EXACT_MARKERS) and _letters_and_digits(source) not in MEANT:
         return "marker of a missing value"
@@ -115,12 +117,13 @@ def damage(source: str, text: str) -> str | None:
 
 
 def _letters_and_digits(text: str) -> str:
+    """Return the letters and digits of a text in lower case; the stripped text when it has none."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFC", text).casefold())) or text.strip()
 
 
 @cache
 def _letters_of(language: str) -> tuple[regex.Pattern[str], regex.Pattern[str]] | None:
-    """What finds the letters of a language's scripts, and those that are neither of them nor Latin."""
+    """Return patterns of a language's letters and of foreign letters (other scripts except Latin); None if unknown."""
     scripts = [script for script, codes in LANGUAGES.items() if language in codes.split()]
     own = "".join(rf"\p{{{script}}}" for script in scripts)
     neutral = own + r"\p{Latin}\p{Common}\p{Inherited}" + (r"\p{Han}" if language == "ko" else "")
@@ -128,7 +131,7 @@ def _letters_of(language: str) -> tuple[regex.Pattern[str], regex.Pattern[str]] 
 
 
 def _foreign(text: str, language: str) -> str | None:
-    """Why the letters are not those of a language; None for a language that is not in the table."""
+    """Return why the letters do not fit the language; None when they do, or for a language that is not in the table."""
     if (patterns := _letters_of(language)) is None:
         return None
     own, others = (len(pattern.findall(text)) for pattern in patterns)
@@ -142,16 +145,16 @@ def _foreign(text: str, language: str) -> str | None:
 
 
 def _is_chinese(text: str) -> bool:
-    """Of a text without kana: whether it has characters that Japanese lacks, or too many for a name or a date."""
+    """Return whether a text without kana has non-Japanese characters, or too many in a row for a name or a date."""
     found = regex.findall(r"\p{Han}+", text)
     known = "".join(found).encode("cp932", "ignore").decode("cp932")
     return max(map(len, found)) > WITHOUT_KANA or known != "".join(found)
 
 
 def _length(source: str, text: str) -> str | None:
-    """Why a text is too long or too short for a translation.
+    """Return why a text is too long or too short for a translation; None when it is neither.
 
-    In 11,560 real pairs a translation has at least a third, and at most three times, of its source's length.
+    In 11,560 real pairs the length of a translation is between a third and three times that of its source.
     """
     before, after = _width(source), _width(text)
     if after > 12 * before + 140:
@@ -162,38 +165,38 @@ def _length(source: str, text: str) -> str | None:
 
 
 def _width(text: str) -> int:
-    """Length, where a Chinese character, a kana or a Korean syllable counts for three letters."""
+    """Return the length, where a Chinese character, a kana or a Korean syllable counts as three letters."""
     return len(text) + 2 * len(SPACELESS.findall(text))
 
 
 class Repetitions:
-    """The sources to which one and the same answer was given, as answers come.
+    """Finds answers that were given to too many different sources, as answers arrive.
 
-    Paraphrases do share a translation ("A man is outside.", "A guy is outdoors."), and the more sentences there are,
-    the more paraphrases. Too many different sources do not: `UNRELATED`, or `GROWTH` times the square root of all, of
-    which no two have a word in common; or at least `DIFFERENT`, and a share of `SHARE` of all (but no more than
-    `ENOUGH`), of which no two have half of their words in common. Of 1,024 real hypotheses in four languages at most
-    two share one.
+    Paraphrases share a translation ("A man is outside.", "A guy is outdoors."), the more the larger the corpus. An
+    answer is refused when its sources include either of two sets. One has `UNRELATED` sources, or `GROWTH` times the
+    square root of the total if that is more, no two of which share a word. The other has `DIFFERENT` sources, or a
+    share `SHARE` of the total if that is more (but at most `ENOUGH`), no two of which share half of their words. Of
+    1,024 real hypotheses in four languages, no answer has more than two sources.
     """
 
     def __init__(self, total: int):
-        """`total`: how many sources there are."""
+        """Set the limits for `total` sources."""
         self._unrelated = max(UNRELATED, GROWTH * total**0.5)
         self._different = min(max(DIFFERENT, SHARE * total), ENOUGH)
         self._sources: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def add(self, source: str, text: str) -> bool:
-        """Note an answer; whether it was given to too many different sources by now."""
+        """Record an answer; return whether too many different sources have it by now."""
         sources = self._sources[_without_ids(source, text)]
         sources[source] = text
         return self._too_many(sources)
 
     def found(self) -> list[dict[str, str]]:
-        """The answers, by source, that were given to too many different sources, one group after the other."""
+        """Return the groups of answers by source that were given to too many different sources."""
         return [sources for sources in self._sources.values() if self._too_many(sources)]
 
     def _too_many(self, sources: Collection[str]) -> bool:
-        """Whether that many sources can have no translation in common."""
+        """Return whether these sources are too different to share one translation."""
         return len(sources) >= DIFFERENT and (
             _apart(sources, 0.0, self._unrelated) >= self._unrelated
             or _apart(sources, 0.49, self._different) >= self._different
@@ -201,12 +204,12 @@ class Repetitions:
 
 
 def _without_ids(source: str, text: str) -> str:
-    """An answer without the numbers and times in it that its source does not have: a service's messages hold some."""
+    """Return an answer without numbers and times that its source lacks: messages of a service contain such ids."""
     return IDS.sub(lambda found: found[0] if found[0] in source else "#", text).casefold().strip(" .!?")
 
 
 def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
-    """How many sources there are of which no two share more of their words than `overlap`; counted up to `enough`."""
+    """Return the number of sources no two of which share more than `overlap` of their words, counted up to `enough`."""
     kept: list[frozenset[str]] = []
     for source in sources:
         words = _words(source)
@@ -218,12 +221,14 @@ def _apart(sources: Iterable[str], overlap: float, enough: float) -> int:
 
 
 def _unlike(words: frozenset[str], others: frozenset[str], overlap: float) -> bool:
-    """Whether two sets of words have few in common or, where some may be, not the same numbers."""
+    """Return whether two sets of words overlap by at most `overlap`, or, if overlap is allowed, differ in a number."""
     numbers = overlap > 0 and any(word.isdigit() for word in words ^ others)
     return numbers or len(words & others) <= overlap * len(words | others)
 
 
 def _words(text: str) -> frozenset[str]:
-    """What a sentence is about: numbers, characters, and the first letters of words, so that "runs" is "running"."""
+    """Return the words a sentence is about: numbers, characters, and the first letters of words, so "runs" is
+    "running".
+    """
     words = regex.findall(r"\p{N}+|[\p{Han}\p{Katakana}]|\p{L}+", text.casefold())
     return frozenset(word if word.isdigit() else word[:3] for word in words if word not in COMMON)

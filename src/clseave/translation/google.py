@@ -1,10 +1,11 @@
-"""Google's translation page, many hypotheses a request. Its address and language codes come from deep-translator.
+"""Google's translation page, several hypotheses per request. Address and language codes come from deep-translator.
 
-Requests and parsing are our own: the library's `translate` has no time-out and no limit of a page's size, hides the
-`Retry-After` header and joins lines separated by <br>. Retries are our own as well: tenacity cannot count refusals
-apart from errors that pass, and draws its jitter from Python's global generator, which belongs to what is seeded.
-The real service was not contacted when this was written: its page and limits are known from the library's code and
-from a server of our own that behaves as that code expects (tests/translate_server.py).
+Requests and parsing are implemented here, because the library's `translate` has no timeout and no limit on the size of
+a page, hides the `Retry-After` header and joins lines separated by <br>. So are retries, because tenacity cannot count
+refusals separately from transient errors, and draws its jitter from Python's global random generator, which is seeded.
+
+The real service was never contacted during development: its page and limits are known from the library's code, and
+tests use a local server that behaves as that code expects (tests/translate_server.py).
 """
 
 import logging
@@ -32,22 +33,24 @@ from clseave.translation.rate_limit import Pace
 log = logging.getLogger(__name__)
 
 CODES = {"zh": "zh-CN", "he": "iw", "jv": "jw"}  # where the service's code is not ISO 639-1
-RESULT = ["t0", "result-container"]  # classes of the element that holds the translation, in the library too
+RESULT = ["t0", "result-container"]  # classes of the element that holds the translation, as in the library
 NO_TRANSLATION = "a page without a translation (it may ask for consent, or whether a human is there)"
 LIMIT = 5000  # deep-translator refuses texts of this many characters and more
-CHUNK, LARGEST_PAGE = 1 << 16, 1 << 23  # bytes; a page with 5,000 characters has some ten thousand
+CHUNK, LARGEST_PAGE = 1 << 16, 1 << 23  # bytes; a page with 5,000 characters has about 10,000
 BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 300.0
-FEW = 2  # tries more, of what another try seldom fixes
-PROBE = "A dog runs."  # a sentence that is certainly translated, by a service that translates at all
-SCRAMBLED = 3  # batches in a row, after which the service is not trusted with lines any more
+FEW = 2  # retries after a refusal, which a retry seldom fixes
+PROBE = "A dog runs."  # any working service translates this sentence
+SCRAMBLED = 3  # consecutive scrambled batches, after which each text is sent alone
 
 
 class _Refused(Exception):
-    """The service answers, but not to this text: another try is no use, another text may be."""
+    """The service refuses this text: a retry is useless, but another text may work."""
 
 
 class _NoAnswer(Exception):
-    """No translation came; the text says why. `refusal`: another try seldom helps. `retry_after`: the header."""
+    """No translation came; the message says why. `refusal`: a retry seldom helps. `retry_after`: the header of that
+    name.
+    """
 
     def __init__(self, reason: str, *, refusal: bool = False, retry_after: str = ""):
         super().__init__(reason)
@@ -55,15 +58,15 @@ class _NoAnswer(Exception):
 
 
 def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | None:
-    """The page's translation of a text without space around it; None where it repeats what has no letter or digit.
+    """Return the page's translation of a stripped text; None when it merely repeats a text without letters and digits.
 
-    _NoAnswer without one.
+    _NoAnswer when there is no translation.
     """
     try:
         page = _get({"tl": target, "sl": origin, "q": text}, timeout_s)
     except requests.RequestException as error:
         raise _NoAnswer(type(error).__name__) from error
-    # The text nodes are stripped and joined, so that lines separated by <br> would become one.
+    # `get_text` strips and joins the text nodes, which would merge lines separated by <br>.
     page = re.sub(r"\s*<br\s*/?>\s*", "\n", page)
     element = BeautifulSoup(page, "html.parser").find("div", class_=RESULT)
     if element is None:
@@ -73,7 +76,7 @@ def _ask_page(origin: str, target: str, text: str, timeout_s: float) -> str | No
 
 
 def _get(query: dict[str, str], timeout_s: float) -> str:
-    """The page. _NoAnswer, or requests.RequestException, without one."""
+    """Return the content of the page. _NoAnswer, or requests.RequestException, when there is none."""
     with requests.get(BASE_URLS["GOOGLE_TRANSLATE"], params=query, timeout=timeout_s, stream=True) as response:
         if not response.ok:
             status = response.status_code
@@ -85,21 +88,21 @@ def _get(query: dict[str, str], timeout_s: float) -> str:
         if len(page) >= LARGEST_PAGE:
             raise requests.RequestException(f"a page of {LARGEST_PAGE:,} bytes and more")
         named = "charset" in response.headers.get("Content-Type", "")
-        encoding = response.encoding if named else None  # without one requests assumes Latin-1
+        encoding = response.encoding if named else None  # requests would assume Latin-1
         try:
             return page.decode(encoding or "utf-8", "replace")
-        except LookupError:  # no encoding has this name
+        except LookupError:  # unknown name of an encoding
             return page.decode("utf-8", "replace")
 
 
 class GoogleBackend:
-    """Translates through the web page, resumably: answers are given as they come."""
+    """Translates through the web page and yields answers as they arrive, so that a run can be resumed."""
 
     name = "google"
     version = version("deep-translator")
 
     def __init__(self, settings: GoogleTranslation, language: str, origin: str = SOURCE):
-        """`language` is the target. UserError names one that the library does not know."""
+        """Set up a translation into `language`. UserError for a language that the library does not know."""
         self._origin, self._target = (CODES.get(code, code) for code in (origin, language))
         for code, named in ((self._origin, origin), (self._target, language)):
             if code not in GOOGLE_LANGUAGES_TO_CODES.values():
@@ -107,15 +110,15 @@ class GoogleBackend:
                 raise UserError(f"languages: found {named!r}, allowed with translate.backend google: {known}")
         self._settings = settings
         self._pace = Pace(settings.requests_per_second)
-        self._scrambled = 0  # batches in a row
+        self._scrambled = 0  # consecutive scrambled batches
         self._counting = threading.Lock()
-        # A generator of its own: the seeded ones decide results.
+        # A separate random generator for jitter, as drawing from the seeded ones would change results.
         self._random = random.Random()
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """Answers in the order in which they arrive. ServiceError when the service gives none after all retries.
+        """Yield answers as they arrive. ServiceError when the service does not answer after all retries.
 
-        At an error or Ctrl-C the requests in flight are waited for and their answers given before the exception.
+        On an error or Ctrl-C, wait for the requests in flight and yield their answers before raising.
         """
         todo = deque(self._batches(texts))
         flying: set[Future[tuple[list[Answer], list[list[str]]]]] = set()
@@ -139,7 +142,7 @@ class GoogleBackend:
                 self._pace.stopped.set()
 
     def probe(self) -> str:
-        """What the service says to a sentence that is certainly translated."""
+        """Return a description of the service's answer to a sentence that has a translation for certain."""
         try:
             said = repr(self._try(PROBE))
         except (_Refused, ServiceError) as error:
@@ -147,11 +150,11 @@ class GoogleBackend:
         return f"{PROBE!r} brings {said}"
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Runs of texts whose lines, as they stand in the address, fill `characters`; a longer text alone."""
+        """Yield batches of texts whose URL-encoded lines fill `characters`; a longer text alone."""
         batch: list[str] = []
         size = 0
         for text in texts:
-            # Counted as sent: an address is limited too, and each sign beyond ASCII takes six or more of its letters.
+            # Counted URL-encoded: URLs are limited too, and each character beyond ASCII takes six or more of theirs.
             length = len(quote_plus(tidy(text) + "\n"))
             if batch and size + length > self._settings.characters:
                 yield batch
@@ -162,7 +165,7 @@ class GoogleBackend:
             yield batch
 
     def _ask(self, batch: list[str]) -> tuple[list[Answer], list[list[str]]]:
-        """Answers, and smaller batches of what must be asked again."""
+        """Return the answers for a batch, and smaller batches of texts that must be sent again."""
         alone, middle = [[text] for text in batch], (len(batch) + 1) // 2
         halves = [batch[:middle], batch[middle:]]
         if len(batch) > 1 and self._scrambled >= SCRAMBLED:
@@ -183,13 +186,14 @@ class GoogleBackend:
         return [Answer(text, line) for text, line in zip(batch, lines, strict=True)], []
 
     def _distrust(self) -> None:
+        """Count a scrambled batch; warn when texts are sent alone from now on."""
         with self._counting:
             self._scrambled += 1
             if self._scrambled == SCRAMBLED:
                 log.warning("lines came back glued or in another order %d times: one a request from now", SCRAMBLED)
 
     def _request(self, text: str) -> str | None:
-        """The page's answer to one text, after as many tries as it takes. ServiceError, or _Refused, without one."""
+        """Return the page's answer to one text, after retries. _Refused or ServiceError when there is none."""
         if len(text) >= LIMIT:
             raise _Refused(f"too long: {len(text)} characters, fewer than {LIMIT} are taken")
         try:
@@ -202,7 +206,7 @@ class GoogleBackend:
             raise
 
     def _try(self, text: str) -> str | None:
-        """One text, tried again after every error that may pass."""
+        """Return the page's answer to one text, with a retry after every transient error."""
         errors, refusals = 0, 0
         while True:
             self._pace.wait()
@@ -219,7 +223,7 @@ class GoogleBackend:
 
 
 def _asked_pause(header: str, otherwise: float) -> float:
-    """Seconds that the service asks to wait, an hour at most: `Retry-After` holds seconds or a date."""
+    """Return the seconds given by the `Retry-After` header (a number or a date), at most an hour; else `otherwise`."""
     try:
         seconds = float(header) if header.isdigit() else parsedate_to_datetime(header).timestamp() - time.time()
     except ValueError:  # no header, or no date

@@ -1,4 +1,4 @@
-"""The rate of requests, which all threads keep together."""
+"""Rate limit of requests, shared by all threads."""
 
 import threading
 import time
@@ -7,17 +7,17 @@ from clseave.translation.answers import ServiceError
 
 
 class Pace:
-    """The rate of all threads together, and pauses that all of them keep."""
+    """A rate limit and pauses that apply to all threads together."""
 
     def __init__(self, per_second: float):
-        """At most `per_second` calls of `wait` return in a second."""
+        """Let at most `per_second` calls of `wait` return per second."""
         self.stopped = threading.Event()
         self._interval = 1 / per_second
         self._next = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Return when the next request may go out. Raises when the run is stopped."""
+        """Block until the next request may be sent. ServiceError when the run has been stopped."""
         while True:
             if self.stopped.is_set():
                 raise ServiceError("stopped")
@@ -30,6 +30,6 @@ class Pace:
             self.stopped.wait(delay)
 
     def pause(self, seconds: float) -> None:
-        """No request from now on for so long."""
+        """Send no request for the next `seconds`."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)

@@ -1,6 +1,6 @@
-"""Translation by a sequence-to-sequence model of `transformers`: M2M100, NLLB or Marian, on this machine.
+"""Translation by a local sequence-to-sequence model of `transformers`: M2M100, NLLB or Marian.
 
-Imports torch and transformers: only who translates with a model imports this module.
+Imports torch and transformers, so only code that translates with a model imports this module.
 """
 
 import warnings
@@ -29,12 +29,12 @@ NLLB_CODES = {
     "de": "deu_Latn", "nl": "nld_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang", "zh": "zho_Hans",
     "fr": "fra_Latn", "es": "spa_Latn", "ru": "rus_Cyrl", "ar": "arb_Arab",
 }  # fmt: skip
-# Names that Marian models with several target languages give theirs: by ISO 639-3, with a script, or as we do.
+# Names of target languages in multilingual Marian models, where they differ from the ISO 639-1 code.
 MARIAN_CODES = {"zh": ("cmn_Hans", "cmn", "zho_Hans"), "ja": ("jap",), "ar": ("ara",)}
 
 
 class _Ready(NamedTuple):
-    """A loaded model and how it is spoken to; `limit` is the longest text that it takes, in tokens."""
+    """A loaded model with its settings: `prefix` of every text, `start` arguments of `generate`, `limit` in tokens."""
 
     tokenizer: Any
     model: Any
@@ -44,12 +44,14 @@ class _Ready(NamedTuple):
 
 
 class NmtBackend:
-    """Translates batch by batch with a model that is loaded when the first text is asked for."""
+    """Translates batch by batch with a model that is loaded for the first text."""
 
     name = "nmt"
 
     def __init__(self, settings: NmtTranslation, language: str, device: str, origin: str = SOURCE):
-        """`device` is "cpu", "cuda" or "auto": bfloat16 on a GPU, float32 on the CPU, which is part of the version."""
+        """Choose device ("cpu", "cuda" or "auto") and precision: bfloat16 on a GPU, float32 on the CPU; part of
+        `version`.
+        """
         self._settings = settings
         self._origin, self._language = origin, language
         self._device = numerics.start_torch(0, device)
@@ -59,10 +61,10 @@ class NmtBackend:
         self.version = f"{_identity(settings.model)} {decoding} {kind} transformers={transformers.__version__}"
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """Answers batch by batch, longest texts first, so that too little memory shows at once.
+        """Yield answers batch by batch, longest texts first, so that a lack of memory shows at once.
 
-        A text longer than the model takes and a translation that does not end within `max_new_tokens` are failures.
-        UserError for a model of another type, or without the language.
+        A text longer than the model's limit, and a translation that does not end within `max_new_tokens`, are failures.
+        UserError for a model of an unsupported type, or without the language.
         """
         if not texts:
             return
@@ -73,28 +75,31 @@ class NmtBackend:
                 yield Answer(text, None, f"too long: {lengths[text]} tokens, the model takes {limit}")
         for batch in self._batches(lengths):
             inputs = _tokens(tokenizer, prefix, batch, padding=True, return_tensors="pt")
-            tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without what was there at the start
+            tokens = self._generate(model, inputs, start)[:, 1 + len(start) :]  # without the decoder's start tokens
             yield from self._decode(batch, tokenizer, tokens)
 
     def share(self, texts: Sequence[str], shard: Shard) -> list[str]:
-        """A shard's whole batches, of those that `translate` would make of all: an answer may depend on its padding.
+        """Return the texts of a shard: whole batches of `translate`, because an answer may depend on the padding of its
+        batch.
 
-        What is too long is no shard's: it takes no work.
+        Texts that are too long belong to no shard, as they are not translated.
         """
         return [text for batch in share(list(self._batches(self._lengths(texts))), shard) for text in batch]
 
     def _lengths(self, texts: Sequence[str]) -> dict[str, int]:
-        """Token counts by text."""
+        """Return the number of tokens by text."""
         return {text: len(_tokens(self._ready.tokenizer, self._ready.prefix, [text]).input_ids[0]) for text in texts}
 
     def _batches(self, lengths: dict[str, int]) -> Iterator[list[str]]:
-        """Batches of what the model takes."""
+        """Yield batches of the texts within the model's limit."""
         fitting = {text: length for text, length in lengths.items() if length <= self._ready.limit}
         return batches_by_length(fitting, self._settings.batch_tokens)
 
     @cached_property
     def _ready(self) -> "_Ready":
-        """Fetched and loaded at the first text. UserError for a model of another type, or without the language."""
+        """The loaded model, fetched on first use. UserError for a model of an unsupported type, or without the
+        language.
+        """
         tokenizer, model = self._load(hub.fetch(self._settings.model, FILES, "translate.model"))
         try:
             prefix, start = _direction(
@@ -114,24 +119,27 @@ class NmtBackend:
         return _Ready(tokenizer, model, prefix, start, limit)
 
     def _load(self, folder: Path) -> tuple[Any, Any]:
+        """Load tokenizer and model. UserError when the tokenizer is unusable."""
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # of files that are damaged, the library raises almost anything
+        except Exception as error:  # on damaged files the library raises almost anything
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(f"translate.model: {self._settings.model.id} has no usable tokenizer: {why}") from error
-        # Marian's rewrites punctuation where a package happens to be installed: the same answers everywhere instead.
+        # Marian's tokenizer rewrites punctuation only when sacremoses is installed; disable it for equal answers.
         tokenizer.punc_normalizer = str
-        safe = self._settings.model.weights == "safetensors"  # else pytorch_model.bin, of which only tensors are read
+        safe = self._settings.model.weights == "safetensors"  # else pytorch_model.bin, only its tensors are loaded
         model = load_model(AutoModelForSeq2SeqLM, folder, dtype=self._dtype, use_safetensors=safe)
-        # The default of Marian forces an end on what does not end by itself: it would pass for a whole translation.
+        # Marian's default forces an end token at the limit, which would make a truncated translation look complete.
         model.generation_config.forced_eos_token_id = None
         model.generation_config.max_length = None
         return tokenizer, model.to(self._device)
 
     def _generate(self, model: Any, inputs: Any, start: dict[str, int]) -> torch.Tensor:
-        """Tokens (B, L): the decoder's start token, that of the language if the model has one, and the translation."""
+        """Return tokens (B, L): the decoder's start token, the language token if the model has one, and the
+        translation.
+        """
         with torch.inference_mode():
             tokens: torch.Tensor = model.generate(
                 **inputs.to(self._device),
@@ -143,6 +151,7 @@ class NmtBackend:
         return tokens
 
     def _decode(self, batch: Sequence[str], tokenizer: Any, tokens: torch.Tensor) -> Iterator[Answer]:
+        """Yield the answers of a batch from its tokens (B, L); a text without an end token is a failure."""
         ended = (tokens == tokenizer.eos_token_id).any(dim=1).tolist()
         answers = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         for text, answer, whole in zip(batch, answers, ended, strict=True):
@@ -151,16 +160,16 @@ class NmtBackend:
 
 
 def _tokens(tokenizer: Any, prefix: str, texts: Sequence[str], **settings: Any) -> Any:
-    """The tokenizer's answer to texts, in which what is spelt like a special token or a language's sign is text.
+    """Tokenise texts; what is spelt like a special token or a language token is treated as text.
 
-    Marian's takes the first word of a text for such a sign (`>>deu<<`), unless a space stands before it.
+    Marian's tokenizer takes a first word such as `>>deu<<` for a language token unless a space precedes it.
     """
     lines = [prefix + (" " if text.startswith(">>") else "") + text for text in map(tidy, texts)]
     return tokenizer(lines, split_special_tokens=True, **settings)
 
 
 def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[list[str]]:
-    """Texts, longest first, in batches of at most `batch_tokens` tokens with their padding; a longer text alone.
+    """Yield texts, longest first, in batches of at most `batch_tokens` tokens including padding; a longer text alone.
 
     `lengths` are token counts by text.
     """
@@ -175,7 +184,10 @@ def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[li
 
 
 def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> tuple[str, dict[str, int]]:
-    """What tells the model its two languages: words before the text, and settings of `generate`."""
+    """Return how the model is told its two languages: a prefix of the text, and arguments of `generate`.
+
+    UserError for a model of an unsupported type, or without one of the languages.
+    """
     origin, language = pair
     match kind:
         case "m2m_100" if hasattr(tokenizer, "get_lang_id"):
@@ -190,7 +202,7 @@ def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> t
         case "marian":
             signs = [token[2:-2] for token in tokenizer.get_vocab() if token.startswith(">>") and token.endswith("<<")]
             names = [*MARIAN_CODES.get(language, ()), NLLB_CODES.get(language, "")[:3], language]
-            # Of a model with one target. One that does not say which goes from English: who chose it knows where to.
+            # A model with one target language. When it does not name it, trust the user's choice from English only.
             unnamed = names if origin == SOURCE else ["(its settings name none)"]
             only = [tokenizer.target_lang] if tokenizer.target_lang else unnamed
             code = _one_of(names, signs or only, language, name)
@@ -199,7 +211,7 @@ def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> t
 
 
 def _one_of(names: Sequence[str], known: Sequence[str], language: str, model: str) -> str:
-    """The first name that the model knows. UserError lists its languages."""
+    """Return the first name that the model knows. UserError lists the model's languages."""
     for name in names:
         if name in known:
             return name
@@ -207,7 +219,7 @@ def _one_of(names: Sequence[str], known: Sequence[str], language: str, model: st
 
 
 def _identity(model: Pretrained) -> str:
-    """Id and revision; of a local folder, whose path says nothing, a hash of what is in its files."""
+    """Return id and revision of a model; for a local folder, whose path is arbitrary, a hash of its files."""
     if model.revision is not None and not model.id.startswith((".", "/")):
         return f"{model.id}@{model.revision}"
     folder = hub.fetch(model, FILES, "translate.model")

@@ -1,4 +1,4 @@
-"""Translators behind one protocol: English texts in, answers out as they come, each kept with what made it."""
+"""Translators behind one protocol: English texts in, answers out as they arrive, each cached with its backend."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,34 +21,34 @@ MISSING = "missing"
 
 
 class Translating(schema.View):
-    """What a translator is made from."""
+    """The settings from which a translator is made."""
 
     translate: schema.AnyTranslation
     device: schema.Device
 
 
 class GoldTranslator:
-    """The grammar's own translations."""
+    """Reference translations by the generated corpus's own grammar."""
 
     name = "gold"
     version = gold.VERSION
 
     def __init__(self, language: str, origin: str = SOURCE):
-        """`language` is the target; from or into English."""
+        """Set up translation from or into English; `language` is the target."""
         self.origin, self.language = origin, language
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """Say the same in the target language. UserError for a sentence that the grammar never says."""
+        """Yield the same statement in the target language. UserError for a sentence that the grammar cannot produce."""
         return (Answer(text, gold.translate(text, self.origin, self.language)) for text in texts)
 
 
 class FileTranslator:
-    """Translations that someone already has, in LANGUAGE and one of `given.SUFFIXES`; those back, in LANGUAGE-en."""
+    """Translations from a user's file LANGUAGE.SUFFIX, one of `SUFFIXES`; back-translations from LANGUAGE-en.SUFFIX."""
 
     name = "files"
 
     def __init__(self, folder: Path, language: str, origin: str = SOURCE):
-        """UserError when the folder holds no such file, or several."""
+        """Find the file. UserError when the folder holds none, or several."""
         name = language if origin == SOURCE else f"{origin}-{language}"
         found = user_files.find(folder, name)
         if len(found) != 1:
@@ -61,24 +61,27 @@ class FileTranslator:
         self.version = file_hash(self._path)
 
     def translate(self, texts: Sequence[str]) -> Iterator[Answer]:
-        """What the file says, in the order of `texts`."""
+        """Yield the file's translations in the order of `texts`."""
         self._given = read_given(self._path, self._language, texts, shared=False, origin=self._origin)
         for text in texts:
             line = self._given.get(hypothesis_id(text))
             yield Answer(text, None, MISSING) if line is None else Answer(text, line.text)
 
     def place(self, text: str) -> str:
-        """File and line of a text that it has translated, to stand before a reason."""
+        """Return file and line of a translated text, as a prefix of a reason."""
         return f"{self._path.name}:{self._given[hypothesis_id(text)].number}: "
 
 
 def make_translator(
     settings: schema.AnyTranslation, language: str, source: Path, device: str, origin: str = SOURCE
 ) -> Translator:
-    """The backend that a profile names, from or into English. `source`: the user's files; `device`: a model's."""
+    """Return the backend that a profile names, from or into English.
+
+    `source` is the folder of the user's files, `device` that of a model.
+    """
     match settings:
         case schema.GoogleTranslation():
-            from clseave.translation.google import GoogleBackend  # each backend loads its own libraries only
+            from clseave.translation.google import GoogleBackend  # imported here: each backend has own libraries
 
             return GoogleBackend(settings, language, origin)
         case schema.NmtTranslation():
@@ -98,12 +101,12 @@ def translate_hypotheses(
     *,
     keep_english: bool = False,
 ) -> Iterator[Translation]:
-    """One row per distinct hypothesis, in the order given: `hypotheses` are English texts by id.
+    """Return one row per distinct hypothesis, in the given order; `hypotheses` are English texts by id.
 
-    What `answers` holds is not asked for again, but for its failures. Corrections come before all else. UserError when
-    some have no translation, and when the backend gave up or the user stopped it; what was answered is kept. With
-    `keep_english` a hypothesis without a translation stays as it is, in a row whose backend is "untranslated".
-    UserError in any case when one answer came for too many different texts (`Repetitions`).
+    Corrections take precedence. Cached answers are not requested again, except failures. UserError when hypotheses have
+    no translation, the backend gives up, or the user stops it (answers so far are kept), and when one answer came for
+    too many different texts (`Repetitions`). With `keep_english`, a hypothesis without a translation stays in English,
+    in a row whose backend is "untranslated".
     """
     language = answers.key["target"]
     corrected = {} if corrections is None else _corrections(corrections, language, hypotheses)
@@ -131,9 +134,9 @@ def translate_share(
     corrections: Path | None,
     shard: shards.Shard,
 ) -> None:
-    """Keep the answers to a shard's own texts; `translate_hypotheses` finds them, and asks once more for failures.
+    """Cache the answers to a shard's texts; `translate_hypotheses` then uses them and requests failures once more.
 
-    Nothing is done where answers are not kept, as they cost nothing to have again. UserError when the backend gave up.
+    Does nothing for a translator whose answers are not cached. UserError when the backend gives up.
     """
     if not answers.kept:
         log.info("%s needs no shards: the stage itself translates at once", translator.name)
@@ -147,14 +150,14 @@ def translate_share(
 
 
 def _open_texts(hypotheses: Mapping[str, str], corrected: Mapping[str, Given]) -> list[str]:
-    """What a translator is asked, once each: in another language two hypotheses may sound alike."""
+    """Return the texts to translate, without duplicates: in another language two hypotheses may have the same text."""
     return list(dict.fromkeys(text for key, text in hypotheses.items() if key not in corrected))
 
 
 def _corrections(path: Path, language: str, hypotheses: Mapping[str, str]) -> dict[str, Given]:
-    """A user's corrections. UserError names one that is blank or damaged, or still the reason of a list of failures.
+    """Return a user's corrections. UserError for one that is blank or damaged, or still holds the reason of a failure.
 
-    Script, length and repetition are not checked: what a person insists on is right.
+    Script, length and repetition are not checked: a person's correction is trusted.
     """
     lines = read_given(path, language, hypotheses.values(), shared=True)
     sources = {hypothesis_id(text): text for text in hypotheses.values()}

@@ -1,12 +1,12 @@
-"""Translations that someone already has: the user's own, and corrections of a translator's.
+"""Translations in the user's files: complete ones, and corrections of a translator's.
 
-A file has a sentence in each row, in one of two forms, and may be compressed (.gz):
+A file has one sentence per row, in one of two formats, and may be compressed (.gz):
 
-- JSON Lines: `{"source": ..., "text": ...}`, or rows of `records.Translation`, as an earlier run has written them;
-- a table (`delimited`): English and translation, or columns that a first row names, such as `id`, `en` and `de`.
+- JSON Lines: `{"source": ..., "text": ...}`, or rows of `records.Translation`, as written by an earlier run;
+- a table (`delimited`): English and translation, or columns named by a first row, such as `id`, `en` and `de`.
 
-A file of corrections is for several languages: its rows have `"target": "de"` too, or a first column `de`, or each
-language has a column of its own name.
+A file of corrections holds several languages: its rows also have `"target": "de"`, or a first column `de`, or each
+language has a column with its name.
 """
 
 import logging
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".jsonl", ".tsv", ".csv", ".jsonl.gz", ".tsv.gz", ".csv.gz")
 FIELDS = frozenset(field.name for field in fields(Translation))
-CODE = re.compile(r"[a-z]{2,3}")  # of a language
-# What the columns of parallel files are called, beside the codes of their languages.
+CODE = re.compile(r"[a-z]{2,3}")  # code of a language
+# Usual names of columns in parallel files, besides language codes.
 ENGLISH = ("eng", "english")
 SOURCES = ("source", "src", "sentence", "hypothesis")
 TEXTS = ("text", "translation", "tgt", "trg", "target")
@@ -47,16 +47,16 @@ class Given(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What is looked for in a file: languages of the sentences and of their translations, and the sentences."""
+    """What to look for in a file: the languages of source and translation, the sentences, and the file's scope."""
 
     origin: str
     language: str
     texts: Collection[str]
-    shared: bool
+    shared: bool  # whether rows name their language
 
 
 class Columns(NamedTuple):
-    """Places of the sentence, of its translation and of its language's code; None where a row has none."""
+    """Indices of the columns of sentence, translation and language code; None for a missing column."""
 
     source: int
     text: int | None
@@ -65,21 +65,22 @@ class Columns(NamedTuple):
 
 
 def file_hash(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
     return of_file(path)[:16]
 
 
 def find(folder: Path, name: str) -> list[Path]:
-    """The files of translations that a folder has under a name."""
+    """Return the files of translations with a name in a folder."""
     return [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
 
 
 def read_given(
     path: Path, language: str, texts: Iterable[str], *, shared: bool, origin: str = SOURCE
 ) -> dict[str, Given]:
-    """A user's translations of `texts`, by hypothesis id; other sentences of the file are passed over, with a log line.
+    """Return a user's translations of `texts`, by hypothesis id; other sentences are skipped and counted in the log.
 
-    `shared`: rows name their language; others are passed over. UserError names a malformed line, or two that disagree.
+    With `shared`, rows name their language, and those of others are skipped. UserError for a malformed line, or two
+    lines that translate one sentence differently.
     """
     wanted = Wanted(origin, language, {normal(text) for text in texts}, shared)
     given: dict[str, Given] = {}
@@ -102,7 +103,7 @@ def read_given(
 
 
 def _rows(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
-    """Line number and parts of each row, in either form."""
+    """Yield line number and parts of each row, in either format. UserError for a missing file or another suffix."""
     if not path.is_file():
         raise UserError(f"{path} does not exist: expected a file of translations")
     if form(path) == ".jsonl":
@@ -116,7 +117,7 @@ def _rows(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
 
 
 def _of_object(path: Path, number: int, row: dict[str, Any], wanted: Wanted) -> Parts:
-    """One row of JSON Lines: our fields, or those of a parallel file, which are named by language."""
+    """Return the parts of a row of JSON Lines, with this package's fields or with fields named by language."""
     target, source, text = row.get("target"), row.get("source"), row.get("text")
     known = row.keys() <= FIELDS
     if wanted.origin in row and wanted.language in row:
@@ -128,7 +129,7 @@ def _of_object(path: Path, number: int, row: dict[str, Any], wanted: Wanted) -> 
 
 
 def _of_table(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
-    """The rows of a table; a log line says how it was read."""
+    """Yield line number and parts of each row of a table; log how the table was read."""
     dialect, rows = delimited.read(path, wanted.texts)
     first = next(rows, Row(1, []))
     columns, count = header(first.cells, wanted), 0
@@ -147,7 +148,7 @@ def _of_table(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
 
 
 def header(cells: Sequence[str], wanted: Wanted) -> Columns | None:
-    """Places of the columns that a first row names; None when it is a row like the others."""
+    """Return the columns that a first row names; None when it is an ordinary row."""
     names = [cell.strip().casefold() for cell in cells]
     if any(normal(cell) in wanted.texts for cell in cells):
         return None
@@ -168,20 +169,26 @@ def header(cells: Sequence[str], wanted: Wanted) -> Columns | None:
 
 
 def _by_name(path: Path, row: Row, columns: Columns, width: int, wanted: Wanted) -> Parts | None:
-    """The parts of a row below a header; None where it has none in this language. UserError: too many cells, or few."""
+    """Return the parts of a row below a header; None when it has no translation into this language.
+
+    UserError when it has too many or too few cells.
+    """
     if columns.text is None:
         return None
     places = [place for place in columns[:3] if place is not None]
     if len(row.cells) <= max(places) or any(cell.strip() for cell in row.cells[width:]):
         raise UserError(f"{path}:{row.number}: found {len(row.cells)} columns, but {width} in the header: {row.cells}")
     source, text = row.cells[columns.source], row.cells[columns.text]
-    if columns.named:  # of several languages; not each row need be corrected in each
+    if columns.named:  # a column per language: a correction may be missing in some of them
         return (wanted.language, source, text) if text.strip() or not wanted.shared else None
     return (None if columns.code is None else row.cells[columns.code].strip()), source, text
 
 
 def _by_place(path: Path, row: Row, wanted: Wanted, dialect: Dialect) -> Parts:
-    """The parts of a row of a file without header: English, translation; perhaps first the language or a number."""
+    """Return the parts of a row without header: English, translation; perhaps preceded by the language or a number.
+
+    UserError for any other number of cells.
+    """
     cells = list(row.cells)
     while len(cells) > 3 and not cells[-1].strip():
         cells.pop()

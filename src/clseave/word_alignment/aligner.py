@@ -90,7 +90,7 @@ class WordAligner:
         return [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
 
     def _encode(self, words: list[str]) -> Encoded:
-        """A sentence as the model takes it, its end left out where it is too long."""
+        """Return a sentence as the model takes it, its end left out where it is too long."""
         pieces = [(token, number) for number, word in enumerate(words) for token in self._pieces(word)]
         if not pieces:
             raise UserError(f"no word to align in {words!r}")
@@ -134,7 +134,7 @@ def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrained
 
 
 def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
-    """The aligner that any other must beat: each source word to the word at the same relative place."""
+    """Return the aligner that any other must beat: each source word to the word at the same relative place."""
     if not target:
         return []
     last = max(1, len(source) - 1)

@@ -27,7 +27,7 @@ Segmenter = Callable[[str], list[str]]
 
 
 def words(text: str, language: str, segmenters: Mapping[str, str]) -> list[str]:
-    """The words of a text by its language's segmenter, or by `default`. Empty when nothing in it can be seen.
+    """Return the words of a text by its language's segmenter, or by `default`. Empty when nothing in it can be seen.
 
     ValueError for an unknown segmenter; "gold" is no segmenter of text, but the grammar's own words.
     """

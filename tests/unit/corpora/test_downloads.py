@@ -240,7 +240,7 @@ def test_what_unpacks_beyond_the_limit_ends_there(server, tmp_path):
     assert len(server.content) < 100_000
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match=rf"sends more than 100,000 bytes, which is what is allowed: {LIMIT}"):
+        with pytest.raises(UserError, match=rf"sends more than the 100,000 bytes allowed: {LIMIT}"):
             fetch(server.url, tmp_path / "f", SHA, **QUICK, largest=100_000)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:

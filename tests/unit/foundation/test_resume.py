@@ -206,7 +206,7 @@ def test_files_of_another_key_are_removed_and_the_log_says_so(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         assert Checkpoint(tmp_path, "new").load() is None
     assert not list(tmp_path.iterdir())
-    assert caplog.messages == [f"{tmp_path}: checkpoints of other parameters, inputs or code are removed"]
+    assert caplog.messages == [f"{tmp_path}: removing checkpoints of other parameters, inputs or code"]
     Store(tmp_path, "new")
     assert len(caplog.messages) == 1
 
@@ -231,7 +231,7 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path, harm, caplog):
     found = Checkpoint(tmp_path, "key").load()
     assert torch.equal(found["weights"], torch.arange(100.0)), "the one before is whole"
     if harm != "no hash":  # a kill left it so: it was never a checkpoint
-        assert f"{path} cannot be used, that work is done again" in caplog.text
+        assert f"{path} cannot be used, its work is repeated" in caplog.text
 
 
 def test_a_file_that_would_run_code_is_not_read(tmp_path, caplog):
@@ -263,7 +263,7 @@ def test_parts_are_made_once_and_kept(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         assert run() == [[0, 0], [1, 1], [2, 2], [3, 3]]
     assert made == [0, 1, 2, 2, 3]
-    assert f"{tmp_path}: 2 parts were done before" in caplog.text
+    assert f"{tmp_path}: found 2 parts of an earlier run" in caplog.text
     Parts(tmp_path, "key").remove()
     assert not tmp_path.exists()
     clear(tmp_path)  # nothing there: nothing to do

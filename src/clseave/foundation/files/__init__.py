@@ -1,1 +1,1 @@
-"""Files and folders: written whole, read with limits, in one form for the same content."""
+"""Reading and writing files: atomic writes, size limits, and the same bytes for the same content."""

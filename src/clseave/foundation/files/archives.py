@@ -1,6 +1,6 @@
-"""What a tar or a zip of somebody else may do: be damaged, name places outside its folder, unpack to any size.
+"""Guards against tar and zip archives of unknown origin: damaged, with unsafe paths, or a decompression bomb.
 
-Archives are read member by member and never unpacked into files.
+Archives are read member by member and never extracted to disk.
 """
 
 import lzma
@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from clseave.foundation.errors import UserError
 
-LARGEST = 1 << 28  # bytes of one member, unpacked: no photo has more
-# What reading a damaged archive raises.
+LARGEST = 1 << 28  # bytes of one member after decompression: far above any photo
+# The exceptions that reading a damaged archive may raise.
 BROKEN = (
     *(OSError, EOFError, RuntimeError, LookupError, ValueError, OverflowError, struct.error),
     *(zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile),
@@ -21,18 +21,18 @@ BROKEN = (
 
 
 def require_inside(name: str, path: Path) -> None:
-    """UserError for a name, found in `path`, that could lead out of its folder."""
+    """Raise UserError when `name`, found in the file `path`, is empty, absolute, or could leave its folder."""
     parts = PurePosixPath(name)
     if not name or parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name:
-        raise UserError(f"{path}: {name!r} is no safe file name: make it anew with plain, relative names")
+        raise UserError(f"{path}: {name!r} is no safe file name: expected a plain, relative name")
 
 
 def require_size(size: int) -> None:
-    """OSError for a file or member of more than `LARGEST` bytes, unpacked."""
+    """Raise OSError when a file or a decompressed member has more than `LARGEST` bytes."""
     if size > LARGEST:
-        raise OSError(f"{size:,} bytes, more than {LARGEST:,}: no photo, or a trap")
+        raise OSError(f"{size:,} bytes, more than the limit of {LARGEST:,} for a photo")
 
 
 def is_link(member: zipfile.ZipInfo) -> bool:
-    """Whether a member of a zip is a symbolic link, whose content is the place that it leads to."""
+    """Return whether a member of a zip is a symbolic link, whose content is the path of its target."""
     return (member.external_attr >> 16) & 0o170000 == 0o120000

@@ -1,6 +1,6 @@
-"""Writing files and folders whole or not at all, and saying in one line why one cannot be written.
+"""Atomic writes of files and folders, and one-line explanations of why a write failed.
 
-The line holds the system's reason, how much room is left, and what to do.
+The explanation holds the reason given by the operating system, the free space, and what to do.
 """
 
 import errno
@@ -15,18 +15,18 @@ from pathlib import Path
 
 from clseave.foundation.errors import UserError
 
-# What only writing meets; the other reasons may also come from a file that is read meanwhile.
+# Error numbers that only writing causes; the others may also come from a file that is being read.
 _WRITING_ONLY = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _REASONS = _WRITING_ONLY | {errno.EIO, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
-_RUST = re.compile(r"\(os error (\d+)\)")  # how safetensors and tokenizers say it
+_RUST = re.compile(r"\(os error (\d+)\)")  # error number in messages of safetensors and tokenizers, written in Rust
 AGAIN = "then run the same command again"
 
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it when the block ends well, remove it when it does not.
+    """Yield a temporary path beside `path`, renamed to `path` on success and removed on failure.
 
-    UserError when the file cannot be written: why, how much room is left, what to do.
+    UserError when the file cannot be written: the reason, the free space, what to do.
     """
     path = Path(path)
     temporary = _beside(path, "tmp")
@@ -42,10 +42,10 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path | str) -> Iterator[Path]:
-    """Yield the path of a folder, not there yet, that takes the place of `path` when the block ends well.
+    """Yield the path of a folder still to be created, which replaces `path` on success.
 
-    When it does not, it is removed, and `path` stays as it was. For files that mean nothing without each other, and
-    for libraries that write their own. UserError as of `atomic`.
+    On failure it is removed and `path` stays as it was. For files that only make sense together, and for libraries that
+    write a folder themselves. UserError as in `atomic`.
     """
     path = Path(path)
     temporary, old = _beside(path, "tmp"), _beside(path, "old.tmp")
@@ -70,9 +70,8 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def _parents(path: Path) -> Iterator[None]:
-    """The folders above `path`, made where they are not there; when the block fails, those made are removed again.
-
-    One stays that holds anything by then.
+    """Create the missing parent folders of `path`; remove them again when the block fails, unless they hold files by
+    then.
     """
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -80,18 +79,18 @@ def _parents(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(OSError):
-            for folder in missing:  # the innermost first
+            for folder in missing:  # innermost first
                 folder.rmdir()
         raise
 
 
 def _beside(path: Path, mark: str) -> Path:
-    """A name in the same folder that no other process takes."""
+    """Return a path in the same folder that is unique to this process."""
     return path.with_name(f".{path.name}.{os.getpid()}.{mark}")
 
 
 def _clear_after_killed(path: Path) -> None:
-    """Remove what processes that are gone have left beside `path`, when they were killed while they wrote it."""
+    """Remove temporary files beside `path` that were left by processes that no longer exist."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         owner = leftover.name.removeprefix(f".{path.name}.").partition(".")[0]
         if owner.isdecimal() and not Path("/proc", owner).exists():
@@ -99,14 +98,14 @@ def _clear_after_killed(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file: only then may a name point to it. Some disks say only here that they are full."""
+    """Flush a file to disk before it is renamed; some file systems report a full disk only here."""
     with open(path, "rb") as written:
         os.fsync(written.fileno())
 
 
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Turn what the system says when `path`, or a file below or beside it, cannot be written into a UserError."""
+    """Turn an operating system's error about writing `path`, or a file in or below its folder, into a UserError."""
     try:
         yield
     except UserError:
@@ -119,7 +118,10 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str | None:
-    """The same line for an error that no `writing` block met, as of a library's temporary file; None for others."""
+    """Return the same one-line explanation for an error raised outside a `writing` block; None for other errors.
+
+    Such an error comes, for example, from a temporary file of a library.
+    """
     if "No usable temporary directory" in str(error):
         return describe(Path("/", "tmp"), errno.ENOSPC)
     found = _found(error, None)
@@ -127,7 +129,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def describe(path: Path | str, number: int) -> str:
-    """One line for an error number of the system and the file that was to be written."""
+    """Return a one-line explanation for an error number and the file that was to be written."""
     place = _nearest(Path(path))
     free = f"{_size(shutil.disk_usage(place).free)} free in {place}"
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -156,7 +158,10 @@ def describe(path: Path | str, number: int) -> str:
 
 
 def _found(error: BaseException | None, folder: Path | None) -> int | None:
-    """The error number behind an exception, if it is about writing; below `folder`, where the number does not tell."""
+    """Return the error number behind an exception, or None when it is not about writing.
+
+    A number that reading may cause too counts only when the error names a path in `folder`.
+    """
     while error is not None:
         number = error.errno if isinstance(error, OSError) else _rust(error)
         if number in _WRITING_ONLY:
@@ -168,12 +173,13 @@ def _found(error: BaseException | None, folder: Path | None) -> int | None:
 
 
 def _rust(error: BaseException) -> int | None:
+    """Return the error number in the message of a library written in Rust, or None."""
     found = _RUST.search(str(error))
     return int(found[1]) if found else None
 
 
 def _concerns(error: BaseException, folder: Path) -> bool:
-    """Whether an error is about something in `folder`, or above it, where a folder could not be made."""
+    """Return whether an error names no path, a path in `folder`, or one of its parents that could not be created."""
     if not isinstance(error, OSError) or error.filename is None:
         return True
     named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
@@ -181,17 +187,17 @@ def _concerns(error: BaseException, folder: Path) -> bool:
 
 
 def _nearest(path: Path) -> Path:
-    """The folder that exists and in which `path` would be."""
+    """Return the nearest existing parent folder of `path`."""
     return next((folder for folder in path.parents if folder.is_dir()), Path.cwd())
 
 
 def _blocker(path: Path) -> Path:
-    """The file that stands in the way of a path's folders."""
+    """Return the file that is where a folder of `path` should be."""
     return next((one for one in (*reversed(path.parents), path) if one.exists() and not one.is_dir()), path)
 
 
 def _size(count: int) -> str:
-    """Bytes as a reader takes them in."""
+    """Return a number of bytes in a readable unit."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

@@ -1,12 +1,12 @@
-"""Tables as other programs write them: .tsv and .csv, also .gz, whose delimiter and quoting are detected.
+"""Tables written by other programs: .tsv and .csv, also .gz, with detection of delimiter and quoting.
 
-A cell in quotation marks was either quoted by the program that wrote the file, or is a sentence in quotation marks.
-One cell cannot tell, so two readings of the whole file are compared: quoted, by csv.reader (a quoted cell may hold
-delimiters and line breaks, and its quotation marks are doubled), and plain, where a quotation mark is text.
+A cell in quotation marks is either quoted by the program that wrote the file, or a sentence that is itself a quotation.
+One cell cannot decide, so two readings of the whole file are compared: quoted, by csv.reader (a quoted cell may hold
+delimiters and line breaks, and doubles its quotation marks), and plain, where a quotation mark is ordinary text.
 
-The file is plain where the quoted reading fails or finds fewer of the sentences that are looked for. Else the reading
-is taken in which fewer rows differ in width from the others. Else doubled quotation marks within a cell in quotation
-marks mean quoted, and a quotation mark in another cell means plain, as a program that quotes would have quoted it.
+Rules, in this order: plain, when the quoted reading fails or finds fewer of the known sentences; the reading in which
+fewer rows have an unusual number of cells; quoted, when a quoted cell has doubled quotation marks; plain, when another
+cell has a quotation mark, because a program that quotes would have quoted that cell.
 """
 
 import codecs
@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import LONGEST_LINE, bounded_lines, hint, opened
 
-DELIMITERS = {".tsv": "\t", ".csv": "\t;,"}  # in the order in which they are preferred
+DELIMITERS = {".tsv": "\t", ".csv": "\t;,"}  # in order of preference
 NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar"}
 DECLARATION = re.compile(r"sep=([\t;,|])[\r\n]*")
 REMEDY = "place the file there"
@@ -30,14 +30,14 @@ csv.field_size_limit(LONGEST_LINE)
 
 
 class Row(NamedTuple):
-    """A row that is not blank, and the number of its first line."""
+    """A row that is not blank, and the number of its first line in the file."""
 
     number: int
     cells: list[str]
 
 
 class Dialect(NamedTuple):
-    """How a file parts its cells, and whether cells in quotation marks are quoted."""
+    """The delimiter of a file, and whether cells in quotation marks are quoted."""
 
     delimiter: str
     quoted: bool
@@ -47,16 +47,16 @@ class Dialect(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """How well a dialect fits: rows with a known sentence, rows of other widths than most, the width of most rows."""
+    """How well a dialect fits: rows with a known sentence, rows of unusual width, and the most common width."""
 
     known: int
     odd: int
     width: int
-    folded: bool  # whether a row has several lines
+    folded: bool  # whether any row spans several lines
 
 
 class Choice(NamedTuple):
-    """A dialect, how well it fits, and what is wrong when a file is quoted only in part."""
+    """A dialect, how well it fits, and an error message when only part of the file is quoted."""
 
     dialect: Dialect
     fit: Fit
@@ -64,33 +64,34 @@ class Choice(NamedTuple):
 
 
 def form(path: Path) -> str:
-    """A file's suffix, without .gz: such as .tsv."""
+    """Return a file's suffix without .gz, in lower case, such as .tsv."""
     return Path(re.sub(r"(?i)\.gz$", "", path.name)).suffix.lower()
 
 
 def read(path: Path, known: Collection[str] = ()) -> tuple[Dialect, Iterator[Row]]:
-    """The dialect of a table, and its rows. UserError when it is no text, or names the line that cannot be read.
+    """Return the dialect of a table, and its rows.
 
-    `known` are sentences, NFC-normalised and stripped, that the file probably has.
+    `known` are sentences, NFC-normalised and stripped, that the file probably has. UserError when the file is not text;
+    it names the line that cannot be read.
     """
     declared = _declared(path)
     choices = [_choice(path, delimiter, known) for delimiter in declared or DELIMITERS[form(path)]]
     parting = [choice for choice in choices if choice.fit.width > 1] or choices[-1:]
-    best = max(parting, key=lambda choice: (choice.fit.known, -choice.fit.odd))  # the first of equals
+    best = max(parting, key=lambda choice: (choice.fit.known, -choice.fit.odd))  # the first on a tie
     if best.error:
         raise UserError(best.error)
     return best.dialect, _rows(path, best.dialect)
 
 
 def _declared(path: Path) -> str:
-    """The delimiter that a first line `sep=;` names, as Excel reads it; empty without such a line."""
+    """Return the delimiter that a first line `sep=;` (a convention of Excel) declares; empty without such a line."""
     for _, line in _lines(path):
         return found[1] if (found := DECLARATION.fullmatch(line)) else ""
     return ""
 
 
 def _choice(path: Path, delimiter: str, known: Collection[str]) -> Choice:
-    """The better of the two dialects with this delimiter."""
+    """Return the better of the two dialects with this delimiter, by the rules of the module."""
     dialects, marks = [Dialect(delimiter, quoted) for quoted in (False, True)], _Marks()
     plain = _fit(marks.watch(_rows(path, dialects[False])), known)
     if not marks.any:
@@ -106,7 +107,7 @@ def _choice(path: Path, delimiter: str, known: Collection[str]) -> Choice:
         better = quoted.odd < plain.odd
     elif marks.doubled:
         better = True
-    elif quoted.folded or marks.bare:  # quotations may begin in one row and end in another
+    elif quoted.folded or marks.bare:  # a quotation may begin in one row and end in another
         better = False
     else:
         better = quoted.known > plain.known or delimiter != "\t" or marks.all_quoted or marks.by_excel
@@ -114,24 +115,26 @@ def _choice(path: Path, delimiter: str, known: Collection[str]) -> Choice:
 
 
 class _Marks:
-    """What the quotation marks of plain cells look like."""
+    """Statistics of the quotation marks in cells of the plain reading."""
 
     def __init__(self) -> None:
         self.any = self.bare = False
-        self.all_quoted = True  # but for numbers, as with QUOTE_ALL and QUOTE_NONNUMERIC
+        self.all_quoted = True  # except numbers, as with QUOTE_ALL and QUOTE_NONNUMERIC
         self.doubled = self.escaped = False  # in a cell such as "Ein ""guter"" Hund" or "Ein \\"guter\\" Hund"
         self._wrapped = 0
         self._having: Counter[tuple[bool, str]] = Counter()
 
     @property
     def by_excel(self) -> bool:
-        """Whether the cells in quotation marks are those with a comma: Excel quotes these also between tabs."""
+        """Whether exactly the cells with a comma (or a semicolon) are in quotation marks: Excel quotes them in .tsv
+        too.
+        """
         return self._wrapped > 1 and any(
             self._having[True, sign] == self._wrapped and not self._having[False, sign] for sign in ",;"
         )
 
     def watch(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The same rows."""
+        """Yield the same rows and collect their statistics."""
         for row in rows:
             for cell in map(str.strip, row.cells):
                 wrapped = len(cell) > 1 and cell[0] == cell[-1] == '"'
@@ -151,7 +154,7 @@ class _Marks:
 
 
 def _fit(rows: Iterator[Row], known: Collection[str]) -> Fit:
-    """Count what `Fit` says. Empty cells at the end of a row may be there or not."""
+    """Measure how well rows fit their dialect. A row with and without its empty last cells counts as either width."""
     shapes: Counter[tuple[int, int]] = Counter()  # number of cells without the empty ones at the end, and with them
     found, folded, last = 0, False, 0
     for number, cells in rows:
@@ -171,12 +174,15 @@ def _fit(rows: Iterator[Row], known: Collection[str]) -> Fit:
 
 
 def normal(cell: str) -> str:
-    """A cell as the sentences that are looked for: NFC, and stripped."""
+    """Return a cell in the form of the known sentences: NFC-normalised and stripped."""
     return unicodedata.normalize("NFC", cell).strip()
 
 
 def _rows(path: Path, dialect: Dialect) -> Iterator[Row]:
-    """Rows that are not blank, without a first line `sep=;`. UserError names where quotation marks do not match."""
+    """Return the rows that are not blank, without a first line `sep=;`.
+
+    UserError when quotation marks do not match; it names the line.
+    """
     lines = ((number, line) for number, line in _lines(path) if number > 1 or not DECLARATION.fullmatch(line))
     rows: Iterator[tuple[int, list[str]]]
     if dialect.quoted:
@@ -187,7 +193,7 @@ def _rows(path: Path, dialect: Dialect) -> Iterator[Row]:
 
 
 def _quoted_rows(path: Path, delimiter: str, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """First line's number and cells of each row, by csv.reader."""
+    """Yield the number of the first line and the cells of each row, by csv.reader."""
     first = last = 0
 
     def fed() -> Iterator[str]:
@@ -206,7 +212,10 @@ def _quoted_rows(path: Path, delimiter: str, lines: Iterator[tuple[int, str]]) -
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, its end included. UserError: neither UTF-8 nor UTF-16 with its mark, or a NUL."""
+    """Yield the number and the text of each line, line end included.
+
+    UserError when it is neither UTF-8 nor UTF-16 with a byte-order mark, or holds a NUL character.
+    """
     with opened(path, REMEDY) as stream:
         wide = stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         for number, line in _utf16_lines(stream, path) if wide else _utf8_lines(stream, path):
@@ -216,6 +225,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _utf8_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a UTF-8 file."""
     for number, line in bounded_lines(stream, path):
         try:
             yield number, line.decode()
@@ -224,7 +234,7 @@ def _utf8_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _utf16_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
-    """Excel's "Unicode text"."""
+    """Yield the lines of a UTF-16 file, which Excel saves as "Unicode text"."""
     text, number = io.TextIOWrapper(stream, "utf-16", newline="\n"), 1
     try:
         while line := text.readline(LONGEST_LINE + 1):

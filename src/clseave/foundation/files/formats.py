@@ -1,4 +1,4 @@
-"""Reading and writing files: whole or not at all, and with the same bytes for the same content."""
+"""Reading and writing text, JSON, JSON Lines and CSV: atomic writes, and the same bytes for the same content."""
 
 import csv
 import errno
@@ -19,15 +19,15 @@ from clseave.foundation.files.remedies import have_again
 
 log = logging.getLogger(__name__)
 
-LONGEST_LINE = 1 << 20  # bytes: a row of ours has some hundred
-LARGEST_TEXT = 1 << 28  # bytes of a file that is read whole
+LONGEST_LINE = 1 << 20  # bytes: a row of this project has some hundred
+LARGEST_TEXT = 1 << 28  # bytes of a file that is read into memory at once
 RERUN = "run the stage that writes it (`dvc repro`)"
-POINTER = b"version https://git-lfs"  # what Git LFS leaves in place of a file that was not fetched
+POINTER = b"version https://git-lfs"  # start of the pointer that Git LFS leaves for a file that was not fetched
 FETCH = "a pointer of Git LFS, not the file itself: run `git lfs pull` where it was cloned, then again"
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write UTF-8 text with Unix line ends."""
+    """Write UTF-8 text with Unix line ends, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -38,7 +38,7 @@ def write_json(path: Path | str, content: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON, UTF-8 with or without a byte-order mark. UserError names a file that is none, or may not be read."""
+    """Read JSON, UTF-8 with or without a byte-order mark. UserError when the file cannot be read or is not JSON."""
     try:
         return parse_json(read_text(path))
     except ValueError as error:
@@ -46,20 +46,20 @@ def read_json(path: Path | str) -> Any:
 
 
 def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, keys in the order given."""
+    """Write one JSON object per line, with keys in the given order."""
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as lines:
         for row in rows:
             lines.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def iter_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
-    """Yield one JSON object a line. UserError names the file and the line that does not parse."""
+    """Yield one JSON object per line. UserError when a line is not a JSON object; it names the file and the line."""
     for number, line in read_lines(path):
         yield parse_line(path, number, line)
 
 
 def parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
-    """The JSON object of one line. UserError names the file and the line that holds none."""
+    """Return the JSON object of one line. UserError when there is none; it names the file and the line."""
     try:
         row = parse_json(line.decode("utf-8"))
     except ValueError as error:  # neither UTF-8 nor JSON
@@ -70,7 +70,7 @@ def parse_line(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut a last line without its end off a file, as a killed run leaves it."""
+    """Truncate a file after its last complete line: a killed run may leave a partial one."""
     if not path.exists():
         return
     with open(path, "r+b") as stream:
@@ -89,7 +89,7 @@ def drop_torn_line(path: Path) -> None:
 
 
 def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:
-    """Write rows with the keys of the first one as header. ValueError when there is no row."""
+    """Write rows with the keys of the first row as header. ValueError when there are no rows."""
     if not rows:
         raise ValueError(f"no row to write to {path}")
     buffer = io.StringIO()
@@ -99,11 +99,11 @@ def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:
     write_text(path, buffer.getvalue())
 
 
-# What comes from outside. A byte-order mark at the start of a file is passed over, and lines may end with CRLF.
+# Readers of files from outside: a byte-order mark at the start is skipped, and lines may end with CRLF.
 
 
 def cannot_read(path: Path | str, error: OSError, remedy: str = RERUN) -> UserError:
-    """What the system said of a file, and what to do; `remedy` is for one that is not there."""
+    """Return a UserError with the reason and what to do; `remedy` is the advice for a missing file."""
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path} does not exist: {have_again(path, RERUN) if remedy == RERUN else remedy}")
     if isinstance(error, IsADirectoryError):
@@ -118,7 +118,7 @@ def cannot_read(path: Path | str, error: OSError, remedy: str = RERUN) -> UserEr
 
 
 def read_bytes(path: Path | str, largest: int = LARGEST_TEXT, remedy: str = RERUN) -> bytes:
-    """A whole file. UserError when it may not be read, is no plain file, or holds more than `largest` bytes."""
+    """Return a file's content. UserError when it cannot be read, is not a regular file, or exceeds `largest` bytes."""
     try:
         if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
             raise UserError(f"{path} is a device or a pipe, expected a file")
@@ -134,7 +134,7 @@ def read_bytes(path: Path | str, largest: int = LARGEST_TEXT, remedy: str = RERU
 
 
 def read_text(path: Path | str, largest: int = LARGEST_TEXT, remedy: str = RERUN) -> str:
-    """A whole file of UTF-8. UserError when it cannot be read, or is something else."""
+    """Return the text of a UTF-8 file. UserError when it cannot be read or is not UTF-8."""
     content = read_bytes(path, largest, remedy)
     try:
         return content.decode("utf-8-sig")
@@ -143,14 +143,19 @@ def read_text(path: Path | str, largest: int = LARGEST_TEXT, remedy: str = RERUN
 
 
 def read_lines(path: Path | str, remedy: str = RERUN) -> Iterator[tuple[int, bytes]]:
-    """Number (from 1) and bytes of each line, its end included. UserError when the file cannot be read."""
+    """Yield the number (from 1) and the bytes of each line, line end included.
+
+    UserError when the file cannot be read.
+    """
     with opened(path, remedy) as stream:
         yield from bounded_lines(stream, path)
 
 
 @contextmanager
 def opened(path: Path | str, remedy: str = RERUN) -> Iterator[io.BufferedReader]:
-    """A file's bytes, those of a .gz unpacked while they are read. UserError when it cannot be read to its end."""
+    """Yield a file open for reading bytes; a .gz is decompressed on the fly. UserError when it cannot be read to the
+    end.
+    """
     try:
         with open(path, "rb") as stream:
             yield unpacked(stream, path)
@@ -161,12 +166,15 @@ def opened(path: Path | str, remedy: str = RERUN) -> Iterator[io.BufferedReader]
 
 
 def unpacked(stream: Any, name: object) -> Any:
-    """An open file of bytes, decompressed where its name ends with .gz."""
+    """Return an open binary file, decompressed when its name ends with .gz."""
     return gzip.GzipFile(fileobj=stream) if str(name).lower().endswith(".gz") else stream
 
 
 def bounded_lines(stream: IO[bytes], name: object) -> Iterator[tuple[int, bytes]]:
-    """The same of an open file. UserError names a line of more than `LONGEST_LINE` bytes: it is not read on."""
+    """Yield the number (from 1) and the bytes of each line of an open file.
+
+    UserError when a line has more than `LONGEST_LINE` bytes; the rest of the line is not read.
+    """
     number, line = 1, stream.readline(LONGEST_LINE + 1).removeprefix(b"\xef\xbb\xbf")
     while line:
         if len(line) > LONGEST_LINE:
@@ -176,13 +184,13 @@ def bounded_lines(stream: IO[bytes], name: object) -> Iterator[tuple[int, bytes]
 
 
 def parse_json(text: str) -> Any:
-    """JSON as every program reads it. ValueError for NaN, infinities, duplicate keys and lone surrogates.
+    """Parse strict JSON. ValueError for NaN, infinities, duplicate keys and lone surrogates.
 
-    Also for nesting and numbers beyond what Python takes.
+    ValueError also for nesting and numbers beyond Python's limits.
     """
     try:
         content = _DECODER.decode(text)
-        if "\\u" in text:  # the one way to write half a character
+        if "\\u" in text:  # only an escape can hold a lone surrogate
             json.dumps(content, ensure_ascii=False).encode()
         return content
     except RecursionError as error:
@@ -198,12 +206,12 @@ def parse_json(text: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text} is beyond the numbers of a computer")
+        raise ValueError(f"{text} is too large for a floating-point number")
     return number
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not allowed in JSON")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -218,7 +226,7 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_
 
 
 def hint(content: bytes) -> str:
-    """More words, when the content shows what happened."""
+    """Return an addition to an error message when the content shows the cause; else an empty text."""
     if content.startswith(POINTER):
         return f" ({FETCH})"
     if content.startswith(b"\x1f\x8b"):
@@ -227,11 +235,11 @@ def hint(content: bytes) -> str:
 
 
 def require_no_pointer(path: Path) -> None:
-    """UserError when a file is what Git LFS leaves in place of one that was not fetched."""
+    """Raise UserError when a file is the pointer that Git LFS leaves for a file that was not fetched."""
     try:
         with open(path, "rb") as stream:
             start = stream.read(len(POINTER))
-    except OSError:  # whoever reads it says why it cannot be read
+    except OSError:  # the reader of the file reports why it cannot be read
         return
     if start == POINTER:
         raise UserError(f"{path} is {FETCH}")

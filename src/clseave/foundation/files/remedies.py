@@ -1,4 +1,4 @@
-"""How to have a missing output again without computing it: looked up, and only when something is missing."""
+"""How to restore a missing output without computing it: looked up only when something is missing."""
 
 import json
 import os
@@ -8,21 +8,25 @@ from typing import Any
 
 
 def have_again(path: Path | str, otherwise: str) -> str:
-    """What brings back a missing file or folder of an output that DVC's cache, or a remote that is a folder, holds.
+    """Return the command that restores a missing file or folder from DVC's cache or from a remote that is a local
+    folder.
 
-    `otherwise` is the answer where neither does, or where there is no DVC repository.
+    Return `otherwise` when neither holds it, or when there is no DVC repository.
     """
     place = Path(path).absolute()
     root = next((folder for folder in place.parents if (folder / "dvc.lock").is_file()), None)
     try:
         return (_command(root, place) if root else None) or otherwise
-    except Exception:  # whatever DVC finds wrong must not hide what is missing
+    except Exception:  # an error of DVC must not hide the message about the missing file
         return otherwise
 
 
 def _command(root: Path, place: Path) -> str | None:
-    """The command for the recorded output at or above a path, if some of its files are missing and can be had."""
-    from dvc.repo import Repo  # a second, which only this error has to spend
+    """Return the command that restores the DVC output at or above `place`, or None.
+
+    None when no file of the output is missing, or neither cache nor remote holds all of them.
+    """
+    from dvc.repo import Repo  # its import takes a second, needed for this error only
 
     with Repo(str(root)) as repo:
         for out in repo.index.outs:
@@ -39,7 +43,7 @@ def _command(root: Path, place: Path) -> str | None:
 
 
 def _restores(objects: Any, name: str, folder: Path) -> bool:
-    """Whether a cache or remote holds all files of an output, of which one at least is missing in the workspace."""
+    """Return whether a cache or remote holds all files of an output, and one of them is missing in the workspace."""
     listed = Path(objects.oid_to_path(name))
     if not listed.is_file():
         return False

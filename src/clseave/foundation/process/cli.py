@@ -1,4 +1,4 @@
-"""Arguments of stages and commands, described by their own docstrings."""
+"""Command-line arguments of stages and commands; the help text is the module's docstring."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clseave.foundation.process import shards
 
-# What a stage keeps beside its outputs, which DVC removes before each run: these paths may be left out.
+# Optional paths that a stage keeps outside its outputs, because DVC deletes outputs before each run.
 SCRATCH: dict[str, Callable[[argparse.Namespace], Path]] = {
     "checkpoints": lambda args: Path(".work", "checkpoints", args.out.relative_to(args.out.anchor)),
     "problems": lambda args: Path(".work", "problems", args.profile.stem),
@@ -17,13 +17,13 @@ SCRATCH: dict[str, Callable[[argparse.Namespace], Path]] = {
 
 
 def program() -> str:
-    """How this program was started: `python src/run.py` or `clseave`."""
+    """Return how this program was started: `python src/run.py` or `clseave`."""
     script = sys.argv[0]
     return f"python {script}" if script.endswith(".py") else Path(script).name
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose usage line and `%(prog)s` name the program and the stage or command that it was started with."""
+    """Return a parser whose usage line names the program and the stage or command it was started with."""
     prog = " ".join([program(), *sys.argv[1:2]])
     form = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(prog=prog, description=doc, formatter_class=form)
@@ -40,11 +40,11 @@ def parse(
     defaults: Mapping[str, str] | None = None,
     shard: bool = False,
 ) -> argparse.Namespace:
-    """Parse `--name VALUE` for every name; paths become `Path`, numbers `int`. Wrong arguments exit with 2.
+    """Parse `--name VALUE` for every name: paths become `Path`, numbers `int`. Wrong arguments exit with code 2.
 
-    Paths of `SCRATCH` have defaults; those of checkpoints differ for each stage, as they follow from `--out`.
-    `optional` are paths that may be left out and then are None, as `--shard I/N` may, a `Shard` that is taken where
-    `shard` says so. `defaults` are paths with a default. UserError when the value of `--shard` is not I/N.
+    Paths of `SCRATCH` have defaults; that of checkpoints follows from `--out`. `optional` paths may be left out and are
+    then None; `defaults` are paths with a default. With `shard`, the option `--shard I/N` gives a `Shard` or None;
+    UserError when its value is not I/N.
     """
     made = parser(doc)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):

@@ -1,8 +1,8 @@
-"""One training in several processes, which torchrun starts: each holds the model and computes its share of every batch.
+"""Data-parallel training in several processes started by torchrun: each holds the model and a share of every batch.
 
-torch's DistributedDataParallel adds up the gradients. The batches are those of one process, so the result is that of
-one process up to the order of sums; what the processes draw at random (dropout) differs, as each has its own generator.
-With one process every function here gives back what it was given.
+Gradients are averaged by torch's DistributedDataParallel. The batches are those of a single process, so the result
+differs from a single process's only in the order of sums and in dropout, as each process has its own random generator.
+With one process, every function here returns its input unchanged.
 """
 
 import os
@@ -20,22 +20,22 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.process import ranks
 
 Value = TypeVar("Value")
-# How long a process waits for another: the first one validates, and writes checkpoints, while the others wait.
+# Timeout of collective operations: the other processes wait while the first validates and writes checkpoints.
 PATIENCE = timedelta(hours=1)
 CPU = torch.device("cpu")
 
 
 def start(device: torch.device) -> torch.device:
-    """Join the group, if there are several processes: over gloo on the CPU, over NCCL on GPUs, one GPU a process.
+    """Join the process group, if there are several processes: gloo on the CPU, NCCL on GPUs with one GPU per process.
 
-    Returns the device of this process. UserError when the machine has fewer GPUs than processes.
+    Return the device of this process. UserError when the machine has fewer GPUs than processes.
     """
     if ranks.size() == 1:
         return device
     if device.type == "cuda":
         device = _own_gpu(ranks.local_rank(), torch.cuda.device_count())
         torch.cuda.set_device(device)
-    if ranks.one_machine():  # else gloo asks for the address of the host's name, which a machine may not know
+    if ranks.one_machine():  # gloo's default, the address of the host name, may not resolve
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
     distributed.init_process_group(backend, timeout=PATIENCE)
@@ -43,7 +43,7 @@ def start(device: torch.device) -> torch.device:
 
 
 def _own_gpu(number: int, count: int) -> torch.device:
-    """The GPU of a process; UserError when there is none left for it."""
+    """Return the GPU of the process with local rank `number`. UserError when there are only `count` or fewer."""
     if number >= count:
         raise UserError(
             f"device: found {count} GPUs on this machine for process {number + 1}, expected one for each process: "
@@ -53,27 +53,27 @@ def _own_gpu(number: int, count: int) -> torch.device:
 
 
 def stop() -> None:
-    """Leave the group: what follows is the first process's own."""
+    """Leave the process group after all processes have arrived; what follows runs in the first process alone."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
 
 
 def size() -> int:
-    """The number of processes in the group."""
+    """Return the number of processes in the group."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def share(rows: np.ndarray) -> np.ndarray:
-    """Which of a batch's rows are this process's: every `size`-th. Lengths in a batch vary little between shares."""
+    """Return this process's rows of a batch: every `size`-th, so that the shares have similar lengths."""
     return rows[ranks.rank() :: size()] if size() > 1 else rows
 
 
 def squared_error(ours: torch.Tensor, theirs: torch.Tensor, count: int) -> torch.Tensor:
-    """Mean squared error per element of `count` vectors, of which `ours` and `theirs` (B, D) are this process's.
+    """Return this process's share of the mean squared error per element of `count` vectors.
 
-    The mean of what the processes return is the mean over all their elements, also when the shares are unequal or one
-    is empty: so a gradient that is averaged over processes is that of the whole batch.
+    `ours` and `theirs` (B, D) are this process's vectors. The mean of the returned values over processes is the mean
+    over all elements, even when shares are unequal or empty, so the averaged gradient is that of the whole batch.
     """
     if size() == 1:
         return functional.mse_loss(ours, theirs)
@@ -81,9 +81,10 @@ def squared_error(ours: torch.Tensor, theirs: torch.Tensor, count: int) -> torch
 
 
 def parallel(module: nn.Module, step: Callable[[np.ndarray], torch.Tensor]) -> Callable[[np.ndarray], torch.Tensor]:
-    """`step`, whose loss gives every process the gradient of the whole batch; all begin with the first one's weights.
+    """Return `step` wrapped so that every process gets the gradient of the whole batch, starting from the first's
+    weights.
 
-    From here on each process but the first draws numbers of its own, decided by the seed and its rank.
+    From here on every process except the first draws its own random numbers, seeded by the seed and the rank.
     """
     if size() == 1:
         return step
@@ -94,14 +95,14 @@ def parallel(module: nn.Module, step: Callable[[np.ndarray], torch.Tensor]) -> C
 
 
 class _Step(nn.Module):
-    """A step as the module that DistributedDataParallel wraps: whatever the step calls is then a part of it."""
+    """A training step as the module that DistributedDataParallel wraps, with all modules that the step calls."""
 
     def __init__(self, module: nn.Module, step: Callable[[np.ndarray], torch.Tensor]):
         super().__init__()
         self.module, self.step = module, step
 
     def forward(self, rows: np.ndarray) -> torch.Tensor:
-        """The loss of this process's share; zero, with a gradient of zeros, when there is none."""
+        """Return the loss of this process's share, or zero with a gradient of zeros when the share is empty."""
         if len(rows) > ranks.rank():
             return self.step(rows)
         trained = (weight for weight in self.module.parameters() if weight.requires_grad)
@@ -109,7 +110,7 @@ class _Step(nn.Module):
 
 
 def mean(values: torch.Tensor) -> torch.Tensor:
-    """The mean over processes of each value, the same in all of them. `values` is overwritten."""
+    """Return each value averaged over processes, the same in all of them. `values` is overwritten."""
     if size() > 1:
         distributed.all_reduce(values)
         values /= size()
@@ -117,7 +118,7 @@ def mean(values: torch.Tensor) -> torch.Tensor:
 
 
 def from_first(value: Value) -> Value:
-    """The first process's value in every process; what the others give is not used."""
+    """Return the first process's value in every process; the arguments of the others are ignored."""
     if size() == 1:
         return value
     held = [value]
@@ -126,7 +127,7 @@ def from_first(value: Value) -> Value:
 
 
 def gather(value: torch.Tensor) -> list[torch.Tensor]:
-    """The values of all processes by rank: tensors of one shape on the CPU."""
+    """Return the values of all processes by rank: tensors of one shape on the CPU."""
     if size() == 1:
         return [value]
     held = [torch.empty_like(value) for _ in range(size())]

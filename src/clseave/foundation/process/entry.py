@@ -1,7 +1,7 @@
-"""The entry of all programs: pins the numerics, then calls `main(argv)` of one stage or command.
+"""Entry point of all programs: sets the numeric environment, then calls `main(argv)` of a stage or command.
 
-`main` is called by `src/run.py`, with which DVC starts the stages. `people` is the console script `clseave` of the
-installed package: it runs the commands and, of the stages, only `check`.
+`main` serves `src/run.py`, with which DVC starts the stages. `people` is the console script `clseave` of the installed
+package: it runs the commands and, of the stages, only `check`.
 """
 
 import ast
@@ -26,12 +26,12 @@ Modules = Mapping[str, str]  # full names of modules, by the name of the stage o
 
 
 def main(argv: list[str]) -> int:
-    """Run a stage or a command; the exit code: 2 for a user's own mistake (one line, no traceback), 0 for success."""
+    """Run a stage or a command; return the exit code: 0 for success, 2 for a `UserError` (one line, no traceback)."""
     return start(argv, {"stages": modules("stages"), "commands": modules("commands")})
 
 
 def people() -> int:
-    """Run one command, as the console script; the exit code. Stages are refused: DVC records what they make."""
+    """Run a command as the console script; return the exit code. Stages are refused: DVC must record their outputs."""
     interrupts.end_in_one_line()
     argv, stages = sys.argv[1:], modules("stages")
     commands = {"check": stages.pop("check")} | modules("commands")
@@ -45,13 +45,13 @@ def people() -> int:
 
 
 def modules(package: str) -> dict[str, str]:
-    """The modules of `stages` or `commands`, by their names."""
+    """Return the full names of the modules in `stages` or `commands`, by their short names."""
     found = importlib.import_module(f"clseave.{package}")
     return {module.name: f"{found.__name__}.{module.name}" for module in pkgutil.iter_modules(found.__path__)}
 
 
 def start(argv: list[str], known: Mapping[str, Modules]) -> int:
-    """Run the module that the first argument names; `known` has those allowed, by kind. Returns the exit code."""
+    """Run the module named by the first argument; return the exit code. `known` are the allowed modules by group."""
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(describe(known))
         return 0 if argv else 2
@@ -79,7 +79,7 @@ def start(argv: list[str], known: Mapping[str, Modules]) -> int:
 
 
 def describe(known: Mapping[str, Modules]) -> str:
-    """The text of `--help`: each stage or command with the first sentence of its docstring."""
+    """Return the text of `--help`: each stage or command with the first sentence of its docstring."""
     lines = [f"usage: {cli.program()} NAME ...  (NAME --help lists the arguments of one)"]
     for kind, group in known.items():
         lines += ["", f"{kind}:", *(f"  {name:<18} {summary(module)}" for name, module in group.items())]
@@ -87,7 +87,7 @@ def describe(known: Mapping[str, Modules]) -> str:
 
 
 def summary(module: str) -> str:
-    """The first sentence of a module's docstring, read without importing the module."""
+    """Return the first sentence of a module's docstring, read without importing the module."""
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None
     text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
@@ -95,8 +95,8 @@ def summary(module: str) -> str:
 
 
 def prepare() -> None:
-    """Set up logging, and what libraries read when they load."""
-    level = logging.INFO if ranks.first() else logging.ERROR  # of several processes one speaks
+    """Set up logging and the environment of libraries."""
+    level = logging.INFO if ranks.first() else logging.ERROR  # of several processes, only the first logs progress
     logging.basicConfig(level=level, format=f"{progress.stage_prefix()}%(message)s", stream=sys.stderr)
     for noisy in ("awesome_align", "httpx2", "papermill", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -104,19 +104,19 @@ def prepare() -> None:
 
 
 def set_environment() -> None:
-    """Set what libraries read when they load: the numeric pins, and how much they say."""
-    # `models.loading.load_model` turns a missing weight into an error; transformers' own tables would drown it.
+    """Set environment variables that libraries read at import: numeric settings and verbosity."""
+    # `models.loading.load_model` turns a missing weight into an error; transformers' tables would bury it.
     os.environ.update(TRANSFORMERS_VERBOSITY="error", HF_HUB_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1")
-    # Files of the hub come by plain HTTP: its failures are those that `clseave.models.hub` knows.
+    # Download hub files over plain HTTP, because `clseave.models.hub` handles the failures of HTTP only.
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     numerics.pin()
 
 
 def load(name: str) -> ModuleType:
-    """Import a module, and spare Python's collector all that came with it.
+    """Import a module with the garbage collector off, and exclude what it loaded from later collections.
 
-    Of what torch and transformers bring, nothing is ever garbage, but to look through it while they load, and once more
-    at the end, takes two fifths of the processor time of a short stage.
+    The modules of torch and transformers are never garbage, but scanning them during and after loading takes two fifths
+    of the processor time of a short stage.
     """
     gc.disable()
     try:

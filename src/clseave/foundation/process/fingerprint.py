@@ -1,6 +1,6 @@
-"""Where a model comes from: hashes of its data and of its code.
+"""Provenance of a model: hashes of its data and of its code.
 
-The same run gives the same values: no commit, no device, no date, no path of the machine is in them.
+They are reproducible: they depend on no commit, device, date or path of the machine.
 """
 
 import ast
@@ -10,22 +10,22 @@ from pathlib import Path
 
 from clseave.foundation.files import hashing
 
-SOURCE = Path(__file__).resolve().parents[3]  # the code itself, whose hash is wanted
-RECORD = "training.json"  # in a model's folder: how it was made
-ASIDE = (RECORD, "README.md")  # no part of a folder's hash: what is said about a model
+SOURCE = Path(__file__).resolve().parents[3]  # the folder of the source code
+RECORD = "training.json"  # in a model's folder: how the model was trained
+ASIDE = (RECORD, "README.md")  # descriptions of a model, excluded from a folder's hash
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_local(model: str) -> bool:
-    """Whether a model's id is a folder, not a name of the hub."""
+    """Return whether a model's id is a local folder rather than a name on the hub."""
     return model.startswith((".", "/"))
 
 
 def digest(path: Path | str | list[Path]) -> str:
-    """SHA-256 of a file; of a folder, that of the list of its files' hashes by path; or of some files of one folder.
+    """Return the SHA-256 of a file, of a folder (over its files' hashes and paths), or of a list of files in one
+    folder.
 
-    Records of trainings and cards are left out, and hidden files: DVC writes a .gitignore where it keeps the files of a
-    folder one by one.
+    Training records, cards and hidden files are excluded: DVC writes a .gitignore where it tracks files one by one.
     """
     if isinstance(path, list):
         return digest_of_list({file.name: digest(file) for file in path})
@@ -38,15 +38,15 @@ def digest(path: Path | str | list[Path]) -> str:
 
 
 def digest_of_list(digests: Mapping[str, str]) -> str:
-    """SHA-256 of what `sha256sum` prints for files of these hashes, sorted by the bytes of their names."""
+    """Return the SHA-256 of what `sha256sum` prints for files with these hashes, sorted by the bytes of their names."""
     lines = (f"{digests[name]}  {name}\n" for name in sorted(digests, key=str.encode))
     return hashing.of_text("".join(lines))
 
 
 def code_files(module: str) -> list[Path]:
-    """The files of `run.py`, of a module of ours and of all that it imports, directly or not, sorted.
+    """Return the files of `run.py`, of a module of this package and of everything it imports, directly or not, sorted.
 
-    Found in the code, not in what happens to be loaded: the same in a test and in the pipeline.
+    They are found by static analysis, not among the loaded modules, so that tests and the pipeline give the same list.
     """
     finder = ModuleFinder(path=[str(SOURCE)])
     finder.run_script(str(SOURCE / "run.py"))
@@ -55,9 +55,9 @@ def code_files(module: str) -> list[Path]:
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """SHA-256 over what Python reads in files, and their names: 12 hex digits.
+    """Return 12 hexadecimal digits of the SHA-256 over the names and syntax trees of files.
 
-    Comments, docstrings and line breaks are no part of it: a model does not depend on them.
+    Comments, docstrings and line breaks do not count, as a model does not depend on them.
     """
     found = []
     for path in sorted(files):

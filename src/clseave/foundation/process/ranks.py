@@ -1,8 +1,8 @@
-"""Which of how many processes this one is, as torchrun's environment says, and which stages take more than one.
+"""Rank and number of processes in torchrun's environment, and the stages that may run as several processes.
 
-Without torchrun there is one process. Nothing here loads torch: a stage that refuses does so in its first moment.
-That one process reports for all is our own: torchrun shows what torch's `record` writes in a table of many lines, once
-for each process that failed, and `record` loads torch.
+Without torchrun there is one process. Nothing here imports torch, so that a stage can refuse at once. That a single
+process reports a failure is implemented here, because torch's `record` imports torch and makes torchrun print a long
+table for each failed process.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from clseave.foundation.errors import UserError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it; a scheduler may set the other variables for its own ends
 SHARED = ("clseave", "clteave")  # the stages whose processes share each batch
-# For how long a process that has failed stays; one that another speaks for; and one with an unexpected error. torchrun
-# ends the last two before that time is over, or else they say what they have to say.
+# Seconds that a failed process sleeps so that one process reports: the reporting process, a process with the same
+# error, a process with an unexpected error. torchrun usually ends the last two meanwhile; else they report as well.
 STAYS_S, SILENT_S, SURPRISED_S = 5.0, 60.0, 10.0
 
 BATCH_NORM = (
@@ -29,37 +29,37 @@ REASONS = {"finetune_clip_ve": BATCH_NORM, "finetune_baseline": BATCH_NORM}
 
 
 def size(environment: Mapping[str, str] = os.environ) -> int:
-    """How many processes torchrun has started, on all machines; 1 without it."""
+    """Return the number of processes that torchrun started on all machines; 1 without torchrun."""
     return _number(environment, "WORLD_SIZE", 1)
 
 
 def rank(environment: Mapping[str, str] = os.environ) -> int:
-    """The number of this process among all, from 0."""
+    """Return the rank of this process among all, from 0."""
     return _number(environment, "RANK", 0)
 
 
 def local_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """The number of this process among those of its machine, from 0: also that of its GPU."""
+    """Return the rank of this process on its machine, from 0, which is also the number of its GPU."""
     return _number(environment, "LOCAL_RANK", 0)
 
 
 def first(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is the one that logs, validates and writes."""
+    """Return whether this process is the one that logs, validates and writes."""
     return rank(environment) == 0
 
 
 def one_machine(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether all processes are on this machine."""
+    """Return whether all processes run on this machine."""
     return _number(environment, "LOCAL_WORLD_SIZE", 1) == size(environment)
 
 
 def _number(environment: Mapping[str, str], name: str, alone: int) -> int:
-    """A number of torchrun's environment."""
+    """Return a number of torchrun's environment; `alone` without torchrun."""
     return int(environment.get(name, alone)) if LAUNCHED in environment else alone
 
 
 def require_one(name: str, environment: Mapping[str, str] = os.environ) -> None:
-    """UserError when a stage or command is started as several processes and is not made for it."""
+    """Raise UserError when a stage or command is started as several processes but does not support it."""
     count = size(environment)
     if count > 1 and name not in SHARED:
         raise UserError(
@@ -69,10 +69,10 @@ def require_one(name: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 def tell(message: object) -> None:
-    """Write a line on a failure; of the processes of one machine that fail alike the first one does.
+    """Print an error; of the processes of one machine with the same error, only the first prints it.
 
-    The others wait for torchrun, which ends all as soon as one has failed. The name of a socket that is no file
-    belongs to one process, and is free again when that ends: so it stays a moment, for those that come later.
+    An abstract socket named by the error belongs to one process and is released when that process ends, so it serves as
+    a lock: the first process binds it, prints, and stays a moment; the others sleep until torchrun ends them.
     """
     line = f"error: {message}\n"
     with socket.socket(socket.AF_UNIX) as claim:
@@ -88,6 +88,8 @@ def tell(message: object) -> None:
 
 
 def let_cause_speak() -> None:
-    """Before an unexpected error is shown: it may follow from another process's end, which torchrun then knows."""
+    """Sleep before showing an unexpected error: if another process's failure caused it, torchrun ends this one
+    meanwhile.
+    """
     if size() > 1:
         time.sleep(SURPRISED_S)

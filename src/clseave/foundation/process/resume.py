@@ -1,7 +1,7 @@
-"""Checkpoints: unfinished work of one key, outside DVC's outputs, taken up again after a kill and then removed.
+"""Checkpoints: unfinished work, kept outside DVC's outputs, resumed after a kill and removed at the end.
 
-A key names everything that the work depends on, so that a checkpoint of other parameters, inputs or code is never
-taken. A file counts when the hash beside it is its own: it is written after the file, whole or not at all.
+The key of a checkpoint covers everything the work depends on, so a checkpoint of other parameters, inputs or code is
+never used. A file is valid when it matches the hash beside it, which is written after the file; both atomically.
 """
 
 import json
@@ -26,10 +26,10 @@ from clseave.foundation.settings.schema import View
 
 log = logging.getLogger(__name__)
 
-# Seconds between two checkpoints within an epoch: a full-size one has 2.5 GB. Tests set the variable to lose less.
+# Seconds between two checkpoints within an epoch: one of a full-size model has 2.5 GB. Tests set a shorter interval.
 SECONDS = 600.0
 VARIABLE = "CLSEAVE_CHECKPOINT_SECONDS"
-Input = Path | list[Path]  # a file, a folder, or several
+Input = Path | list[Path]  # a file, a folder, or several files of one folder
 LIBRARIES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
 UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, IndexError, KeyError, pickle.UnpicklingError)
 
@@ -37,10 +37,11 @@ UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, IndexError, KeyError,
 def key_of(
     stage: str, inputs: Mapping[str, Input], values: View, device: torch.device | None = None, **chosen: str | int
 ) -> str:
-    """16 hex digits for what a stage computes: its values, what was `chosen`, the contents of `inputs`, its code.
+    """Return 16 hexadecimal digits that identify a computation: its values, `chosen`, contents of `inputs`, and code.
 
-    `stage` is the stage's module, `inputs` are the files and folders it reads, by name, `chosen` its names and numbers.
-    The kind of processor counts too (None: the CPU), and the number of processes: numbers of two kinds are not mixed.
+    `stage` is the stage's module, `inputs` are the files and folders it reads, by name, `chosen` its other arguments.
+    The processor type (None: the CPU) and the number of processes count too, as their results differ in the last
+    digits.
     """
     read = {name: digest(path) for name, path in inputs.items()}
     versions = [fingerprint(code_files(stage)), *(version(name) for name in LIBRARIES)]
@@ -58,50 +59,50 @@ def clear(folder: Path) -> None:
 
 
 class Store:
-    """Files of one key in a folder. What other keys left there is removed, with a line in the log."""
+    """Files of one key in a folder; files of other keys are removed, which is logged."""
 
     def __init__(self, folder: Path, key: str, *, alone: bool = True):
-        """Clean the folder, unless other processes work there too; it is made with the first file.
+        """Remove files of other keys, unless other processes use the folder too; it is created with the first file.
 
-        Of several processes of one training the first one cleans.
+        Of several processes of one training, only the first removes files.
         """
         self.folder, self.key = folder, key
         if not alone or not ranks.first():
             return
         others = [path for path in self._listed("*") if not path.name.startswith(f"{key}-") and path.suffix != ".lock"]
         if any(path.suffix == ".pt" for path in others):
-            log.info("%s: checkpoints of other parameters, inputs or code are removed", folder)
+            log.info("%s: removing checkpoints of other parameters, inputs or code", folder)
         for path in others:
             path.unlink(missing_ok=True)
 
     def _listed(self, pattern: str) -> list[Path]:
-        """Files in the folder, those that a kill cut short included."""
+        """Return the files in the folder, including partial ones that a killed run left."""
         return sorted(path for path in self.folder.glob(pattern) if path.is_file())
 
     def path(self, number: int) -> Path:
-        """The file of a number."""
+        """Return the path of the file with a number."""
         return self.folder / f"{self.key}-{number:09d}.pt"
 
     def numbers(self) -> list[int]:
-        """Numbers of the files that were written to their end."""
+        """Return the numbers of the files that were written completely."""
         return [int(path.name.split(".")[0].split("-")[1]) for path in self._listed(f"{self.key}-*.pt.sha256")]
 
     def write(self, number: int, content: Any) -> None:
-        """Keep tensors, numbers, texts, lists and dicts of them."""
+        """Store tensors, numbers, texts, or lists and dicts of them."""
         path = self.path(number)
-        with atomic(path) as temporary, open(temporary, "wb") as stream:  # torch tells no reason of its own files
+        with atomic(path) as temporary, open(temporary, "wb") as stream:  # torch hides errors of open
             torch.save(content, stream)
         write_text(f"{path}.sha256", f"{digest(path)}  {path.name}\n")
 
     def read(self, number: int) -> Any | None:
-        """What was kept, tensors on the CPU; None, with a line in the log, when the file is not what was written."""
+        """Return the stored content with tensors on the CPU, or None with a warning when the file is damaged."""
         path = self.path(number)
         try:
             if digest(path) != Path(f"{path}.sha256").read_text(encoding="utf-8").split()[0]:
-                raise ValueError("its content is not what was written")
+                raise ValueError("its content does not match its hash")
             return torch.load(path, map_location="cpu", weights_only=True)
         except UNREADABLE as error:
-            log.warning("%s cannot be used, that work is done again: %s", path, str(error).partition("\n")[0])
+            log.warning("%s cannot be used, its work is repeated: %s", path, str(error).partition("\n")[0])
             return None
 
     def drop(self, number: int) -> None:
@@ -110,18 +111,18 @@ class Store:
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove all: the outputs are written."""
+        """Remove all files, once the outputs are written."""
         clear(self.folder)
 
 
 class Checkpoint(Store):
-    """The state of one training; its number is that of the steps done. The last one stays until a newer is whole.
+    """The state of one training, numbered by steps done. The last one stays until a newer one is complete.
 
-    It is written beside the training, which goes on: a full-size one takes seconds.
+    It is written in a thread while the training goes on: a full-size one takes seconds.
     """
 
     def __init__(self, folder: Path, key: str):
-        """The clock starts here."""
+        """Start the clock for the first checkpoint."""
         super().__init__(folder, key)
         self.seconds = float(os.environ.get(VARIABLE, SECONDS))
         self._written = time.monotonic()
@@ -130,19 +131,19 @@ class Checkpoint(Store):
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed since the last one; of several processes the first one's clock says so."""
+        """Whether the interval has passed since the last checkpoint; of several processes, the first decides."""
         return distributed.from_first(time.monotonic() - self._written >= self.seconds)
 
     @property
     def latest(self) -> int | None:
-        """The steps done at the last whole checkpoint."""
+        """The number of steps done at the last complete checkpoint; None without one."""
         self.settle()
         return max(self.numbers(), default=None)
 
     def save(self, steps: int, state: dict[str, Any]) -> None:
-        """Begin to write a copy of the state; the older ones go when it is whole. Raises what the one before met.
+        """Start writing a copy of the state; older checkpoints are removed when it is complete.
 
-        Of several processes the first one writes.
+        Raise the error of the previous write, if there was one. Of several processes, only the first writes.
         """
         if not ranks.first():
             return
@@ -151,26 +152,27 @@ class Checkpoint(Store):
         self._written = time.monotonic()
 
     def _replace(self, steps: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint, then remove the others."""
         self.write(steps, state)
         for number in self.numbers():
             if number != steps:
                 self.drop(number)
 
     def settle(self) -> None:
-        """Wait until what is being written is whole. Raises what went wrong, as a full disk."""
+        """Wait until the current write is complete. Raise its error, such as that of a full disk."""
         writing, self._writing = self._writing, None
         if writing:
             writing.result()
 
     def remove(self) -> None:
-        """Remove all: the outputs are written."""
+        """Remove all files, once the outputs are written."""
         self.settle()
         super().remove()
 
     def load(self) -> dict[str, Any] | None:
-        """The newest that can be read. Several processes all take the one that the first has read.
+        """Return the newest readable state, or None. Several processes all load the one that the first has read.
 
-        UserError when another one does not find it: they work in one folder.
+        UserError when another process cannot read it: they must share one folder.
         """
         number, state = self._newest() if ranks.first() else (None, None)
         number = distributed.from_first(number)
@@ -182,7 +184,7 @@ class Checkpoint(Store):
         return state
 
     def _newest(self) -> tuple[int | None, dict[str, Any] | None]:
-        """Number and state; those that cannot be read are removed."""
+        """Return the number and state of the newest readable checkpoint; remove unreadable ones."""
         for number in reversed(self.numbers()):
             if state := self.read(number):
                 return number, dict(state)
@@ -191,7 +193,7 @@ class Checkpoint(Store):
 
 
 def _copy(state: Any) -> Any:
-    """The same on the CPU, with tensors of its own."""
+    """Return a copy of the state with all tensors on the CPU."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
@@ -200,16 +202,16 @@ def _copy(state: Any) -> Any:
 
 
 class Parts(Store):
-    """Numbered parts of a longer work, each kept as soon as it is made."""
+    """Numbered parts of a longer computation, each stored as soon as it is computed."""
 
     def __init__(self, folder: Path, key: str, *, alone: bool = True):
-        """Say how many an earlier run left. Not `alone`: a shard, which leaves cleaning to the stage itself."""
+        """Log how many parts an earlier run left. A shard (not `alone`) leaves the removal of files to the stage."""
         super().__init__(folder, key, alone=alone)
         if done := len(self.numbers()):
-            log.info("%s: %d parts were done before", folder, done)
+            log.info("%s: found %d parts of an earlier run", folder, done)
 
     def get(self, number: int, make: Callable[[], Any]) -> Any:
-        """What an earlier run kept under this number, or else what `make` gives."""
+        """Return the part that an earlier run stored under this number, or compute it with `make` and store it."""
         found = self.read(number) if number in self.numbers() else None
         if found is None:
             found = make()
@@ -225,5 +227,5 @@ def begin(
     device: torch.device | None = None,
     **chosen: str | int,
 ) -> Checkpoint:
-    """The checkpoint of a stage's training in a folder of its own; the other arguments are those of `key_of`."""
+    """Return the checkpoint of a stage's training in a folder of its own; other arguments as for `key_of`."""
     return Checkpoint(folder, key_of(stage, inputs, values, device, **chosen))

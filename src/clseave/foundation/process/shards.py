@@ -1,8 +1,8 @@
 """Shards: a stage's work divided among processes that any scheduler starts, on one machine or on several.
 
-`--shard 2/4` does every fourth part of the work, from the second on, and leaves it where the stage keeps unfinished
-work. The stage itself, run without `--shard`, then finds these parts, does what is missing, and writes the output: the
-same bytes as without shards, whichever of them ran, in whatever order, to their end or not.
+`--shard 2/4` computes every fourth part of the work, starting from the second, and stores it where the stage keeps its
+checkpoints. The stage, run without `--shard`, then reuses these parts, computes the missing ones, and writes the
+output: the same bytes as without shards, whichever shards ran, in any order, complete or not.
 """
 
 import re
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from clseave.foundation.errors import UserError
 
-MOST = 10_000  # shards, more than any cluster's array
+MOST = 10_000  # shards: more than an array of jobs on any cluster
 Part = TypeVar("Part")
 
 
@@ -32,16 +32,16 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """As part of a file's name."""
+        """The shard as part of a file name."""
         return f"shard-{self.number}-of-{self.count}"
 
     def has(self, index: int) -> bool:
-        """Whether part `index`, counted from 0, is this shard's."""
+        """Return whether the part at `index`, counted from 0, belongs to this shard."""
         return index % self.count == self.number - 1
 
 
 def parse(text: str) -> Shard:
-    """A shard written as I/N. UserError for anything else."""
+    """Parse a shard written as I/N. UserError for anything else."""
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if found and 1 <= (number := int(found[1])) <= (count := int(found[2])) <= MOST:
         return Shard(number, count)
@@ -52,16 +52,15 @@ def parse(text: str) -> Shard:
 
 
 def share(parts: Sequence[Part], shard: Shard | None) -> list[Part]:
-    """A shard's own parts, in order; all of them without a shard."""
+    """Return a shard's parts, in order; all parts without a shard."""
     return [part for index, part in enumerate(parts) if shard is None or shard.has(index)]
 
 
 @contextmanager
 def at_work(shard: Shard | None, folder: Path) -> Iterator[None]:
-    """Hold a shard's lock in the folder of parts, or, for the stage itself (None), those of all shards that ran.
+    """Hold a shard's lock file in the folder of parts; for the stage itself (None), those of all shards that ran.
 
-    A lock ends with its process. UserError when another process works on the same shard, and for the stage while a
-    shard is at work: their parts would be done twice.
+    A lock ends with its process. UserError when another process holds one of them, as the work would be done twice.
     """
     names = sorted(folder.glob("shard-*.lock")) if shard is None else [folder / f"{shard.name}.lock"]
     with ExitStack() as held:

@@ -1,8 +1,8 @@
-"""A stage that DVC starts works alone: it ends when DVC does, and waits for one that an earlier DVC left behind.
+"""Single instance of each stage: a stage started by DVC ends with DVC, and first waits for an orphan of a killed DVC.
 
-DVC removes a stage's outputs before it starts the stage, and its own locks forget a DVC that was killed: without this
-an orphan would write into the next run. Nothing is done for a stage that a person starts. Of the processes that
-torchrun starts for one stage each ends with DVC and with torchrun, and the first, which alone writes, stands for all.
+DVC removes a stage's outputs before it starts the stage, and loses its own locks when it is killed: without this
+module, an orphan would write into the next run. Stages that a person starts are not affected. Of the processes that
+torchrun starts for one stage, each ends with DVC and with torchrun, and only the first, which writes, takes the lock.
 """
 
 import fcntl
@@ -20,21 +20,21 @@ from clseave.foundation.process import ranks
 log = logging.getLogger(__name__)
 
 VARIABLE = "DVC_STAGE"  # DVC sets it for the command of a stage, and for nothing else
-_held: list[int] = []  # locks last as long as the process
+_held: list[int] = []  # file descriptors of locks, open until the process ends
 
 
 def stand_alone(environment: Mapping[str, str], locks: Path) -> None:
-    """End with DVC, and be the only process at work on this stage; `locks` is a folder for its lock file."""
+    """End with DVC, and wait until this is the only process of its stage; `locks` is the folder for its lock file."""
     if ranks.size(environment) > 1:
-        end_with(os.getppid())  # torchrun, which does not end them when it is killed itself
+        end_with(os.getppid())  # torchrun: when it is killed, it does not end its processes
     if name := environment.get(VARIABLE):
         end_with(launcher())
         if ranks.first(environment) and not lock(locks / f"{name.replace('/', '_')}.lock"):
-            remove_outputs(name)  # what the other wrote after DVC had removed them for us
+            remove_outputs(name)  # the orphan may have written them after DVC had removed them
 
 
 def launcher() -> int:
-    """The process that started this stage: the nearest above it that is not part of the stage, as DVC's shell is."""
+    """Return the process that started this stage: the nearest ancestor outside the stage, skipping the shell of DVC."""
     process = os.getppid()
     while process > 1 and f"{VARIABLE}=".encode() in _read(process, "environ"):
         process = int(_read(process, "stat").rpartition(b") ")[2].split()[1])
@@ -42,7 +42,7 @@ def launcher() -> int:
 
 
 def _read(process: int, name: str) -> bytes:
-    """A file of /proc; empty when the process is gone or another user's."""
+    """Return the content of a file in /proc; empty when the process is gone or belongs to another user."""
     try:
         return Path(f"/proc/{process}/{name}").read_bytes()
     except OSError:
@@ -50,7 +50,10 @@ def _read(process: int, name: str) -> bytes:
 
 
 def end_with(process: int) -> None:
-    """Kill this process as soon as that one ends. Not a signal of the kernel: DVC's shell may stand between the two."""
+    """Kill this process as soon as `process` ends.
+
+    The kernel's parent-death signal would not do: the shell of DVC may be between the two.
+    """
     try:
         handle = os.pidfd_open(process)
     except ProcessLookupError:
@@ -60,7 +63,7 @@ def end_with(process: int) -> None:
 
 
 def _watch(handle: int) -> None:
-    """Wait for the end of a process, which makes its handle readable."""
+    """Wait until a process ends, which makes its file descriptor readable, then kill this process."""
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     poll.poll()
@@ -68,7 +71,7 @@ def _watch(handle: int) -> None:
 
 
 def lock(path: Path) -> bool:
-    """Take a lock until this process ends; False when another process had to end first."""
+    """Take a lock until this process ends. Return False when it first had to wait for another process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     _held.append(handle)
@@ -86,8 +89,8 @@ def lock(path: Path) -> bool:
 
 
 def remove_outputs(name: str) -> None:
-    """Remove the outputs of a stage of the pipeline in the working folder, as DVC does before it starts one."""
-    from dvc.repo import Repo  # a second, which nearly no run has to spend
+    """Remove the outputs of a stage of the pipeline in the working folder, as DVC does before it starts a stage."""
+    from dvc.repo import Repo  # its import takes a second, rarely needed
 
     with Repo() as repo:
         for out in repo.stage.load_one(name=name).outs:

@@ -1,1 +1,1 @@
-"""The values of params.yaml and profiles: their types, their checks, the messages about them."""
+"""The settings of params.yaml and of a profile: their schema, loading, cross-checks and error messages."""

@@ -1,4 +1,4 @@
-"""What is wrong in a file of values, as one line a user can act on."""
+"""Validation errors of settings and data rows, as one line a user can act on."""
 
 import re
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from pydantic import ConfigDict, ValidationError
 from clseave.foundation.errors import UserError, did_you_mean, nearest
 from clseave.foundation.settings.schema import Section
 
-MOST = 10_000  # values in one file
-LONGEST = 200  # characters of a value that a message quotes
-STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")  # of a row: no conversion, finite numbers
-# What a value must look like, in words; a pattern that is not here is shown as it is.
+MOST = 10_000  # values in one file, with aliases expanded
+LONGEST = 200  # characters of a value quoted in a message
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")  # for rows: no conversion, finite numbers
+# Patterns of values in words; a pattern missing here is shown as it is.
 FORMS = {
     r"^[a-z][a-z0-9_]*$": "small letters, digits and _, a letter first",
     r"^[a-z]{2,3}$": "a language code of two or three small letters, such as de",
@@ -25,9 +25,9 @@ FORMS = {
 
 
 def settings_fault(path: Path | str, model: type[Section], error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """The first fault as "file: key: found ..., allowed: ...", and how many more there are.
+    """Return the first error as "file: key: found ..., allowed: ...", and how many more there are.
 
-    Unknown keys come first: one may be the misspelt name of a key that is then missing, which is one fault, not two.
+    Unknown keys come first: a misspelt key gives two errors, an unknown and a missing key, which are reported as one.
     """
     faults = [(fault, *_walk(model, prefix + tuple(fault["loc"]))) for fault in error.errors()]
     unknown = [one for one in faults if one[0]["type"] == "extra_forbidden"]
@@ -40,7 +40,7 @@ def settings_fault(path: Path | str, model: type[Section], error: ValidationErro
 
 
 def _describe(fault: Any, keys: list[str], siblings: list[str], tags: list[str]) -> str:
-    """Key, what was found there, what is allowed, and what may have been meant."""
+    """Return key, value found, allowed values, and a suggestion for a misspelt one."""
     key, kind, found = ".".join(keys).replace(".[key]", ""), fault["type"], fault["input"]
     message = fault["msg"][0].lower() + fault["msg"][1:]
     text = f"found {_quoted(found)}, allowed: {message.removeprefix('input should be ')}"
@@ -61,17 +61,17 @@ def _describe(fault: Any, keys: list[str], siblings: list[str], tags: list[str])
 
 
 def unknown_key(found: Any, allowed: Sequence[str]) -> str:
-    """What to say of a key that nothing reads."""
+    """Return the message for a key that does not exist."""
     return f"unknown key{did_you_mean(found, allowed)}; allowed keys: {', '.join(allowed)}"
 
 
 def not_one_of(found: Any, allowed: Sequence[str]) -> str:
-    """What to say of a value that is none of those allowed."""
+    """Return the message for a value that is not one of those allowed."""
     return f"found {_quoted(found)}, allowed: {', '.join(allowed)}{did_you_mean(found, allowed)}"
 
 
 def one_fault(error: ValidationError) -> str:
-    """The first fault in a row of data: where, what was found, what is expected."""
+    """Return the first error in a row of data: field, value found, what is expected."""
     first = error.errors()[0]
     if first["type"] == "value_error":  # raised by the row's own check
         return str(first["ctx"]["error"])
@@ -83,13 +83,13 @@ def one_fault(error: ValidationError) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """A value as it is written, its end left out when it is long."""
+    """Return the `repr` of a value, truncated when it is long."""
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def require_few(path: Path | str, content: Any) -> None:
-    """UserError for too many values: a name (`&a`, `*a`) that is used again and again makes many of a few."""
+    """Raise UserError for too many values: YAML aliases (`&a`, `*a`) can expand a small file to millions of values."""
     pending, count = [content], 0
     while pending:
         value = pending.pop()
@@ -105,14 +105,14 @@ def require_few(path: Path | str, content: Any) -> None:
 
 
 def _sections(annotation: Any) -> list[type[Section]]:
-    """The groups of values that a type may hold: itself, the members of a union, the entries of a list."""
+    """Return the sections that a type may hold: itself, the members of a union, the entries of a list."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for inner in getattr(annotation, "__args__", ()) for found in _sections(inner)]
 
 
 def _walk(model: type[Section], location: tuple[Any, ...]) -> tuple[list[str], list[str], list[str]]:
-    """The keys of a location without pydantic's tags, the keys allowed beside the last, and the tags it may have."""
+    """Return the keys of a location without pydantic's union tags, the allowed sibling keys, and the possible tags."""
     keys: list[str] = []
     beside: list[type[Section]] = [model]
     current: list[type[Section]] = [model]
@@ -129,7 +129,7 @@ def _walk(model: type[Section], location: tuple[Any, ...]) -> tuple[list[str], l
 
 
 def _kinds_of(current: list[type[Section]], part: Any) -> list[type[Section]]:
-    """What a part of a location leads to: an entry of a list leads to the list's own kind."""
+    """Return the sections that a part of a location leads to; an index leads to the type of the list's entries."""
     if isinstance(part, int):
         return current
     fields = [kind.model_fields[part].annotation for kind in current if part in kind.model_fields]
@@ -137,7 +137,7 @@ def _kinds_of(current: list[type[Section]], part: Any) -> list[type[Section]]:
 
 
 def _tag(kind: type[Section]) -> str | None:
-    """The value by which a union knows this member."""
+    """Return the value that identifies this member of a tagged union, or None."""
     for name in ("kind", "format", "backend"):
         if name in kind.model_fields:
             return str(kind.model_fields[name].annotation.__args__[0])  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Names in `params.yaml`: taken once, of models that something makes; and files that it does not name any more."""
+"""Cross-checks of names in `params.yaml`: unique, and of models that exist; and files of names no longer in it."""
 
 import logging
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from clseave.foundation.settings.schema import INDEPENDENT, Baseline, Evaluation
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("clip", "mbert", "autoencoder", "clteave", "clseave")  # of models, beside those named in params.yaml
+FOLDERS = ("clip", "mbert", "autoencoder", "clteave", "clseave")  # model folders with fixed names
 
 
 def check(path: Path | str, values: Params) -> None:
-    """Names that must be distinct, and models that an evaluation needs."""
+    """Raise UserError when a name is used twice, or an evaluation names a model that does not exist."""
     for key in ("languages", "seeds", "ve_models"):
         entries = getattr(values, key)
         for entry in entries:
@@ -46,18 +46,21 @@ def check(path: Path | str, values: Params) -> None:
 
 
 def _without_encoder(values: Params) -> set[str]:
-    """Models that hold a head only."""
+    """Return the models that have a head but no text encoder."""
     return {"image_only"} | {entry.name for entry in values.baselines if entry.kind == "majority"}
 
 
 def _check_baseline(where: str, entry: Baseline) -> None:
-    """Only mBERT is trained on translations: the other kinds would pass over the wish without a word."""
+    """Raise UserError when a baseline other than mBERT asks for translated hypotheses, which it would ignore."""
     if entry.kind != "mbert" and entry.hypotheses != "english":
         raise UserError(f"{where}.hypotheses: found {entry.hypotheses!r}, allowed with kind {entry.kind}: english")
 
 
 def _check_examples(where: str, entry: Evaluation) -> None:
-    """The name tells the set of examples; nobody translates the independent ones back."""
+    """Raise UserError when an evaluation's name does not fit its examples, or independent ones are back-translated.
+
+    Independent examples (XVNLI) are never translated back into English.
+    """
     independent = entry.examples == "independent"
     if entry.name.startswith(INDEPENDENT) != independent:
         names = f"names that {'' if independent else 'do not '}begin with {INDEPENDENT}"
@@ -69,14 +72,14 @@ def _check_examples(where: str, entry: Evaluation) -> None:
 
 
 def _check_new(where: str, name: str, taken: list[str]) -> None:
-    """UserError for a name that another entry has, or a folder beside it; the name is taken from now on."""
+    """Raise UserError when a name is in `taken`, by another entry or a folder; else add it."""
     if name in taken:
         raise UserError(f"{where}: found {name!r} twice, allowed: names not used by another entry")
     taken.append(name)
 
 
 def warn_of_stale(paths: Iterable[Path]) -> None:
-    """One warning for files that an earlier run left and the settings do not name: no result depends on them."""
+    """Log one warning for files of an earlier run that the settings no longer name: no result depends on them."""
     if found := sorted(paths):
         log.warning(
             "%d files of languages, seeds or models that params.yaml does not name are ignored, the first is %s: "
