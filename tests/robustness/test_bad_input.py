@@ -627,7 +627,7 @@ REFUSED = [
     ("a photo", "a pointer of Git LFS", holding(POINTER), "a pointer of Git LFS, .*run `git lfs pull`"),
     ("a photo to judge", "missing", nothing, r"1\.jpg does not exist: name a photo that is there"),
     ("a photo to judge", "a folder", a_folder, r"1\.jpg is a folder, expected a file"),
-    ("a photo to judge", "a decompression bomb", holding(bomb_image()), r"1\.jpg: no image that can be read: "),
+    ("a photo to judge", "a decompression bomb", holding(bomb_image()), r"1\.jpg: not a readable image: "),
     (
         "CLIP's preprocessing",
         "missing",
@@ -1114,7 +1114,7 @@ REFUSED = [
     ),
     ("sentences to align", "invalid UTF-8", holding(b"a ||| b\n\xff\n"), ":2: not UTF-8 text"),
     ("sentences to align", "a 100 MB line", long_line(b"a ||| "), LONG),
-    ("sentences to align", "empty", holding(""), "text: no line in it, expected one a sentence"),
+    ("sentences to align", "empty", holding(""), "text: no line in it, expected one per sentence"),
     ("pairs of words", "a huge whole number", holding(f"1-{HUGE}\n"), ":1: found '1-999.*, expected pairs"),
     ("pairs of words", "an index of zero", holding("0-1\n"), ":1: found '0-1', expected indexes from 1 on"),
 ]

@@ -220,7 +220,7 @@ def test_nothing_is_there_and_no_network(clone, repo_root):
     assert list(found)[:9] == [
         "values", "photos", "SNLI rows", "train list", "test list", "XVNLI", "CLIP", "mBERT", "translation",
     ]  # fmt: skip
-    assert found["XVNLI"] == ("note", "no XVNLI: nothing is judged on translations by people")
+    assert found["XVNLI"] == ("note", "no XVNLI: no evaluation on translations made by people")
     assert found["values"] == ("ok", "params.yaml and profiles/thesis.yaml")  # though the active profile is mini
     missing = ["photos", "SNLI rows", "train list", "test list", "CLIP", "mBERT", "translation"]
     assert [found[topic][0] for topic in missing] == ["missing"] * 7
@@ -387,7 +387,7 @@ def test_a_broken_profile_stops_no_other_check(clone, repo_root):
     assert found["values"][0] == "missing"
     assert "profiles/thesis.yaml: translate.characters: found 9000" in found["values"][1]
     assert "and 1 more" in found["values"][1]
-    assert found["translation"] == ("note", "not looked at: `translate` cannot be read, see `values`")
+    assert found["translation"] == ("note", "not checked: `translate` cannot be read, see `values`")
     assert found["segmenters"][0] == "note"
     assert found["photos"][0] == found["SNLI rows"][0] == "missing"
     assert found["memory"][0] == "ok"

@@ -126,7 +126,7 @@ def test_a_sentence_that_the_model_cannot_hold_is_said(files, mbert, capsys):
     (files / "truth").write_text("1-1\n")
     more = ["--mbert", str(mbert), "--layer", "1", "--device", "cpu"]
     score_alignment.main(options(files, *more, text="long", gold="truth"))
-    assert "1 sentences are longer than the model takes" in capsys.readouterr().err
+    assert "1 sentences exceed the model's limit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_sentence_that_the_model_cannot_hold_is_said(files, mbert, capsys):
         ("gold", "1-1\n1p4\n", r"gold:2: found '1p4', but the sentences have 1 and 3 words"),
         ("gold", "1-1\n", r"gold: 1 lines for 2 sentences: expected as many"),
         ("gold", "1p1\n\n", r"gold: no sure pair \(`i-j`\) in it: an alignment error rate needs some"),
-        ("gold", "", r"gold: no line in it, expected one a sentence"),
+        ("gold", "", r"gold: no line in it, expected one per sentence"),
         ("found", "0-0\n1p1\n", r"found:2: found '1p1', expected pairs `i-j`$"),
         ("found", "0-0\n0-3\n", r"found:2: found '0-3', but the sentences have 1 and 3 words"),
         ("text", "a b ||| c\na b c\n", r"text:2: expected `source words \|\|\| target words`, found 'a b c'"),
@@ -211,7 +211,7 @@ def test_the_text_may_be_a_table(files, capsys, name, head, order):
     [
         ("das\tthis\nein\n", r"text.tsv:2: expected a source and a target sentence, found \['ein'\] \(tab-separated"),
         ("1\tdas\tthis\n", r"text.tsv:1: expected a source and a target sentence, found \['1', 'das', 'this'\]"),
-        ("de\ten\n", r"text.tsv: no sentence in it, expected one a row"),
+        ("de\ten\n", r"text.tsv: no sentence in it, expected one per row"),
     ],
 )
 def test_a_table_without_two_sides_is_named(files, content, message):

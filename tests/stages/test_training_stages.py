@@ -988,7 +988,7 @@ def test_predict_says_what_the_evaluation_says(world, tmp_path, capsys):
     ("changes", "message"),
     [
         ({"model": "nowhere"}, "no such folder"),
-        ({"image": "params.yaml"}, "no image that can be read"),
+        ({"image": "params.yaml"}, "not a readable image"),
         ({"image": "absent.png"}, "absent.png does not exist"),
         ({"text": " "}, "a blank text"),
     ],

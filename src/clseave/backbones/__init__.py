@@ -1,1 +1,1 @@
-"""CLIP and BERT trained from scratch on the generated world."""
+"""CLIP and BERT trained from scratch on the generated corpus."""

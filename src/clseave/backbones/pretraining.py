@@ -1,6 +1,6 @@
-"""The miniature's backbones: a small CLIP, contrastive on captions, and a small BERT, masked on six languages.
+"""The backbones of profile mini: a small contrastive CLIP, and a small BERT trained by masking in six languages.
 
-Only the shapes and the corpus are small: the models are transformers' own, in Hugging Face layout.
+Only the sizes and the corpus are small: the models are those of transformers, in Hugging Face layout.
 """
 
 from transformers import (
@@ -22,7 +22,7 @@ from clseave.training.optimiser import make_optimiser
 
 
 def _shape(tower: Tower) -> dict[str, int]:
-    """Return a tower's shape by transformers' names; the inner layer is four times as wide, as in CLIP and BERT."""
+    """Return a tower's sizes by transformers' names; the inner layer is four times as wide, as in CLIP and BERT."""
     return {
         "hidden_size": tower.width,
         "intermediate_size": 4 * tower.width,
@@ -66,7 +66,7 @@ def build_mbert(settings: MbertBackbone, tokenizer: BertTokenizer) -> BertForMas
 
 
 def optimise(objective: Objective, settings: ClipBackbone | MbertBackbone, checkpoint: Checkpoint) -> Curve:
-    """Train the objective's model; a row of the curve every `STEPS_PER_LINE` steps."""
+    """Train the objective's model and return its curve, with a row every `STEPS_PER_LINE` steps."""
     groups = [{"params": objective.model.parameters(), "lr": settings.lr}]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, settings.steps, settings.warmup, "linear")
     curve, _ = train(objective, optimiser, schedule, settings.steps // STEPS_PER_LINE, checkpoint=checkpoint)

@@ -1,7 +1,7 @@
-"""Sub-word vocabularies learnt from text, the same in every process.
+"""Deterministic sub-word vocabularies learnt from text.
 
-The trainers of the `tokenizers` package order their pieces by a hash map, so the ids differ from run to run. Here
-pairs are merged by count, ties by spelling; the result is handed to the ordinary Hugging Face tokenizers.
+The trainers of the `tokenizers` package order their pieces by a hash map, so their ids differ from run to run. Here
+pairs are merged by count, ties broken by spelling, and the result is given to the Hugging Face tokenizers.
 """
 
 from collections import Counter, defaultdict
@@ -20,18 +20,18 @@ Pair = tuple[str, str]
 
 
 def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[Pair]:
-    """Return the `count` most frequent merges of neighbouring pieces, in order; fewer when every word is one piece.
+    """Return up to `count` merges of adjacent pieces, most frequent first; fewer when every word is one piece.
 
-    `joiner` is what marks a piece inside a word ("##" of WordPiece): it is dropped where two pieces meet.
+    `joiner` marks a piece inside a word ("##" in WordPiece) and is removed where two pieces are merged.
     """
     spelt = [(pieces, frequency) for pieces, frequency in words.items()]
     counts: Counter[Pair] = Counter()
-    places: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that hold a pair, or once did
+    places: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that contain a pair, or did before a merge
     for row, (pieces, frequency) in enumerate(spelt):
         for pair in pairwise(pieces):
             counts[pair] += frequency
             places[pair].add(row)
-    heap = [(-number, pair) for pair, number in counts.items()]  # holds old counts too, which are passed over
+    heap = [(-number, pair) for pair, number in counts.items()]  # also holds outdated counts, which are skipped
     heapify(heap)
     merges: list[Pair] = []
     while heap and len(merges) < count:
@@ -57,7 +57,7 @@ def learn_merges(words: Counter[Pieces], count: int, joiner: str = "") -> list[P
 
 
 def _merge(pieces: Pieces, pair: Pair, joiner: str) -> Pieces:
-    """Replace each occurrence of a pair, from left to right."""
+    """Return the pieces with each occurrence of a pair merged, from left to right."""
     joined, position = [], 0
     while position < len(pieces):
         if pieces[position : position + 2] == pair:
@@ -70,7 +70,7 @@ def _merge(pieces: Pieces, pair: Pair, joiner: str) -> Pieces:
 
 
 def clip_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> CLIPTokenizer:
-    """Byte-level BPE of `size` entries with CLIP's two special tokens as the last ids. ValueError when too small."""
+    """Return byte-level BPE with `size` entries, CLIP's two special tokens as the last ids. ValueError when too few."""
     bytes_ = sorted(ByteLevel.alphabet())
     base = bytes_ + [f"{byte}</w>" for byte in bytes_]
     if size < len(base) + 2:
@@ -87,7 +87,7 @@ def clip_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> CLIPToke
 
 
 def bert_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> BertTokenizer:
-    """Cased WordPiece of at most `size` entries, CJK split by character, [PAD] = 0."""
+    """Return cased WordPiece of at most `size` entries, CJK split by character, [PAD] = 0. ValueError when too few."""
     splitter = BertTokenizer(vocab={token: row for row, token in enumerate(BERT_SPECIALS)}, do_lower_case=False)
     backend = splitter.backend_tokenizer
     words: Counter[Pieces] = Counter()
@@ -95,7 +95,7 @@ def bert_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> BertToke
         for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text)):
             words[(word[0], *(f"##{character}" for character in word[1:]))] += 1
     characters = sorted({piece for pieces in words for piece in pieces})
-    # Every character both opens and continues a word, so that no new combination of known characters is unknown.
+    # Each character is a piece at the start of a word and inside it, so any word of known characters can be encoded.
     base = sorted(
         {
             *characters,

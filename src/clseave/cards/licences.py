@@ -1,4 +1,4 @@
-"""What a model may be used for, by the origin of its weights and data: the licence and limits on its card."""
+"""Licence and limits on a model's card, derived from the origin of its weights and data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from clseave.foundation.rows.training_record import LOCAL, Origin, TrainingRecord
 
 MIT, OTHER, UNKNOWN = "mit", "other", "unknown"  # identifiers of the hub
-# By their authors: CLIP's repository, and the card of multilingual BERT.
+# As stated by their authors: CLIP's repository, and the card of multilingual BERT.
 LICENCES = {"openai/clip-vit-base-patch16": MIT, "google-bert/bert-base-multilingual-cased": "apache-2.0"}
 
 TOY = (
@@ -32,7 +32,7 @@ PHOTO_DATA = (
 
 @dataclass(frozen=True)
 class Standing:
-    """What a model may be used for, by the origin of its weights and data."""
+    """The licence and limits of a model, derived from the origin of its weights and data."""
 
     licence: str  # an identifier of the hub
     terms: str
@@ -42,15 +42,15 @@ class Standing:
 
 
 def of_model(record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> Standing:
-    """Return the standing of a model by its record and those of its bases, by the names in `bases`."""
+    """Return the standing of a model by its record and the records of its bases, found in `records` by name."""
     if record.origin is not None:
         return of_backbone(record.origin)
-    others = {name: one for name, one in records.items() if one is not record}  # so that bases that lead back end
+    others = {name: one for name, one in records.items() if one is not record}  # lets circular bases end
     return derived([of_model(others[name], others) if name in others else None for name in record.bases])
 
 
 def of_backbone(origin: Origin) -> Standing:
-    """Return the standing of a backbone that was trained here or comes from the hub or a folder."""
+    """Return the standing of a backbone trained here, fetched from the hub, or copied from a folder."""
     generated = origin.corpus == "scenes"
     if origin.id is None:
         return Standing(MIT, OWN, TOY, generated)
@@ -60,7 +60,7 @@ def of_backbone(origin: Origin) -> Standing:
 
 
 def derived(bases: Sequence[Standing | None]) -> Standing:
-    """Return the standing of a model made from models of these standings; None is a model without a record."""
+    """Return the standing of a model made from models with these standings; None is a model without a record."""
     known = [base for base in bases if base is not None and base.licence != UNKNOWN]
     if len(known) < len(bases) or not bases:
         return Standing(UNKNOWN, NOT_KNOWN, NOT_KNOWN, generated=False)

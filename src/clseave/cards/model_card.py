@@ -1,7 +1,7 @@
-"""Model cards in the Hugging Face format, from the records that trainings leave and the hashes of the weights.
+"""Model cards in the Hugging Face format, from training records and hashes of the weights.
 
-A card says what the model was made from, with which values, what it reached while it was made, and what it may be used
-for. The same records give the same bytes: no commit, no device, no date, no path of the machine is in it.
+A card names the inputs and parameters of a model, its validation metrics, and its licence and limits. It is
+reproducible: it contains no commit, device, date or path of the machine.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Values(View):
-    """Which models the settings name."""
+    """The settings that determine which models exist."""
 
     baselines: list[Baseline]
     languages: Languages
@@ -36,19 +36,19 @@ class Values(View):
 
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
-GENERATED = "generated-data"  # the tag of a model whose corpus is generated
-WEIGHTS = ("*.safetensors", "head.json")  # files that make the model; the thresholds of a simple head are in the second
+GENERATED = "generated-data"  # tag on the hub for models with a generated corpus
+WEIGHTS = ("*.safetensors", "head.json")  # the model's own files; head.json holds the thresholds of a simple head
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is said about all models of one name."""
+    """The part of a card shared by all models of one name."""
 
     title: str
     does: str
     use: str
-    task: str = "feature-extraction"  # of the hub
-    transformer: bool = True  # whether `transformers` reads the folder by itself
+    task: str = "feature-extraction"  # name of the task on the hub
+    transformer: bool = True  # whether `transformers` can load the folder
 
 
 CONTROL = "Comparison only: what is reached without {}."
@@ -93,7 +93,7 @@ MODELS = {
 
 
 def folders(models: Path, values: Values) -> dict[str, Path]:
-    """Return the folder of every model that the settings name, by the name of its card."""
+    """Return the folder of every model in the settings, by the name of its card."""
     single = [*values.ve_models, *(entry.name for entry in values.baselines), "autoencoder", "clteave"]
     trained = {name: models / name for name in single}
     trained |= {f"clseave-{code}": models / "clseave" / code for code in values.languages}
@@ -102,10 +102,10 @@ def folders(models: Path, values: Values) -> dict[str, Path]:
 
 
 def read(models: Path, values: Values) -> dict[str, tuple[Path, TrainingRecord]]:
-    """Folder and record of every model that the settings name, by the name of its card.
+    """Return folder and record of every model in the settings, by the name of its card.
 
-    One warning counts the models without a record, one the records that the settings do not name. UserError lists
-    the folders that are missing.
+    Warn once of models without a record, and once of records that the settings do not name. UserError lists missing
+    folders.
     """
     wanted = folders(models, values)
     if missing := [folder for folder in wanted.values() if not folder.is_dir()]:
@@ -120,7 +120,7 @@ def read(models: Path, values: Values) -> dict[str, tuple[Path, TrainingRecord]]
 def render(folder: Path, record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> str:
     """Return the card of the model in `folder`; `records` are those of all models, by `training_record.named`.
 
-    UserError when the record is of a model that this version does not know.
+    UserError when this version does not know the model of the record.
     """
     if record.name not in MODELS:
         raise UserError(f"{folder / RECORD}: name: {not_one_of(record.name, list(MODELS))}: {RERUN}")
@@ -144,7 +144,7 @@ def render(folder: Path, record: TrainingRecord, records: Mapping[str, TrainingR
 
 
 def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> ModelCardData:
-    """Return what the hub reads."""
+    """Return the metadata of a card that the hub reads."""
     results = _results(model, record)
     return ModelCardData(
         language=record.languages[0] if len(record.languages) == 1 else record.languages,
@@ -161,7 +161,7 @@ def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> M
 
 
 def _results(model: Model, record: TrainingRecord) -> list[EvalResult]:
-    """Return the validation metrics as the hub lists them."""
+    """Return the validation metrics in the hub's format."""
     return [
         EvalResult(
             task_type=model.task,

@@ -1,1 +1,1 @@
-"""Commands that are no stages of the pipeline: one module each, with `main(argv)`."""
+"""Commands outside the pipeline: one module each, with `main(argv)`."""

@@ -1,7 +1,7 @@
 """List what a run of profile `thesis` still lacks on this machine, and the commands that provide it.
 
 Reads:  params.yaml and the profile, the source folder, downloads, models, stored translations, .dvc/config.
-Writes: nothing; asks hosts whether they answer, fetches no data and translates nothing.
+Writes: nothing; tests whether hosts respond, but downloads and translates nothing.
 Thesis: none.
 Cost:   seconds, also without network. Exit code 1 when something is missing, else 0.
 """
@@ -49,15 +49,15 @@ from clseave.preflight.findings import Check, Finding, aligned, missing, run_che
 from clseave.translation import user_files
 from clseave.word_alignment import segmentation
 
-ANSWER_S = 4.0  # that one host has
-DEADLINE_S = 6.0  # that all checks which wait have together
+ANSWER_S = 4.0  # time limit for one host
+DEADLINE_S = 6.0  # time limit for all checks that wait for a host or a disk
 FLICKR30K = 31_783  # photos (thesis 2.1)
-HYPOTHESES = 510_000  # distinct ones of SNLI-VE, about
-MEMORY_GB, GPU_GB = 16, 20  # 2**30 bytes
+HYPOTHESES = 510_000  # distinct hypotheses of SNLI-VE, about
+MEMORY_GB, GPU_GB = 16, 20  # required, in 2**30 bytes
 # 1e9 bytes: 32-bit weights of CLIP, mBERT, CLIP's text tower; one language's text (benchmarks/results: 0.24).
 CLIP_GB, MBERT_GB, TOWER_GB, LANGUAGE_GB = 0.60, 0.71, 0.25, 0.3
 GOOGLE_PAGE = BASE_URLS["GOOGLE_TRANSLATE"]
-VECTOR_GB = 2048e-9  # 512 numbers
+VECTOR_GB = 2048e-9  # 512 numbers of 4 bytes
 PLACES = {  # default paths, in a checkout
     "params": "params.yaml",
     "profile": "profiles/thesis.yaml",
@@ -69,7 +69,7 @@ PLACES = {  # default paths, in a checkout
 
 
 class Lists(View):
-    """What params.yaml lists."""
+    """The lists in params.yaml."""
 
     languages: Languages
     seeds: Seeds
@@ -78,32 +78,32 @@ class Lists(View):
 
 
 class Models(View):
-    """CLIP and mBERT."""
+    """The setting for CLIP and mBERT."""
 
     backbones: AnyBackbones
 
 
 class Translations(View):
-    """Who translates."""
+    """The setting for translation."""
 
     translate: AnyTranslation
 
 
 class Words(View):
-    """How words are aligned."""
+    """The setting for word alignment."""
 
     align_words: AlignWords
 
 
 class Machine(View):
-    """What computes."""
+    """The setting for the device."""
 
     device: Device
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where this command looks: its arguments."""
+    """The arguments of this command: where to look."""
 
     params: Path
     profile: Path
@@ -113,7 +113,7 @@ class Places:
     store: Path
 
     def read(self, view: type[Values]) -> Values:
-        """Some of the values. UserError when one of them is wrong; the check of all values says how."""
+        """Return some of the settings. UserError when one is invalid, with a reference to the check `values`."""
         try:
             return params.load(self.params, self.profile, view)
         except UserError as error:
@@ -122,7 +122,7 @@ class Places:
 
 
 def photo_source(places: Places) -> Photos:
-    """Return the group `source`. UserError when it names no photos."""
+    """Return the section `source`. UserError when it names no photos."""
     source = places.read(Corpus).source
     if not isinstance(source, Photos):
         raise UserError(f"{places.profile}: source.kind is {source.kind}, this command is for photos")
@@ -130,7 +130,7 @@ def photo_source(places: Places) -> Photos:
 
 
 def check_values(places: Places) -> Finding:
-    """Return all values of params.yaml and this profile, whichever profile is active."""
+    """Check all values of params.yaml and this profile, even when another profile is active."""
     try:
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "params.yaml"
@@ -145,7 +145,7 @@ def check_values(places: Places) -> Finding:
 
 
 def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for each fault
-    """Return the photos are there, all of those that the lists name, or as many as Flickr30k has."""
+    """Check that all photos named by the lists are there, or else as many as Flickr30k has."""
     source = photo_source(places)
     place = places.source / source.photos
     link = f"{'' if places.source.is_dir() else f'mkdir -p {places.source} && '}ln -sfn /path/to/{place.name} {place}"
@@ -175,7 +175,7 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
 
 
 def listed_photos(source: Photos, places: Places) -> set[str]:
-    """Ids of the two lists, when both are at hand."""
+    """Return the photo ids of the two lists, when both are available; else an empty set."""
     lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
     paths = [path for path in (at_hand(download, places) for download in lists) if path]
     if not paths or len(paths) < len(lists):
@@ -184,7 +184,7 @@ def listed_photos(source: Photos, places: Places) -> set[str]:
 
 
 def at_hand(download: Download, places: Places) -> Path | None:
-    """Return a file that was placed or fetched; of a zip, the unpacked folder as well."""
+    """Return a file placed by the user or downloaded, or an unpacked folder instead of a zip; None when missing."""
     placed = places.source / download.file
     if placed.suffix == ".zip" and (folder := placed.with_suffix("")).is_dir():
         return folder
@@ -192,7 +192,7 @@ def at_hand(download: Download, places: Places) -> Path | None:
 
 
 def check_download(places: Places, part: str) -> Finding | None:
-    """Return a file of SNLI is there, with its checksum, or its address answers. Other rows: `check_rows`."""
+    """Check that a file of SNLI is there with the right checksum, or can be downloaded; other rows by `check_rows`."""
     rows = photo_source(places).rows
     if not isinstance(rows, SnliRows):
         return check_rows(rows, places) if part == "rows" else None
@@ -213,13 +213,13 @@ def check_download(places: Places, part: str) -> Finding | None:
 
 
 def check_gpu(places: Places) -> Finding:
-    """Return a GPU, unless the profile wants none."""
+    """Check the GPU, unless the profile does not use one."""
     device = places.read(Machine).device
     return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.look_for_gpu(), device, GPU_GB)
 
 
 def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
-    """Return rows that are no SNLI: files of each split, or a data set of the hub."""
+    """Check rows from another source than SNLI: a file for each split, or a data set on the hub."""
     if isinstance(rows, SnliVeRows):
         gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
@@ -234,7 +234,7 @@ def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
 
 
 def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | None:
-    """Return a pre-trained model of the profile is there, or can be fetched."""
+    """Check that a pre-trained model of the profile is there, or can be fetched."""
     made = places.read(Models).backbones
     if not isinstance(made, HubBackbones):
         return None
@@ -246,7 +246,7 @@ def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | 
 
 
 def check_translator(places: Places) -> Finding | None:
-    """Return the same of the model that translates, where the profile names one."""
+    """Check the model that translates, if the profile names one."""
     made = places.read(Translations).translate
     if not isinstance(made, NmtTranslation):
         return None
@@ -256,7 +256,7 @@ def check_translator(places: Places) -> Finding | None:
 
 
 def check_translation(places: Places) -> Finding:
-    """The backend can work: its page answers, or its files are there. The model of `nmt` has a check of its own."""
+    """Check that the backend can work: its page responds, or its files are there. `check_translator` checks a model."""
     settings, languages = places.read(Translations).translate, places.read(Lists).languages
     if settings.corrections and not (path := places.source / settings.corrections).is_file():
         return Finding("missing", f"{path} (translate.corrections) is not there", "place it, or say null")
@@ -277,15 +277,15 @@ def check_translation(places: Places) -> Finding:
 
 
 def back_hint(name: str) -> str:
-    """How to do without translations back into English."""
+    """Return advice on how to do without back-translations, for a file of such."""
     return "; or set translate.back: false" if name.endswith("-en") else ""
 
 
 def check_independent(places: Places) -> Finding:
-    """Return rows in translations by people (XVNLI) can be read; they may be absent."""
+    """Check that XVNLI, the test rows with translations made by people, can be read; it is optional."""
     name = photo_source(places).independent
     if name is None or not (folder := places.source / name).is_dir():
-        return Finding("note", "no XVNLI: nothing is judged on translations by people")
+        return Finding("note", "no XVNLI: no evaluation on translations made by people")
     try:
         return Finding("ok", f"{folder}: {', '.join(xvnli.find(folder))}; {len(xvnli.photos(folder))} photos")
     except UserError as error:
@@ -293,7 +293,7 @@ def check_independent(places: Places) -> Finding:
 
 
 def stored(places: Places, backend: str, languages: list[str]) -> str:
-    """How many answers each language has in the store; the first line of a file is its key."""
+    """Return the number of cached answers by language; the first line of each file is its key."""
     counts: dict[str, int] = {}
     for code in languages:
         paths = [f"{backend}-*.{code}.jsonl", f"{backend}-*.{code}.shard-*.jsonl"]
@@ -304,24 +304,24 @@ def stored(places: Places, backend: str, languages: list[str]) -> str:
 
 
 def check_segmenters(places: Places) -> Finding:
-    """Return what cuts sentences into words loads, dictionaries included."""
+    """Check that the word segmenters can be loaded, with their dictionaries."""
     segmenters, languages = places.read(Words).align_words.segmenters, places.read(Lists).languages
     chosen = {code: segmenters.get(code, segmenters.get("default")) for code in languages}
     for code, name in chosen.items():
         try:
             segmentation.words("words", code, segmenters)
-        except Exception as error:  # of packages and their dictionaries: each means that they are not installed whole
+        except Exception as error:  # from packages and dictionaries; any of them means an incomplete installation
             return Finding("missing", f"{name} for {code}: {error}", "rm -f .venv/.stamp && make setup")
     return Finding("ok", ", ".join(f"{code} {name}" for code, name in chosen.items()))
 
 
 def check_disk(places: Places) -> Finding:
-    """Room for all outputs, each twice: DVC keeps a copy of every file in its cache."""
+    """Check the disk space for all outputs, doubled because DVC keeps a copy of each file in its cache."""
     lists = places.read(Lists)
     languages, seeds, kinds = lists.languages, lists.seeds, [entry.kind for entry in lists.baselines]
     towers = len(set(lists.ve_models) - {"image_only"}) + kinds.count("clip_score")
     parts = {
-        "backbones": 3 * (CLIP_GB + MBERT_GB),  # and once more in the hub's cache
+        "backbones": 3 * (CLIP_GB + MBERT_GB),  # a third copy is in the hub's cache
         "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
         "students": 2 * MBERT_GB * (len(languages) + 1 + kinds.count("mbert")) * len(seeds),
         "vectors": 2 * VECTOR_GB * (FLICKR30K + HYPOTHESES * len(seeds)),
@@ -356,7 +356,7 @@ def plan(places: Places) -> list[Check]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Look at everything, print the list, exit with 1 when something is missing."""
+    """Run all checks, print the list, and exit with 1 when something is missing."""
     args = cli.parse(argv, __doc__, [], defaults=PLACES)
     found = run_checks(plan(Places(**vars(args))), DEADLINE_S)
     lacking = missing(found)

@@ -1,11 +1,11 @@
 """Predict whether a photo entails a sentence, contradicts it, or is neutral to it.
 
-Prints three probabilities a sentence.
+Prints three probabilities for each sentence.
 
   %(prog)s --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
 
-`--model` is the folder of a text encoder: CLIP-VE's for English, a CLSEAVE or CLTEAVE student's for its language. The
-head (CLIP-VE of the same seed) and CLIP's image tower are found beside it, in the same profile.
+`--model` is the folder of a text encoder: CLIP-VE for English, a CLSEAVE or CLTEAVE student for its language. By
+default, the head (CLIP-VE of the same seed) and CLIP's image tower are taken from the same profile.
 """
 
 import argparse
@@ -29,17 +29,17 @@ from clseave.models.encoders import MARKS, Encoder, embed_texts, load_encoder
 from clseave.models.loading import load_model
 from clseave.models.tokens import unknown_share
 
-UNKNOWN, LISTED = 0.5, 12  # share of unknown tokens from which a verdict is doubtful; folders that a message names
+UNKNOWN, LISTED = 0.5, 12  # share of unknown tokens that makes a prediction doubtful; most folders in a message
 
 log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command's options."""
+    """Return the command's argument parser."""
     made = cli.parser(__doc__)
     made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder")
     made.add_argument("--image", type=Path, required=True, metavar="FILE", help="the premise: a photo")
-    made.add_argument("--text", action="append", required=True, help="a hypothesis; may stand several times")
+    made.add_argument("--text", action="append", required=True, help="a hypothesis; may be repeated")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
     made.add_argument("--assembly", choices=["direct", "padded", "decoder"], default="direct", help="of CLTEAVE")
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def require_encoder(model: Path) -> None:
-    """UserError when a folder is no model itself, with the models below it if there are any."""
+    """Raise UserError when a folder is not a text encoder; the message lists the encoders below it, if any."""
     if not model.is_dir():
         raise UserError(f"{model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
     if any((model / mark).is_file() for mark in MARKS):
@@ -66,11 +66,11 @@ def require_encoder(model: Path) -> None:
 
 
 def warn_of_unknown(encoder: Encoder, texts: Sequence[str]) -> None:
-    """Say of which texts the model knows too little for its verdict to mean anything."""
+    """Log a warning for each text with too many unknown tokens for a meaningful prediction."""
     for text in texts:
         if (share := unknown_share(encoder.tokenizer, text)) >= UNKNOWN:
             log.warning(
-                "%s: the model does not know %.0f %% of its tokens, so its verdict says little: is this the "
+                "%s: %.0f %% of the tokens are unknown to the model, so its prediction means little: is this the "
                 "language of --model?",
                 one_line(repr(text)),
                 100 * share,
@@ -78,8 +78,8 @@ def warn_of_unknown(encoder: Encoder, texts: Sequence[str]) -> None:
 
 
 def beside(model: Path) -> tuple[Path, Path]:
-    """Folders of the head and of CLIP that belong to a model of `models/PROFILE`. UserError when there are none."""
-    own = (model / "head.json").is_file()  # CLIP-VE and its controls hold their own
+    """Return the folders of the head and of CLIP for a model in `models/PROFILE`. UserError when there are none."""
+    own = (model / "head.json").is_file()  # CLIP-VE and its controls include a head
     for folder in model.resolve().parents:
         if (folder / "clip" / "config.json").is_file():
             return model if own else folder / "clip_ve" / model.resolve().name, folder / "clip"
@@ -88,18 +88,18 @@ def beside(model: Path) -> tuple[Path, Path]:
 
 @torch.no_grad()
 def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
-    """Return the photo's vector, (1, D). UserError when it cannot be read."""
+    """Return the photo's vector, (1, D). UserError when the photo cannot be read."""
     try:
         picture = decode(read_bytes(image, LARGEST, "name a photo that is there"))
     except BrokenImageError as error:
-        raise UserError(f"{image}: no image that can be read: {error}") from error
+        raise UserError(f"{image}: not a readable image: {error}") from error
     tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
     pixels = preprocess(load_processor(clip), picture)[None]  # (1, 3, H, W)
     return tower(pixel_values=pixels.to(device)).image_embeds.cpu()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Embed, judge, print."""
+    """Embed the texts and the photo, classify, and print."""
     options = parser().parse_args(argv)
     require_encoder(options.model)
     head, clip = (options.head, options.clip) if options.head and options.clip else beside(options.model)

@@ -1,19 +1,19 @@
-"""Score a word aligner against alignments by people: AER, precision, recall (Och and Ney 2003).
+"""Score a word aligner against manual alignments: AER, precision, recall (Och and Ney 2003).
 
-Either a model aligns the text by awesome-align, as the stage `align_words` does:
+Either a model aligns the text with awesome-align, as in the stage `align_words`:
 
   %(prog)s --mbert models/thesis/mbert --text zhen.src-tgt --gold zhen.gold
   %(prog)s --mbert google-bert/bert-base-multilingual-cased@REVISION --text ... --gold ...
 
-or the pairs are there already, as awesome-align prints them (a line a sentence, pairs `i-j` that count from 0):
+or the pairs exist already in awesome-align's output format (one line per sentence, pairs `i-j` counted from 0):
 
   %(prog)s --found zhen.awesome-align.out --gold zhen.gold
 
-Text: a line a sentence, `source words ||| target words`, words parted by spaces; or a table (.tsv, .csv) with a column
-for each language, the source first. Gold: `i-j` for a sure pair, `ipj` for a possible one, counted from 1. Where a text
-is given, pairs of the gold beyond its sentences, as some published files have, are left out and counted; --strict stops
-there. AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), where S are the sure pairs, P the sure
-and possible ones, A those found.
+Text: one sentence per line, `source words ||| target words`, words separated by spaces; or a table (.tsv, .csv) with a
+column for each language, the source first. Gold: `i-j` for a sure pair, `ipj` for a possible one, counted from 1. When
+a text is given, gold pairs outside its sentences, which some published files contain, are left out and counted; with
+--strict they are an error. AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), where S are the sure pairs, P the sure and
+possible pairs, and A the pairs found.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from clseave.word_alignment.aligner import Pairs, WordAligner, alignment_scores
 log = logging.getLogger(__name__)
 
 SOURCES, TARGETS = ("en", "english", "source", "src"), ("target", "tgt", "trg")  # names of columns
-NUMBERS = ("", "id", "index", "unnamed: 0")  # of columns without sentences
+NUMBERS = ("", "id", "index", "unnamed: 0")  # names of columns without sentences
 Texts = tuple[list[list[str]], list[list[str]]]  # words of the source and of the target sentences
 FOUND, GOLD = re.compile(r"([0-9]{1,9})(-)([0-9]{1,9})"), re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file. UserError when it is missing, no text or empty."""
+    """Return the lines of a file. UserError when it is missing, empty or not text."""
     lines = []
     for number, line in formats.read_lines(path, "name a file that is there"):
         try:
@@ -48,12 +48,12 @@ def read_lines(path: Path) -> list[str]:
         except UnicodeDecodeError as error:
             raise UserError(f"{path}:{number}: not UTF-8 text: {error}") from error
     if not lines:
-        raise UserError(f"{path}: no line in it, expected one a sentence")
+        raise UserError(f"{path}: no line in it, expected one per sentence")
     return lines
 
 
 def read_text(path: Path) -> Texts:
-    """Words of both sides. UserError names the line that has no two sides."""
+    """Return the words of both sides of each sentence pair. UserError for a line without two sides, with its number."""
     if delimited.form(path) in delimited.DELIMITERS:
         return read_table(path)
     sources, targets = [], []
@@ -70,7 +70,9 @@ def read_text(path: Path) -> Texts:
 
 
 def read_table(path: Path) -> Texts:
-    """Words of two columns, which a first row may name. UserError names the row that has no two sides."""
+    """Return the words of two columns, named by a header or not. UserError for a row without two sides; it names the
+    row.
+    """
     dialect, rows = delimited.read(path)
     sources, targets = [], []
     places: list[int] = []
@@ -89,16 +91,17 @@ def read_table(path: Path) -> Texts:
         sources.append(sides[0])
         targets.append(sides[1])
     if not sources:
-        raise UserError(f"{path}: no sentence in it, expected one a row ({dialect})")
+        raise UserError(f"{path}: no sentence in it, expected one per row ({dialect})")
     return sources, targets
 
 
 def read_pairs(
     path: Path, form: re.Pattern[str], first: int, text: Texts | None, *, beyond: bool = False
 ) -> Iterator[tuple[Pairs, Pairs]]:
-    """Sure and possible pairs of each line, from 0 on; `first` is the file's lowest index. UserError names the line.
+    """Yield sure and possible pairs of each line, counted from 0; `first` is the lowest index in the file.
 
-    Pairs beyond the sentences are such an error too, or with `beyond` are left out, with a warning.
+    UserError for an invalid pair; it names the line. A pair outside its sentences is invalid too, or, with `beyond`,
+    left out with a warning.
     """
     lines, left_out = read_lines(path), []
     while text and len(lines) > len(text[0]) and not lines[-1].strip():
@@ -131,7 +134,9 @@ def read_pairs(
 def find(
     mbert: str, text: Texts, *, weights: Weights, device: Device, layer: int, threshold: float, batch_size: int
 ) -> list[Pairs]:
-    """Pairs by awesome-align; `mbert` is a folder or ID@REVISION of the hub, whose files of `weights` are read."""
+    """Return word pairs by awesome-align; `mbert` is a folder or ID@REVISION on the hub, with weights of type
+    `weights`.
+    """
     name, _, revision = mbert.partition("@")
     if revision and not re.fullmatch("[0-9a-f]{40}", revision):
         raise UserError(f"--mbert: found revision {revision!r}, expected the 40 hex digits of a commit")
@@ -142,12 +147,12 @@ def find(
     aligner = WordAligner(folder, layer, threshold, batch_size, numerics.start_torch(0, device))
     found = aligner.align(*text)
     if aligner.cut:
-        sys.stderr.write(f"{aligner.cut} sentences are longer than the model takes: their last words have no pair\n")
+        sys.stderr.write(f"{aligner.cut} sentences exceed the model's limit: their last words have no pair\n")
     return found
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command's options."""
+    """Return the command's argument parser."""
     made = cli.parser(__doc__)
     whence = made.add_mutually_exclusive_group(required=True)
     whence.add_argument("--mbert", metavar="MODEL", help="align by this model: a folder, or ID@REVISION of the hub")
@@ -167,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def report(scores: dict[str, float], sizes: dict[str, int], form: str) -> str:
-    """Shares in percent and counts, a line each; or all of it as JSON, shares of 1."""
+    """Return the scores in percent and the sizes, one per line; or as JSON, with scores from 0 to 1."""
     if form == "json":
         return json.dumps({**scores, **sizes}, indent=2) + "\n"
     rows = [(name, f"{100 * value:.2f} %") for name, value in scores.items()]
@@ -176,7 +181,7 @@ def report(scores: dict[str, float], sizes: dict[str, int], form: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Align or read, score, print."""
+    """Align the text or read the pairs, score them, and print."""
     options = parser().parse_args(argv)
     if options.layer < 1 or options.batch_size < 1 or not 0 < options.threshold < 1:
         raise UserError("--layer and --batch-size are at least 1, --threshold lies between 0 and 1")

@@ -1,10 +1,10 @@
-"""Do one share of a stage's work, with the arguments that dvc.yaml gives the stage. Any scheduler can start it.
+"""Compute one shard of a stage's work, with the stage's arguments from dvc.yaml. Any scheduler can start it.
 
   %(prog)s encode_images@thesis 1/4
 
-The stage is named as `dvc repro` names it; without what follows the `@` where there is but one. Stages that can be
-shared out: encode_images, translate, translate_back, align_words. When all shares have ended, `dvc repro` finds what
-they did, does what is missing, and writes the output. Its inputs must be there: run or pull the stages before it first.
+The stage is named as in `dvc repro`; the part from `@` on may be omitted when it is unique. Stages with shards:
+encode_images, translate, translate_back, align_words. When all shards have ended, `dvc repro` reuses their results,
+computes what is missing, and writes the output. The stage's inputs must exist: run or pull the earlier stages first.
 """
 
 import argparse
@@ -20,28 +20,28 @@ STAGES = ("encode_images", "translate", "translate_back", "align_words")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command's options."""
+    """Return the command's argument parser."""
     made = cli.parser(__doc__)
     made.add_argument("stage", metavar="STAGE", help="as in dvc.yaml, for example translate@thesis-de")
-    made.add_argument("shard", metavar="I/N", help="the I-th of N shares, counted from 1")
+    made.add_argument("shard", metavar="I/N", help="the I-th of N shards, counted from 1")
     return made
 
 
 def choose(wanted: str, commands: dict[str, str]) -> str:
-    """Return the one stage that is meant. UserError says which there are."""
+    """Return the one stage that `wanted` names. UserError when none or several match; it lists the possible names."""
     found = [name for name in commands if wanted in (name, name.partition("@")[0])]
     if len(found) == 1:
         return found[0]
     raise UserError(
-        f"stage: found {wanted!r}, expected one of {', '.join(found or commands)}: those that can be shared out in the "
+        f"stage: found {wanted!r}, expected one of {', '.join(found or commands)}: the stages with shards in the "
         "profile and languages of params.yaml"
     )
 
 
 def read_commands() -> tuple[str, dict[str, str]]:
-    """Return the root of the repository, and the commands of the stages that can be shared out, as DVC reads dvc.yaml.
+    """Return the root of the repository, and the commands of the stages with shards in dvc.yaml, by name.
 
-    UserError when it cannot be read.
+    UserError when dvc.yaml cannot be read.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -56,7 +56,7 @@ def read_commands() -> tuple[str, dict[str, str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Become the stage's own process, so that signals and the exit code are the stage's."""
+    """Replace this process by the stage's, so that signals and the exit code are the stage's."""
     options = parser().parse_args(argv)
     shard = shards.parse(options.shard)
     root, commands = read_commands()

@@ -1,1 +1,1 @@
-"""What can be known before a long run: settings that fit, models, memory, disk, remotes."""
+"""Checks before a long run: settings, models, memory, disk, remotes."""

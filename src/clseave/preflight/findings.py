@@ -1,4 +1,4 @@
-"""Checks of a machine and what they find: run side by side, none stops another, told as an aligned list."""
+"""Checks of a machine and their findings: run concurrently, independent of each other, printed as an aligned list."""
 
 import textwrap
 import time
@@ -10,12 +10,12 @@ from typing import Literal
 from clseave.foundation.errors import UserError
 
 State = Literal["ok", "missing", "note"]
-WIDTH, STATE, TOPIC, ARROW = 110, 9, 13, "      -> "  # columns of a line and its first two words; before a remedy
+WIDTH, STATE, TOPIC, ARROW = 110, 9, 13, "      -> "  # widths of a line and of its first two columns; prefix of a fix
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check saw, and the one command or action that fixes it."""
+    """The result of a check, with the one command or action that fixes it."""
 
     state: State
     found: str
@@ -24,10 +24,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One need. `look` gives None where there is no such need.
+    """A requirement and the function that checks it; `look` returns None when the requirement does not apply.
 
-    `late` is the finding of a check that waits for a host or a disk, when it takes too long; a check without one is
-    waited for.
+    `late` is the finding when the check, which waits for a host or a disk, exceeds the time limit; None: no time limit.
     """
 
     topic: str
@@ -36,14 +35,14 @@ class Check:
 
 
 def run_checks(checks: Sequence[Check], seconds: float) -> dict[str, Finding]:
-    """Findings by topic, in the order of `checks`. Nobody waits longer than `seconds` for those that may be late."""
+    """Return the findings by topic, in the order of `checks`; wait at most `seconds` for checks with a time limit."""
     found: dict[str, Finding | None] = {check.topic: check.late for check in checks}
     deadline = time.monotonic() + seconds
 
     def look(check: Check) -> None:
         found[check.topic] = _safely(check)
 
-    # Daemons: a name server that never answers must not keep the program from ending.
+    # Daemon threads: a name server that never answers must not keep the program from exiting.
     waiting = [Thread(target=look, args=(check,), daemon=True) for check in checks if check.late]
     for thread in waiting:
         thread.start()
@@ -56,22 +55,22 @@ def run_checks(checks: Sequence[Check], seconds: float) -> dict[str, Finding]:
 
 
 def _safely(check: Check) -> Finding | None:
-    """One check; whatever goes wrong in it is its finding."""
+    """Run one check; turn any error in it into a finding."""
     try:
         return check.look()
     except UserError as error:
-        return Finding("note", f"not looked at: {error}")
+        return Finding("note", f"not checked: {error}")
     except Exception as error:
         return Finding("missing", f"the check itself failed: {type(error).__name__}: {error}", "report this line")
 
 
 def missing(found: Mapping[str, Finding]) -> int:
-    """How many needs are not met."""
+    """Return the number of requirements that are not met."""
     return sum(finding.state == "missing" for finding in found.values())
 
 
 def aligned(found: Mapping[str, Finding]) -> list[str]:
-    """State, topic and text of each finding, then what fixes it; no line is wider than `WIDTH`, but for a long word."""
+    """Return state, topic and text of each finding, then its fix, wrapped to `WIDTH` except for longer words."""
     lines = []
     for topic, finding in found.items():
         start = f"{finding.state:<{STATE}}{topic:<{TOPIC}}"

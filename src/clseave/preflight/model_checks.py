@@ -1,6 +1,6 @@
-"""Whether the models and data sets of a profile are there, or at the hub, and are what the stages take.
+"""Checks that a profile's models and data sets are available, here or on the hub, and suit the stages.
 
-Of a model at the hub its list of files, config.json and the names of its weights are read: a few kilobytes, not kept.
+For a model on the hub, only its list of files, config.json and the names of its weights are read: a few kilobytes.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from clseave.models import pretrained
 from clseave.preflight.findings import Finding
 from clseave.preflight.needs import root_cause
 
-START = 1 << 20  # bytes of a file of weights, within which their names end
+START = 1 << 20  # bytes at the start of a file of weights that include all names
 
 
 def judge_model(
     model: Pretrained, key: str, made: Path, profile: Path, seconds: float, *, layer: int | None = None
 ) -> Finding:
-    """Return a model is there (in its own folder, in `made`, or in the hub's cache), or the hub has it at its revision.
+    """Check that a model is available: in its own folder, in `made`, in the hub's cache, or on the hub at its revision.
 
-    What can be known of it without its weights must be what the stages take; `layer` is the word aligner's.
+    Whatever can be read without its weights must suit the stages; `layer` is the word aligner's.
     """
     fix = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
     try:
@@ -50,7 +50,7 @@ def judge_model(
 
 
 def _was_made(made: Path, model: Pretrained) -> bool:
-    """Return whether a folder holds what a run made of this model, as its record says where it has one."""
+    """Return whether a folder holds the output of a run with this model, according to its record if it has one."""
     if not (made / "config.json").is_file():
         return False
     record = training_record.read(made)
@@ -58,7 +58,7 @@ def _was_made(made: Path, model: Pretrained) -> bool:
 
 
 def _cached(model: Pretrained) -> Path | None:
-    """Return the model's folder in the hub's cache, when its configuration and weights are there."""
+    """Return the model's folder in the hub's cache, or None when configuration or weights are missing."""
     config = try_to_load_from_cache(model.id, "config.json", revision=model.revision)
     if not isinstance(config, str):
         return None
@@ -68,7 +68,7 @@ def _cached(model: Pretrained) -> Path | None:
 
 
 def judge_hub_rows(rows: HubRows, profile: Path, seconds: float) -> Finding:
-    """Return the hub has a data set."""
+    """Check that the hub has a data set."""
     return _of_hub(rows, HfApi().dataset_info, f"name another id in {profile}", seconds)
 
 
@@ -79,8 +79,8 @@ def _of_hub(
     seconds: float,
     look: Callable[[Any], None] = lambda _: None,
 ) -> Finding:
-    """Return what the hub says of a model or a data set; `look` is given that, and raises UserError for one that is no
-    use.
+    """Check that the hub has a model or data set; `look` receives its information, and raises UserError if it is
+    unsuitable.
     """
     where = f"{wanted.id} at {constants.ENDPOINT}"
     try:
@@ -91,13 +91,13 @@ def _of_hub(
         return Finding("missing", f"{where}: no such id, or one that needs a login", f"set HF_TOKEN, or {fix}")
     except UserError:
         raise
-    except Exception as error:  # of several libraries: each means that the hub does not give it
+    except Exception as error:  # from several libraries; any of them means that it cannot be fetched
         return Finding("missing", f"{where}: {root_cause(error)}", f"connect to the network, or {fix}")
     return Finding("ok", f"to be fetched: {where} answers")
 
 
 def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: float, info: Any) -> None:
-    """UserError for a model at the hub that a stage would refuse; what the hub does not tell is passed over."""
+    """Raise UserError for a model on the hub that a stage would refuse; what the hub does not tell is not checked."""
     known = {file.rfilename for file in info.siblings or []}
     single, index = pretrained.WEIGHTS[model.weights], pretrained.index_of(model.weights)
     if "config.json" not in known:
@@ -114,7 +114,7 @@ def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: fl
 
 
 def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:
-    """Return the answer with a file's content, of which nothing is read yet."""
+    """Return the streaming response for a file of a model."""
     url = hf_hub_url(model.id, file, revision=model.revision)
     response = requests.get(url, headers=build_hf_headers(), timeout=seconds, stream=True)
     response.raise_for_status()
@@ -122,12 +122,12 @@ def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:
 
 
 def _json(model: Pretrained, file: str, seconds: float) -> Any:
-    """Return a small file's content."""
+    """Return the content of a small JSON file of a model."""
     with _get(model, file, seconds) as response:
         return parse_json(response.text)
 
 
 def _names(model: Pretrained, seconds: float) -> set[str]:
-    """Return names of the weights, from the start of their file; the rest is not read."""
+    """Return the names of the weights, read from the start of their file."""
     with _get(model, pretrained.WEIGHTS[model.weights], seconds) as response:
         return pretrained.names_at_start(next(response.iter_content(START)), model.weights)

@@ -1,4 +1,4 @@
-"""What a long run needs of a machine, each against what is there: memory, disk, GPU, DVC remote."""
+"""Requirements of a long run, compared with the machine: memory, disk, GPU, DVC remote."""
 
 import os
 import re
@@ -19,7 +19,7 @@ import requests
 from clseave.foundation.settings.schema import Device
 from clseave.preflight.findings import Finding, State
 
-SLACK = 0.94  # a machine sold with 16 GiB shows a little less
+SLACK = 0.94  # a machine sold with 16 GiB reports a little less
 LISTING = """
 import sys
 from dvc.repo import Repo
@@ -34,7 +34,7 @@ except FileNotFoundError as error:  # nothing was pushed yet
 
 @dataclass(frozen=True)
 class Gpu:
-    """What torch sees: its CUDA version (None in a build without), a GPU's name and memory (2**30 bytes)."""
+    """The GPU as torch sees it: CUDA version of its build (None: CPU only), name and memory (2**30 bytes)."""
 
     cuda_build: str | None
     name: str | None = None
@@ -43,19 +43,19 @@ class Gpu:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the innermost cause of an error, short."""
+    """Return the innermost cause of an error, shortened."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return shortened(str(error)) or type(error).__name__
 
 
 def shortened(text: str) -> str:
-    """Return a text on one line, without the addresses of objects."""
+    """Return a text on one line without the memory addresses of objects."""
     return textwrap.shorten(re.sub(r"<[^<>]* object at 0x[^<>]*>[,:]? ?", "", text), 100, placeholder=" ...")
 
 
 def no_answer(url: str, seconds: float) -> str | None:
-    """Why an address gives no file; None when it does. A host that takes no HEAD at least answers."""
+    """Return why a URL cannot be fetched, or None. A host that refuses HEAD requests counts as available."""
     try:
         response = requests.head(url, timeout=seconds, allow_redirects=True)
     except requests.RequestException as error:
@@ -64,7 +64,7 @@ def no_answer(url: str, seconds: float) -> str | None:
 
 
 def unreachable(url: str, seconds: float) -> str | None:
-    """Why no connection can be opened to a page's host, or to the proxy in front of it. Nothing is sent."""
+    """Return why no connection to a URL's host, or to its proxy, can be opened, or None. No data is sent."""
     target = urlsplit(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or url)
     try:
         port = target.port or {"http": 80}.get(target.scheme, 443)
@@ -75,7 +75,7 @@ def unreachable(url: str, seconds: float) -> str | None:
 
 
 def compressed(path: Path) -> bool:
-    """Return whether finding the members means unpacking all: of a tar.gz, a minute for Flickr30k."""
+    """Return whether listing the archive's members requires decompressing it: a minute for a tar.gz of Flickr30k."""
     if path.is_dir() or zipfile.is_zipfile(path):
         return False
     try:
@@ -86,7 +86,7 @@ def compressed(path: Path) -> bool:
 
 
 def memory_gb() -> float:
-    """Memory of the machine, or of the container when that has less, in 2**30 bytes."""
+    """Return the memory of the machine, or of the container if that is less, in 2**30 bytes."""
     total = psutil.virtual_memory().total
     for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup 2 and 1
         path = Path("/sys/fs/cgroup") / limit
@@ -96,14 +96,14 @@ def memory_gb() -> float:
 
 
 def judge_memory(gb: float, needed: float) -> Finding:
-    """Enough memory, all quantities in 2**30 bytes."""
+    """Compare the memory with what the run needs, both in 2**30 bytes."""
     if gb >= needed * SLACK:
         return Finding("ok", f"{gb:.0f} GiB")
     return Finding("missing", f"{gb:.1f} GiB, the run needs {needed:.0f}", "run it on a machine with more memory")
 
 
 def judge_disk(free: float, made: float, parts: dict[str, float], folder: Path) -> Finding:
-    """Room for what is not made yet, all quantities in 1e9 bytes."""
+    """Compare the free space with the sizes of outputs in `parts`, less what is `made` already; all in 1e9 bytes."""
     needed = max(0.0, sum(parts.values()) - made)
     made_of = ", ".join(f"{name} {size:.1f}" for name, size in parts.items())
     said = f"{free:.0f} GB free, {needed:.0f} GB needed ({made_of}{f'; made {made:.1f}' if made >= 0.1 else ''})"
@@ -113,12 +113,12 @@ def judge_disk(free: float, made: float, parts: dict[str, float], folder: Path) 
 
 
 def look_for_gpu() -> Gpu:
-    """Ask torch."""
+    """Return the first GPU that torch sees."""
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     build = torch.version.cuda or getattr(torch.version, "hip", None)
-    with warnings.catch_warnings(action="ignore"):  # "found no NVIDIA driver": said by `judge_gpu`
+    with warnings.catch_warnings(action="ignore"):  # "found no NVIDIA driver": reported by `judge_gpu`
         available = torch.cuda.is_available()
     if not available:
         return Gpu(build, visible=visible)
@@ -127,7 +127,7 @@ def look_for_gpu() -> Gpu:
 
 
 def judge_gpu(gpu: Gpu, device: Device, needed: float) -> Finding:
-    """A GPU that torch can use, with `needed` 2**30 bytes; else why it cannot: with `auto` the run does without."""
+    """Check that torch can use a GPU with `needed` 2**30 bytes, or say why not; with `auto` the CPU is used instead."""
     if device == "cpu":
         return Finding("note", "not used: the profile says `device: cpu`, which takes many times longer")
     absent: State = "missing" if device == "cuda" else "note"
@@ -152,7 +152,7 @@ def judge_gpu(gpu: Gpu, device: Device, needed: float) -> Finding:
 
 
 def config_line(root: Path, remote: str) -> tuple[str, str] | None:
-    """The `url` of a DVC remote and the file and line that give it; the local file goes before the common one."""
+    """Return the `url` of a DVC remote, and the file and line that define it; config.local overrides config."""
     for name in ("config.local", "config"):
         path = root / ".dvc" / name
         inside = False
@@ -166,7 +166,7 @@ def config_line(root: Path, remote: str) -> tuple[str, str] | None:
 
 
 def judge_remote(root: Path, remote: str, seconds: float) -> Finding:
-    """Return the profile's DVC remote takes files: a local folder does; of another place the listing works."""
+    """Check that the profile's DVC remote is usable: a local folder always, any other when its files can be listed."""
     known = config_line(root, remote)
     elsewhere = f"dvc remote modify --local {remote} url s3://bucket/path"
     if known is None:
@@ -180,14 +180,14 @@ def judge_remote(root: Path, remote: str, seconds: float) -> Finding:
     reason = no_answer(url, seconds) if scheme in ("http", "https") else no_listing(root, remote, seconds)
     if reason is None:
         return Finding("ok", f"{line}: {url} answers")
-    if "requires" in reason:  # DVC's words for a plug-in that is not installed
+    if "requires" in reason:  # DVC's message for a missing plug-in
         return Finding("missing", f"{line}: {url}: {reason}", f"{sys.executable} -m pip install 'dvc[{scheme}]'")
     fix = f"give credentials (dvc remote modify --local {remote} ...), or another place: {elsewhere}"
     return Finding("missing", f"{line}: {url}: {reason}", fix)
 
 
 def no_listing(root: Path, remote: str, seconds: float) -> str | None:
-    """Why DVC cannot list a remote, in a process that can be stopped; None when it can."""
+    """Return why DVC cannot list a remote, or None; tried in a process that is stopped after `seconds`."""
     command = [sys.executable, "-c", LISTING, remote]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=seconds, check=False)

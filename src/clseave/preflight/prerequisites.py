@@ -1,4 +1,4 @@
-"""What values need beside themselves, as far as a second tells: a DVC remote, languages, local models that fit."""
+"""Fast checks of what settings require: a DVC remote, languages of the translator, suitable local models."""
 
 import logging
 from pathlib import Path
@@ -14,14 +14,17 @@ log = logging.getLogger(__name__)
 
 
 def check(values: Params, profile: Profile, dvc: Path) -> None:
-    """UserError for what would stop a later stage, or a push of its results. `dvc` is the folder `.dvc`."""
+    """Raise UserError for anything that would stop a later stage or a push of its results.
+
+    `dvc` is the folder `.dvc` of the repository.
+    """
     require_remote(values.profile, dvc)
     require_languages(values, profile)
     require_models(profile)
 
 
 def require_remote(name: str, dvc: Path) -> None:
-    """Each profile's outputs belong to the remote of its name; without DVC there is nothing to push."""
+    """Raise UserError unless DVC has a remote named like the profile; without a DVC repository none is needed."""
     if not dvc.is_dir():
         return
     try:
@@ -36,14 +39,16 @@ def require_remote(name: str, dvc: Path) -> None:
 
 
 def require_languages(values: Params, profile: Profile) -> None:
-    """Languages that the translation service speaks."""
+    """Raise UserError for a language that the translation service does not offer."""
     if isinstance(profile.translate, GoogleTranslation):
         for code in values.languages:
-            GoogleBackend(profile.translate, code)  # which asks nobody before it translates
+            GoogleBackend(profile.translate, code)  # sends no request before it translates
 
 
 def require_models(profile: Profile) -> None:
-    """Local folders of models hold what the stages take; one that is not there may have been used already."""
+    """Raise UserError for a local model that does not suit the stages; warn of a missing one, as its stage may have
+    run.
+    """
     models: dict[str, Pretrained] = {}
     if not isinstance(profile.backbones, Backbones):
         models |= {"backbones.clip": profile.backbones.clip, "backbones.mbert": profile.backbones.mbert}

@@ -72,4 +72,4 @@ def test_a_text_of_unknown_tokens_gets_a_verdict_with_a_warning(profile, monkeyp
     run(monkeypatch, profile / "clseave/de/seed0", *texts)
     assert [row["text"] for row in json.loads(capsys.readouterr().out)] == texts
     (said,) = caplog.messages
-    assert said.startswith("'ДЖЖ ЩЩ!': the model does not know 100 % of its tokens")
+    assert said.startswith("'ДЖЖ ЩЩ!': 100 % of the tokens are unknown to the model")

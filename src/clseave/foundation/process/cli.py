@@ -55,7 +55,7 @@ def parse(
     for name, usual in (defaults or {}).items():
         made.add_argument(f"--{name}", type=Path, default=usual, metavar="PATH", help="(default: %(default)s)")
     if shard:
-        made.add_argument("--shard", type=shards.parse, metavar="I/N", help="do the I-th of N shares only")
+        made.add_argument("--shard", type=shards.parse, metavar="I/N", help="do the I-th of N shards only")
     args = made.parse_args(argv)
     for name in set(paths) & set(SCRATCH):
         setattr(args, name, getattr(args, name) or SCRATCH[name](args))
