@@ -301,11 +301,9 @@ def test_every_profile_validates(tmp_path, profile, shipped):
             0.3,
             ["mini.yaml: source.content_shares:", "found a sum of 1.2", "allowed: 1"],
         ),
-        (
-            "profile/source/fact_shares/dev",
-            0.0,
-            ["mini.yaml: source.fact_shares:", "found a sum of 0.93", "allowed: 1"],
-        ),
+        ("profile/source/held_out/dev", {"place": 1}, ["mini.yaml: source.held_out.dev:", "found place", "each once"]),
+        ("profile/source/held_out/train", {"place": 1}, ["mini.yaml: source.held_out.train", "found 'train'"]),
+        ("profile/source/held_out/test/count", 0, ["mini.yaml: source.held_out.test.count:", "found 0"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
