@@ -178,7 +178,7 @@ def test_every_profile_validates(tmp_path, profile, shipped):
         (
             "profile/source/kinds_per_image",
             7,
-            ["mini.yaml: source.kinds_per_image:", "found 7", "less than or equal to 6"],
+            ["mini.yaml: source.kinds_per_image:", "found 7", "less than or equal to 5"],
         ),
         ("profile/source/noise", 61, ["mini.yaml: source.noise:", "found 61", "less than or equal to 60"]),
         ("profile/source/content_shares/dev", -0.1, ["mini.yaml: source.content_shares.dev:", "found -0.1"]),
