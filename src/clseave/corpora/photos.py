@@ -68,10 +68,7 @@ class Collection:
     """Photos in one place; `files` maps ids to names in it. The base class reads the files of a folder."""
 
     def __init__(self, path: Path, files: dict[str, str] | None = None):
-        """List the photos unless `files` is given.
-
-        UserError when the place cannot be read, or two photos share an id.
-        """
+        """List the photos unless `files` is given. UserError: the place cannot be read, or two photos share an id."""
         self.path = path
         try:
             self.files = by_id(path, self.names()) if files is None else files
@@ -200,10 +197,7 @@ def find(source: Path, name: str) -> Path:
 
 
 def open_collection(path: Path, files: dict[str, str] | None = None) -> Collection:
-    """Return the collection of a folder, tar or zip; for a folder, given `files` replace the search.
-
-    UserError when the path is none of them.
-    """
+    """Return the collection of a folder (`files` replace the search), tar or zip. UserError when it is none of them."""
     if path.is_dir():
         return Collection(path, files)
     if zipfile.is_zipfile(path):

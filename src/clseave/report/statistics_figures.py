@@ -29,7 +29,7 @@ from clseave.report.tables.statistics_tables import apart
 
 
 def significance(pairs: pd.DataFrame) -> Figure:
-    """Difference of every two languages with its interval over images; filled where they are told apart."""
+    """Difference of every two languages with its two-way clustered interval; filled where they are told apart."""
     need(pairs, "label", "other_label", "points", "low", "high", "p_holm")
     figure, (axes,) = canvas(1.3 + 0.26 * len(pairs))
     axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)

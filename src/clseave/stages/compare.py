@@ -8,7 +8,6 @@ Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1; the numbers 
 Cost:   about 20 seconds, 0.5 GiB.
 """
 
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,14 @@ def write(folder: Path, contents: Mapping[str, Rows]) -> None:
                 write_text(made / f"{name}.tex", shown.latex(name))
 
 
-def read_outcomes(args: Namespace, values: Values, test: list[Example]) -> list[Outcome]:
-    """Every evaluation that judged a row, with more seeds than the run's own where their results are at hand."""
-    sets = {"test": test, "independent": read_rows(args.independent / "examples.jsonl", Example)}
+def read_outcomes(
+    metrics: Path, predictions: Path, sets: Mapping[str, list[Example]], more: Path, values: Values
+) -> list[Outcome]:
+    """Every evaluation that judged a row, with more seeds than the run's own where the table `more` has them."""
     found = measured.read_outcomes(
-        *(args.metrics, args.predictions, values.seeds, measured.evaluation_names(values), sets),
-        label=result_tables.label_of,
+        *(metrics, predictions, values.seeds, measured.evaluation_names(values), sets), label=result_tables.label_of
     )
-    return more_seeds.joined(found, args.seeds_folder / f"{args.profile.stem}.csv", values.languages[0])
+    return more_seeds.joined(found, more, values.languages[0])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -76,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
     thesis = thesis_values.read(args.published, expected, profile=args.profile.stem, counts=counts)
     test = read_splits(args.examples, ["test"])
-    outcomes = read_outcomes(args, values, test)
+    sets = {"test": test, "independent": read_rows(args.independent / "examples.jsonl", Example)}
+    more = args.seeds_folder / f"{args.profile.stem}.csv"
+    outcomes = read_outcomes(args.metrics, args.predictions, sets, more, values)
     alignment = measured.read_alignment(args.metrics / "align", values.languages)
     everything = [results.result_row(one, outcomes[0]) for one in outcomes]
     independent = diagnostics.independent(outcomes, everything)

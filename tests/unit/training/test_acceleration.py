@@ -38,7 +38,7 @@ def test_the_cpu_runs_a_large_batch_in_parts_of_like_length(kind):
     encoder.zero_grad()
     whole = encoder(ids[rows], mask[rows])
     whole.square().sum().backward()
-    torch.testing.assert_close(vectors, whole)
+    torch.testing.assert_close(vectors, whole, rtol=1e-5, atol=5e-5)  # products of other sizes are rounded otherwise
     for name, weight in encoder.named_parameters():
         if name in ours:
             torch.testing.assert_close(ours[name], weight.grad, rtol=1e-3, atol=1e-3)

@@ -52,13 +52,6 @@ def transfer(run: Run) -> str:
     return f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each} (95 % intervals)."
 
 
-def _told_apart(row: Mapping[str, object]) -> bool:
-    """Whether a pair is apart: as its table says, else by the corrected test and the interval."""
-    if "apart" in row:
-        return str(row["apart"]).lower() in ("true", "yes", "apart", "1", "1.0")
-    return bool(apart(row))
-
-
 def ties(run: Run) -> str:
     """Which languages are told apart from English."""
     frame = run.table("significance")
@@ -68,8 +61,8 @@ def ties(run: Run) -> str:
     if not pairs:
         return ""
 
-    separate = [_difference(row) for row in pairs if _told_apart(row)]
-    tied = [_difference(row) for row in pairs if not _told_apart(row)]
+    separate = [_difference(row) for row in pairs if apart(row)]
+    tied = [_difference(row) for row in pairs if not apart(row)]
     said = (separate, "told apart from English"), (tied, "tied with it" if separate else "tied with English")
     parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {what}" for names, what in said if names]
     return (
