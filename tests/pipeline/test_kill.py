@@ -46,7 +46,7 @@ TRAINED = (
 GOALS = TRAINED[4:]
 EACH_PUSH = TRAINED[5]  # the other trainings are killed in the full run; all go on by the same code
 EVERY_STEP = {"CLSEAVE_CHECKPOINT_SECONDS": "0"}
-GOES_ON = re.compile(r"goes on after step (\d+): epoch \d+, step \d+")
+GOES_ON = re.compile(r"resumes after step (\d+): epoch \d+, step \d+")
 
 
 def digests(root: Path) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""The training loop and what it needs: batches, optimiser, acceleration, used embedding rows."""
+"""The training loop and its parts: objective, batches, optimiser, acceleration, used embedding rows."""

@@ -1,7 +1,7 @@
-"""How a text encoder runs in the training steps.
+"""How a text encoder runs in training steps.
 
-On a GPU: bfloat16 autocast, compiled, in few shapes. On the CPU, where nothing of this is faster or the same on every
-processor: a large batch in parts of like length, so that less padding is computed.
+On a GPU: bfloat16 autocast, compiled, with few shapes. On the CPU none of this is both faster and bit-exact across
+processors; large batches are split into sub-batches of similar length instead, which saves padding.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from clseave.foundation.settings.schema import Precision
 from clseave.models.clip_ve import TextTower
 from clseave.models.student import Student
 
-# Lengths that compiled batches are padded to: each is compiled, and recorded as a CUDA graph, once.
+# Lengths to which compiled batches are padded: each is compiled, and recorded as a CUDA graph, once.
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-PART = 32  # rows of a part on the CPU, at least: below, starting each operation twice costs as much as the padding
+PART = 32  # smallest sub-batch on the CPU: below it, the overhead of more calls outweighs the saved padding
 
 TextEncoder = TextTower | Student
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,15 +25,19 @@ Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def for_training(
     encoder: TextEncoder, device: torch.device, *, precision: Precision, compiled: bool, rows: int
 ) -> Forward:
-    """What the steps of training call: (B, T) ids and mask -> (B, D) single precision. `rows` is the largest batch."""
+    """Return the forward function of training steps: ids and mask (B, T) -> vectors (B, D) in single precision.
+
+    `rows` is the size of the largest batch.
+    """
     if device.type == "cpu":
         return lambda ids, mask: in_parts(encoder, ids, mask)
     return accelerate(encoder, precision, compiled=compiled, rows=rows, mode="reduce-overhead")
 
 
 def in_parts(encoder: Forward, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the encoder's vectors, (B, T) -> (B, D), computed in parts of like length, each as wide as its longest
-    row.
+    """Return the encoder's vectors, (B, T) -> (B, D), computed in sub-batches of similar length.
+
+    Each sub-batch is cut to its longest row.
     """
     if (count := len(ids) // PART) < 2:
         return encoder(ids, mask)
@@ -44,8 +48,9 @@ def in_parts(encoder: Forward, ids: torch.Tensor, mask: torch.Tensor) -> torch.T
 
 
 def accelerate(encoder: TextEncoder, precision: Precision, *, compiled: bool, rows: int, **options: Any) -> Forward:
-    """Return the same on any device. `options` are those of `torch.compile`; mode "reduce-overhead" records CUDA
-    graphs.
+    """Return the accelerated forward function, for any device; `options` go to `torch.compile`.
+
+    Mode "reduce-overhead" records CUDA graphs.
     """
     longest = encoder.tokenizer.model_max_length
     if compiled:
@@ -56,8 +61,8 @@ def accelerate(encoder: TextEncoder, precision: Precision, *, compiled: bool, ro
         count = len(ids)
         if compiled:
             ids, mask = fit(ids, mask, rows, longest)
-            torch.compiler.cudagraph_mark_step_begin()  # the vectors of the step before are no longer needed
-        # Autocast itself keeps norms in single precision; loss and head are outside.
+            torch.compiler.cudagraph_mark_step_begin()  # the vectors of the previous step may be overwritten
+        # Autocast keeps normalisation layers in single precision; loss and head are computed outside.
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             vectors = call(ids, mask)
         return vectors[:count].float()
@@ -66,9 +71,9 @@ def accelerate(encoder: TextEncoder, precision: Precision, *, compiled: bool, ro
 
 
 def fit(ids: torch.Tensor, mask: torch.Tensor, rows: int, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad a batch, two (B, T), to one of few shapes: (`rows`, a length of `LENGTHS` or `longest`).
+    """Pad a batch, two (B, T), to one of a few shapes: (`rows`, a length of `LENGTHS` or `longest`).
 
-    Rows are added by repeating the first one, columns by repeating the last one behind a mask of 0.
+    Rows are added by repeating the first one, columns by repeating the last one with mask 0.
     """
     width = min(longest, next(length for length in (*LENGTHS, longest) if length >= ids.shape[1]))
     extra, again = width - ids.shape[1], max(0, rows - len(ids))

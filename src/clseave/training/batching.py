@@ -1,4 +1,4 @@
-"""Which rows make a batch: seeded, and by length, so that padding is small."""
+"""Batches of rows: drawn with a seed, and bucketed by length to reduce padding."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from clseave.foundation.settings.schema import Sampler
 
-LIKE = 4  # lengths that differ by less than this are mixed: batches of one length are of one kind, and learn worse
+LIKE = 4  # bucket width in tokens: rows of equal length often share a statement kind, and such batches train worse
 
 
 def draw_batches(
@@ -18,11 +18,11 @@ def draw_batches(
     groups: np.ndarray | None = None,
     rows_per_group: int = 1,
 ) -> list[np.ndarray]:
-    """Return every row once, in batches of about `size` rows; `seed` (with the epoch in it) decides the order.
+    """Return every row once, in batches of about `size` rows; `seed`, which includes the epoch, determines the order.
 
-    `lengths` (N,) are token counts. "bucket" sorts by length, in steps of `LIKE`, before cutting and then shuffles.
-    `groups` (N,) keeps up to `rows_per_group` rows of one group in one batch: rows that share a hypothesis are then
-    encoded once. Batches differ by one row at most, so that none is too small for batch norm.
+    `lengths` (N,) are token counts. "bucket" sorts rows by length, in steps of `LIKE`, cuts batches and shuffles them.
+    `groups` (N,) keeps up to `rows_per_group` rows of one group in one batch, so that a hypothesis that they share is
+    encoded once. Batch sizes differ by at most one row, so that none is too small for batch norm.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))
@@ -35,7 +35,7 @@ def draw_batches(
 
 
 def _keep_together(order: np.ndarray, groups: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Reorder so that rows of one group stand in runs of up to `size`, the runs in random order."""
+    """Reorder rows so that those of one group form runs of up to `size`, with the runs in random order."""
     by_group = order[np.argsort(groups[order], kind="stable")]
     _, starts, counts = np.unique(groups[by_group], return_index=True, return_counts=True)
     place = np.arange(len(by_group)) - np.repeat(starts, counts)

@@ -1,7 +1,7 @@
 """The training loop: steps, validation, early stopping, the curve, and checkpoints that resume to the same bytes.
 
-Read from top to bottom: the loop (`train`), where it stands (`LoopState`), and each part of it (`TrainingLoop`), in the
-order in which they run.
+Read from top to bottom: the loop (`train`), its position (`LoopState`), and its parts (`TrainingLoop`), in the order in
+which they run.
 """
 
 import json
@@ -23,8 +23,8 @@ from clseave.training.objective import Objective
 log = logging.getLogger(__name__)
 
 Keep = Literal["best", "last"]
-Curve = list[dict[str, float]]  # one row an epoch
-FLUSH_EVERY = 50  # steps between two reads of the losses on a GPU, which each read makes wait; on the CPU every step
+Curve = list[dict[str, float]]  # one row per epoch
+FLUSH_EVERY = 50  # steps between two reads of the losses on a GPU, as a read waits for the GPU; on the CPU every step
 
 
 def train(
@@ -38,12 +38,12 @@ def train(
     stop_after: int | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Curve, int]:
-    """Train, and leave the weights of the best epoch, or of the last one, in the model, in evaluation mode.
+    """Train, and leave the model in evaluation mode with the weights of the best epoch, or of the last one.
 
     The best epoch has the lowest first metric of `validate`; training stops after `patience` epochs without a better
-    one, or after epoch `stop_after` of a schedule made for `epochs`. Without validation the last epoch counts.
-    With a `checkpoint` it resumes where a killed run stopped, to the same bytes; the caller removes the checkpoint when
-    the outputs are written. Returns the curve and the epoch kept, from 1. UserError at a loss that is not finite.
+    one, or after epoch `stop_after` of a schedule made for `epochs`. Without validation the last epoch is kept. With a
+    `checkpoint`, a killed training is resumed and gives the same bytes; the caller removes the checkpoint once the
+    outputs are written. Return the curve and the kept epoch, counted from 1. UserError when a loss is not finite.
     """
     loop = TrainingLoop(objective, optimiser, schedule, epochs, checkpoint)
     loop.load_checkpoint()
@@ -67,13 +67,13 @@ def train(
 
 @dataclass
 class LoopState:
-    """Where a training stands: part of a checkpoint."""
+    """The position of a training, stored in its checkpoints."""
 
     epoch: int = 1
     step: int = 0  # steps done in this epoch
     total_steps: int = 0  # steps done in all epochs
     loss_sum: float = 0.0  # over the rows of this epoch
-    rows: int = 0  # in `loss_sum`
+    rows: int = 0  # rows counted in `loss_sum`
     learning_rate: float = 0.0  # of the last step
     best_score: float = math.inf
     best_epoch: int = 0
@@ -81,7 +81,7 @@ class LoopState:
     curve: Curve = field(default_factory=list)
 
     def start_next_epoch(self) -> None:
-        """Count on, with empty sums."""
+        """Advance to the next epoch and reset its sums."""
         self.epoch, self.step, self.loss_sum, self.rows = self.epoch + 1, 0, 0.0, 0
 
 
@@ -101,8 +101,8 @@ class TrainingLoop:
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = distributed.parallel(objective.model, objective.loss)
         self.device = next(objective.model.parameters()).device
-        self.pending: list[tuple[torch.Tensor, int]] = []  # losses not read yet, each with its number of rows
-        self.rows_per_second = 0.0  # in the last epoch, without the steps that an earlier run did
+        self.pending: list[tuple[torch.Tensor, int]] = []  # unread losses, each with its number of rows
+        self.rows_per_second = 0.0  # in the last epoch, excluding steps done by an earlier run
 
     def load_checkpoint(self) -> None:
         """Restore the newest checkpoint, if there is one."""
@@ -120,10 +120,10 @@ class TrainingLoop:
         if self.objective.generator is not None:
             self.objective.generator.bit_generator.state = json.loads(found["generator"])
         place = (self.objective.name, self.state.total_steps, self.state.epoch, self.state.step)
-        log.info("%s goes on after step %d: epoch %d, step %d", *place)
+        log.info("%s resumes after step %d: epoch %d, step %d", *place)
 
     def run_epoch(self) -> None:
-        """The steps of the epoch that are still to do."""
+        """Run the remaining steps of the epoch."""
         self.objective.model.train()
         batches = self.objective.batches(self.state.epoch)
         remaining = batches[self.state.step :]
@@ -138,7 +138,7 @@ class TrainingLoop:
         self.rows_per_second = rows / max(1e-9, time.monotonic() - start)
 
     def run_step(self, batch: np.ndarray, steps: int) -> None:
-        """One step of the `steps` of an epoch, and a checkpoint where one is due."""
+        """Run one of the `steps` steps of an epoch, and save a checkpoint when one is due."""
         loss = self.loss(batch)
         self.pending.append((loss.detach(), len(batch)))
         self.state.step, self.state.total_steps = self.state.step + 1, self.state.total_steps + 1
@@ -166,14 +166,16 @@ class TrainingLoop:
         self.pending.clear()
 
     def validate(self) -> dict[str, float]:
-        """Metrics of the validation set, dropout off, rounded for the curve; the first process computes them."""
+        """Return the metrics of the validation set, without dropout, rounded for the curve; the first process computes
+        them.
+        """
         self.objective.model.eval()
         with torch.no_grad():
             metrics = self.objective.validate() if ranks.first() else {}
         return distributed.from_first({name: round(value, 6) for name, value in metrics.items()})
 
     def add_curve_row(self, metrics: dict[str, float], last: int) -> None:
-        """Append the row of this epoch of `last`: mean loss over rows, metrics, the last learning rate."""
+        """Append and log the row of this epoch of `last`: mean loss over rows, metrics, last learning rate."""
         row = {"epoch": self.state.epoch, self.objective.loss_name: round(self.state.loss_sum / self.state.rows, 6)}
         row |= self.objective.train_metrics() | metrics | {"learning_rate": float(f"{self.state.learning_rate:.6g}")}
         self.state.curve.append(row)
@@ -185,10 +187,10 @@ class TrainingLoop:
     def compare_with_best(self, metrics: dict[str, float], keep: Keep, patience: int | None) -> None:
         """Keep the weights of a better epoch, or stop after `patience` epochs without one.
 
-        UserError when the first metric, which is compared, is not finite.
+        UserError when the first metric, which is the score, is not finite.
         """
         state = self.state
-        score = next(iter(metrics.values()), -float(state.epoch))  # without validation each epoch is the best so far
+        score = next(iter(metrics.values()), -float(state.epoch))  # without validation, each epoch is the best so far
         if not math.isfinite(score):
             self.fail_not_finite(f"the validation loss of epoch {state.epoch} (step {state.total_steps}) is {score}")
         if score < state.best_score:
@@ -200,7 +202,7 @@ class TrainingLoop:
             state.stopped = True
 
     def save_checkpoint(self) -> None:
-        """Write a checkpoint, of finite weights only."""
+        """Save a checkpoint. UserError when a weight is not finite."""
         if self.checkpoint is None:
             return
         model, generator = self.objective.model.state_dict(), self.objective.generator
@@ -222,7 +224,7 @@ class TrainingLoop:
         self.checkpoint.save(self.state.total_steps, content)
 
     def fail_not_finite(self, found: str) -> NoReturn:
-        """Stop: what comes after a number that is not finite is not worth computing."""
+        """Raise UserError for a value that is not finite; the message names the last good checkpoint."""
         latest = self.checkpoint.latest if self.checkpoint else None
         good = f"that of step {latest}, {self.checkpoint.path(latest)}" if self.checkpoint and latest else "none"
         raise UserError(

@@ -1,4 +1,4 @@
-"""What the training loop minimises: the interface of the classes in `objectives`."""
+"""The interface between the training loop and the classes in `objectives`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from torch import nn
 
 
 class Objective(ABC):
-    """What a training minimises: the model, its batches, its loss and its validation.
+    """A training objective: the model, its batches, its loss and its validation.
 
     Attributes:
         name: in the log and in messages.
         model: the module that is trained.
         loss_name: the column of the training loss in the curve.
         max_grad_norm: the gradient is clipped to this norm; None: not clipped.
-        generator: the NumPy generator that `loss` draws from, if it does; its state is part of a checkpoint.
+        generator: the NumPy generator that `loss` draws from, if any; its state is part of a checkpoint.
     """
 
     name: str
@@ -34,17 +34,19 @@ class Objective(ABC):
         """Return the loss of a batch of rows, (B,) -> ()."""
 
     def validate(self) -> dict[str, float]:
-        """Metrics of the validation set; the first one is minimised. Empty: no validation, the last epoch counts."""
+        """Return metrics of the validation set; the first one is minimised. Empty: no validation, the last epoch is
+        kept.
+        """
         return {}
 
     def train_metrics(self) -> dict[str, float]:
-        """Metrics that `loss` counted during the epoch that ends; the counts are set to zero."""
+        """Return metrics aggregated by `loss` over the epoch, and reset them."""
         return {}
 
     def state_dict(self) -> dict[str, float]:
-        """Return the counts of `train_metrics` within an epoch: part of a checkpoint."""
+        """Return the aggregated values behind `train_metrics`, for a checkpoint within an epoch."""
         return {}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Restore the counts that `state_dict` returned."""
+        """Restore the values that `state_dict` returned."""
         assert not state

@@ -1,4 +1,4 @@
-"""The optimiser of every training, and its learning rate over the steps."""
+"""The optimiser of all trainings, and its learning-rate schedule."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -9,9 +9,10 @@ Schedule = Literal["constant", "linear"]
 
 
 def schedule_factor(step: int, total: int, warmup: float, schedule: Schedule) -> float:
-    """Learning-rate factor of one step: linear warm-up over a share of all steps, then constant or linear to zero.
+    """Return the learning-rate factor of a step: linear warm-up over a share of all steps, then constant or linear to
+    zero.
 
-    Plain arithmetic: a cosine would depend on the machine's maths library.
+    Only basic arithmetic: the cosine differs between maths libraries.
     """
     warm = round(total * warmup)
     if step < warm:
@@ -22,9 +23,10 @@ def schedule_factor(step: int, total: int, warmup: float, schedule: Schedule) ->
 def make_optimiser(
     groups: Iterable[dict[str, Any]], weight_decay: float, total: int, warmup: float, schedule: Schedule
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """Fused AdamW (the unfused one calls an approximate square root) and its schedule over `total` steps.
+    """Return fused AdamW and its schedule over `total` steps.
 
-    With `weight_decay` 0 it equals Adam.
+    Unfused AdamW uses an approximate square root, which differs between processors. With `weight_decay` 0 it equals
+    Adam.
     """
     optimiser = torch.optim.AdamW(list(groups), weight_decay=weight_decay, fused=True)
     factor = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: schedule_factor(step, total, warmup, schedule))

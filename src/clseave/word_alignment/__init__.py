@@ -1,1 +1,1 @@
-"""Word alignment: segmentation, awesome-align, aligned tokens."""
+"""Word alignment: word segmentation, awesome-align, aligned tokens."""

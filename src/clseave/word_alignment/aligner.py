@@ -1,8 +1,8 @@
-"""Word alignment with awesome-align on the pipeline's own mBERT, and its error rate.
+"""Word alignment with awesome-align and the pipeline's own mBERT, and the alignment error rate.
 
-The package bundles an old copy of transformers and fails silently in several ways (a checkpoint that does not match
-gives random weights, a layer that does not exist gives the last one, special ids stay those of the original BERT).
-Each is checked here, so that a wrong set-up stops.
+The package bundles an old copy of transformers and fails silently in several ways: a checkpoint that does not match
+gives random weights, a missing layer gives the last one, special ids stay those of the original BERT. Each is checked
+here and raises an error.
 """
 
 import json
@@ -24,32 +24,33 @@ from clseave.models.tokens import in_order, load_tokenizer, word_pieces
 
 SIDES = ("source", "target")
 Pairs = list[list[int]]
-Encoded = tuple[list[int], list[int]]  # token ids with special tokens, and the word that each inner token belongs to
+Encoded = tuple[list[int], list[int]]  # token ids with special tokens, and the word index of each inner token
 
 
 class WordAligner:
-    """awesome-align: token states of one layer, softmax over both sides, pairs above a threshold in both."""
+    """awesome-align: token states of one layer, softmax in both directions, pairs above a threshold in both."""
 
     def __init__(
         self, mbert: Path | str, layer: int, threshold: float, batch_size: int, device: torch.device | str = "cpu"
     ):
-        """`mbert` is a folder in Hugging Face layout. UserError when awesome-align could not use it as it is."""
+        """Load the model from a folder in Hugging Face layout. UserError when awesome-align cannot use it."""
         self.layer, self.threshold, self.batch_size, self.device = layer, threshold, batch_size, device
         self.model, self.tokenizer, self.longest = _load(Path(mbert), layer)
-        self.first, self.last = self.tokenizer("").input_ids  # of each sentence: [CLS] and [SEP]
-        # Module-level ids of the package; its guide layer masks by them.
+        self.first, self.last = self.tokenizer("").input_ids  # [CLS] and [SEP], added to each sentence
+        # Global variables of the package, by which it masks special tokens.
         modeling.PAD_ID, modeling.CLS_ID, modeling.SEP_ID = self.tokenizer.pad_token_id, self.first, self.last
         self.model.to(device).eval()
-        self.cut = 0  # sentences whose end was left out, as they are longer than the model takes
-        # A corpus has few distinct words.
+        self.cut = 0  # number of sentences truncated to the model's limit
+        # A cache pays off, because a corpus has few distinct words.
         self._pieces = lru_cache(maxsize=100_000)(partial(word_pieces, self.tokenizer))
 
     def align(
         self, sources: Sequence[list[str]], targets: Sequence[list[str]], advance: Callable[[int], Any] | None = None
     ) -> list[Pairs]:
-        """Sorted 0-based word pairs of each sentence pair. Sentences of like length share a batch; the order is kept.
+        """Return the sorted 0-based word pairs of each sentence pair, in order; sentences of similar length share a
+        batch.
 
-        `advance` is called with the size of each batch that is done. UserError names a sentence without a word.
+        `advance` is called with the size of each finished batch. UserError for a sentence without a word.
         """
         encoded = [
             (self._encode(source), self._encode(target)) for source, target in zip(sources, targets, strict=True)
@@ -73,7 +74,7 @@ class WordAligner:
         return {"pairs": pairs, "cut": self.cut - cut}
 
     def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
-        """Word pairs of one batch."""
+        """Return the word pairs of one batch."""
         left, right = zip(*batch, strict=True)
         pairs = self.model.get_aligned_word(
             self._pad(left),
@@ -90,7 +91,7 @@ class WordAligner:
         return [sorted([int(i), int(j)] for i, j in row if i >= 0) for row in pairs]
 
     def _encode(self, words: list[str]) -> Encoded:
-        """Return a sentence as the model takes it, its end left out where it is too long."""
+        """Return a sentence as model input, truncated to the model's limit. UserError when it has no word."""
         pieces = [(token, number) for number, word in enumerate(words) for token in self._pieces(word)]
         if not pieces:
             raise UserError(f"no word to align in {words!r}")
@@ -99,14 +100,17 @@ class WordAligner:
         return [self.first, *(token for token, _ in pieces), self.last], [number for _, number in pieces]
 
     def _pad(self, side: Iterable[Encoded]) -> torch.Tensor:
-        """Ids, (B, T)."""
+        """Return padded token ids, (B, T)."""
         return torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(ids) for ids, _ in side], batch_first=True, padding_value=self.tokenizer.pad_token_id
         )
 
 
 def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrainedTokenizerBase, int]:
-    """awesome-align's own model with a folder's weights, the folder's tokenizer, and the most tokens that both take."""
+    """Return awesome-align's model with a folder's weights, the folder's tokenizer, and the token limit of both.
+
+    UserError when the folder holds no BERT that fits.
+    """
     require_bert(mbert)
     config = make(BertConfig, mbert / "config.json")
     if config.num_hidden_layers < layer:
@@ -134,7 +138,7 @@ def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrained
 
 
 def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
-    """Return the aligner that any other must beat: each source word to the word at the same relative place."""
+    """Return the baseline alignment: each source word is paired with the target word at the same relative position."""
     if not target:
         return []
     last = max(1, len(source) - 1)
@@ -144,10 +148,10 @@ def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:
 def alignment_scores(
     found: Iterable[Pairs], sure: Iterable[Pairs], possible: Iterable[Pairs] | None = None
 ) -> dict[str, float]:
-    """AER, precision and recall over a corpus (Och and Ney 2003); without `possible` all gold pairs are sure.
+    """Return AER, precision and recall over a corpus (Och and Ney 2003); without `possible`, all gold pairs are sure.
 
-    A sure pair is a possible one too: AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), precision = |A and P| / |A|,
-    recall = |A and S| / |S|.
+    Sure pairs (S) are possible pairs (P) too: AER = 1 - (|A and S| + |A and P|) / (|A| + |S|), precision = |A and P| /
+    |A|, recall = |A and S| / |S|, where A are the pairs found. ValueError without a sure pair.
     """
     sure = list(sure)
     hits = likely = made = wanted = 0
@@ -165,7 +169,7 @@ def alignment_scores(
 
 
 def pair_counts(links: Iterable[Alignment]) -> dict[str, Any]:
-    """What can be said without a true alignment: sizes, and the shares of words that have a pair."""
+    """Return statistics that need no gold alignment: sizes, and the shares of words that have a pair."""
     sums = Counter[str]()
     for link in links:
         sums["sentences"] += 1

@@ -1,7 +1,7 @@
-"""Sentences to words, for the word aligner: one method a language, named by `align_words.segmenters` (thesis 3.2.1).
+"""Word segmentation for the aligner: one method per language, named in `align_words.segmenters` (thesis 3.2.1).
 
-Every word stands in its text as it is, in order, and holds no white space, on which awesome-align would split it.
-Characters that nobody sees (control, format) stay inside a word, where a tokenizer drops them, and make none alone.
+Words appear in the text unchanged and in order, and contain no white space, on which awesome-align would split them.
+Invisible characters (control, format) stay inside a word, where a tokenizer drops them, and never form a word.
 """
 
 import logging
@@ -15,7 +15,7 @@ import regex
 
 from clseave.foundation.visible import visible
 
-# BERT's rule: white space parts words; punctuation and CJK ideographs are words by themselves.
+# BERT's rule: white space separates words; punctuation marks and CJK ideographs are single words.
 _PUNCTUATION = r"\p{P}$+<=>^`|~"
 _IDEOGRAPHS = (
     r"\u4E00-\u9FFF\u3400-\u4DBF\uF900-\uFAFF"
@@ -27,9 +27,9 @@ Segmenter = Callable[[str], list[str]]
 
 
 def words(text: str, language: str, segmenters: Mapping[str, str]) -> list[str]:
-    """Return the words of a text by its language's segmenter, or by `default`. Empty when nothing in it can be seen.
+    """Return the words of a text by its language's segmenter, or by `default`; empty without a visible character.
 
-    ValueError for an unknown segmenter; "gold" is no segmenter of text, but the grammar's own words.
+    ValueError for an unknown segmenter; "gold" is not one, as the grammar itself provides the words.
     """
     name = segmenters.get(language, segmenters["default"])
     if name not in _SEGMENTERS:
@@ -39,27 +39,27 @@ def words(text: str, language: str, segmenters: Mapping[str, str]) -> list[str]:
 
 
 def _bert(text: str) -> list[str]:
-    """As BERT's basic tokenizer does, case and accents kept."""
+    """Split like BERT's basic tokenizer, but keep case and accents."""
     return _BERT.findall(text)
 
 
 def _jieba(text: str) -> list[str]:
-    """Chinese words of jieba's dictionary, without guesses at unknown ones (HMM); punctuation apart."""
+    """Return Chinese words from jieba's dictionary, without guessing unknown ones (HMM); punctuation is separate."""
     return list(_load_jieba().cut(text, HMM=False))
 
 
 def _fugashi(text: str) -> list[str]:
-    """Japanese words, as written, of MeCab with UniDic Lite."""
+    """Return Japanese words as written, by MeCab with UniDic Lite."""
     tagger = _load_fugashi()
-    # MeCab ends a sentence at a NUL.
+    # MeCab stops at a NUL character.
     return [word.surface for part in regex.split(r"[\s\0]+", text) for word in tagger(part)]
 
 
 @cache
 def _load_jieba() -> Any:
-    """The dictionary, in half a second. The library would announce it and leave a cache in the temporary folder."""
+    """Load jieba's dictionary (half a second), without the library's messages and its cache in the temporary folder."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old escapes and of pkg_resources
+        warnings.simplefilter("ignore")  # about invalid escapes and pkg_resources
         import jieba
     jieba.setLogLevel(logging.WARNING)
     tokenizer = jieba.Tokenizer()
@@ -71,7 +71,7 @@ def _load_jieba() -> Any:
 
 @cache
 def _load_fugashi() -> Any:
-    """MeCab with UniDic Lite, whatever other dictionary is installed."""
+    """Load MeCab with UniDic Lite, even when other dictionaries are installed."""
     import fugashi
     import unidic_lite
 

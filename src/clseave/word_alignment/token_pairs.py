@@ -1,4 +1,4 @@
-"""Aligned tokens: the word pairs of a sentence and its translation as token positions (thesis 3.2.1)."""
+"""Aligned tokens: word pairs of a sentence and its translation, as token positions (thesis 3.2.1)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from clseave.models.tokens import Ragged, in_chunks
 
 @dataclass(frozen=True)
 class TokenPairs:
-    """Sentence pairs: token ids of both sides and the aligned positions, each word by its first sub-word."""
+    """Sentence pairs: token ids of both sides, and aligned positions, each word represented by its first sub-word."""
 
     source: Ragged
     target: Ragged
@@ -27,7 +27,7 @@ class TokenPairs:
 
 
 def read_aligned(translations: Path, alignments: Path, wanted: Collection[str]) -> list[tuple[Translation, Alignment]]:
-    """Translation and alignment of the wanted hypotheses, those with a word pair. UserError when one has no row."""
+    """Return translation and alignment of the wanted hypotheses that have a word pair. UserError for a missing row."""
     rows = {row.hypothesis_id: row for row in iter_rows(translations, Translation) if row.hypothesis_id in wanted}
     require(wanted, rows, f"translation in {translations}")
     links = {row.hypothesis_id: row for row in iter_rows(alignments, Alignment) if row.hypothesis_id in rows}
@@ -38,11 +38,11 @@ def read_aligned(translations: Path, alignments: Path, wanted: Collection[str]) 
 def first_positions(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], words: Sequence[Sequence[str]]
 ) -> tuple[Ragged, list[list[int | None]]]:
-    """Token ids of each text, and of each of its words the position of the token that holds its first character.
+    """Return the token ids of each text, and for each of its words the position of the token with its first character.
 
-    A token may reach over a word's start where the text has no spaces: WordPiece splits Han characters, not kana. A
-    character that the tokenizer drops is passed over; a word of nothing else has no position (None). UserError when
-    the words are not the text's.
+    A token may start before the word where the text has no spaces: WordPiece splits Han characters, but not kana. When
+    the tokenizer drops the first character, the next one counts; a word dropped completely has no position (None).
+    UserError when the words are not those of the text.
     """
     remaining = zip(texts, words, strict=True)
     ids: list[list[int]] = []
@@ -54,14 +54,14 @@ def first_positions(
 
 
 def _starts(text: str, words: Sequence[str], offsets: Sequence[tuple[int, int]]) -> list[int | None]:
-    """Position of each word's first token, from the tokens' spans in the text."""
+    """Return the position of each word's first token, from the tokens' spans in the text."""
     holder = {place: position for position, span in enumerate(offsets) for place in range(*span)}
     positions, cursor = [], 0
     for word in words:
         start = text.find(word, cursor)
         if start < 0:
             raise UserError(
-                f"word {word!r} does not stand in {text!r} after the words before it: other words than its own"
+                f"word {word!r} is not in {text!r} after the words before it: expected the words of this text"
             )
         cursor = start + len(word)
         positions.append(next((holder[place] for place in range(start, cursor) if place in holder), None))
@@ -73,7 +73,7 @@ def token_pairs(
     source_tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase,
 ) -> TokenPairs:
-    """Word pairs as token pairs: CLIP's tokenizer on the English side, mBERT's on the other."""
+    """Convert word pairs to token pairs, with CLIP's tokenizer on the English side and mBERT's on the other."""
     source, left = first_positions(
         source_tokenizer, [row.source for row, _ in rows], [link.source_words for _, link in rows]
     )
@@ -89,12 +89,12 @@ def token_pairs(
 
 
 def flatten(positions: Sequence[Sequence[int] | np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Row and column indexes of all positions of a batch, two (P,) int64."""
+    """Return row and column indices of all positions of a batch, two (P,) int64."""
     rows = np.repeat(np.arange(len(positions)), [len(row) for row in positions])
     columns = np.concatenate([np.asarray(row, dtype=np.int64) for row in positions])
     return torch.from_numpy(rows), torch.from_numpy(columns)
 
 
 def gather(states: torch.Tensor, positions: Sequence[Sequence[int] | np.ndarray]) -> torch.Tensor:
-    """States of the aligned tokens, (B, T, W) -> (P, W)."""
+    """Return the states of the aligned tokens, (B, T, W) -> (P, W)."""
     return states[flatten(positions)]

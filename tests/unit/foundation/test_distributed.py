@@ -264,7 +264,7 @@ def test_two_processes_killed_go_on_to_the_same_bytes_and_one_speaks_and_writes(
     assert all(gone(worker) for worker in workers), "an orphan goes on"
     assert not (folder / "cut").exists()
     text = said(start(2, *command, cwd=folder))
-    (step,) = map(int, re.findall(r"CLSEAVE goes on after step (\d+)", text))
+    (step,) = map(int, re.findall(r"CLSEAVE resumes after step (\d+)", text))
     assert step >= 13
     assert len(re.findall(r"^CLSEAVE 5/5 ", text, re.MULTILINE)) == 1, "one process logs"
     assert files(folder, "cut") == files(folder, "whole") and len(files(folder, "cut")) > 5

@@ -133,7 +133,7 @@ def test_only_the_last_checkpoint_is_there_and_the_log_says_where_it_goes_on(tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key-000000005.pt", "key-000000005.pt.sha256"]
     with caplog.at_level(logging.INFO):
         World(tmp_path).run()
-    assert "made up goes on after step 5: epoch 2, step 2" in caplog.text
+    assert "made up resumes after step 5: epoch 2, step 2" in caplog.text
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

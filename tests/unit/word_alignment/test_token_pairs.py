@@ -56,7 +56,7 @@ def test_a_kana_word_inside_a_longer_token_is_held_by_that_token():
 
 @pytest.mark.parametrize("words", [["円", "は"], ["が", "円"], ["円", "円"]])
 def test_words_that_are_not_the_texts_are_named(words):
-    with pytest.raises(UserError, match="does not stand in"):
+    with pytest.raises(UserError, match="is not in"):
         positions(bert_tokenizer(["円が は"], 60, 16), "円が", words)
 
 
