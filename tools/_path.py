@@ -1,4 +1,4 @@
-"""Imported first by each program of this folder: puts `src` on the path."""
+"""Imported first by every program in this folder: adds `src` to the module search path."""
 
 import sys
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""Remove what no stage of the active settings makes, below data/, models/ and reports/ of the active profile.
+"""Remove files that no stage of the active settings makes, from data/, models/ and reports/ of the active profile.
 
-DVC keeps the outputs of a language, seed or model that `params.yaml` no longer names. No result depends on them. What
-is removed comes back from git and by `dvc checkout`, where they hold it; else its stage computes it again.
+DVC keeps the outputs of a language, seed or model that `params.yaml` no longer names, although no result depends on
+them. Removed files can be restored from git or by `dvc checkout`, if they were kept there, or computed again.
 
-Left alone: other profiles, `data/<profile>/source`, and README.md and hidden files beside what active stages make.
+Not removed: files of other profiles, `data/<profile>/source`, README.md and hidden files beside current outputs.
 
-Exit codes: 0 nothing is stale any more (with --dry-run: it is listed), 2 it cannot be told: nothing was removed.
+Exit codes: 0 stale files were removed (with --dry-run: listed), 2 the pipeline cannot be read: nothing was removed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import _path  # noqa: F401
 from clseave.foundation.process import interrupts
 
 FOLDERS = ("data", "models", "reports")
-SOURCE = "source"  # below data/<profile>: what a user places
+SOURCE = "source"  # in data/<profile>: files placed by the user
 
 
 class UnreadableError(Exception):
@@ -26,10 +26,10 @@ class UnreadableError(Exception):
 
 
 def active() -> tuple[str, set[Path]]:
-    """Return the active profile, and the outputs of its stages as paths from here.
+    """Return the active profile, and the outputs of its stages as relative paths.
 
     Raises:
-        UnreadableError: when the pipeline does not parse, or another dvc is at work.
+        UnreadableError: when the pipeline cannot be parsed, or another dvc is running.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -48,9 +48,7 @@ def active() -> tuple[str, set[Path]]:
 
 
 def stale(folder: Path, kept: Collection[Path], above: Collection[Path]) -> Iterator[Path]:
-    """Yield files and whole folders below `folder` that neither are kept nor hold such; `above` are the folders that
-    do.
-    """
+    """Yield files and whole folders in `folder` that contain nothing in `kept`; `above` are the folders that do."""
     for path in sorted(folder.iterdir()):
         if path in above:
             yield from stale(path, kept, above)
@@ -59,7 +57,7 @@ def stale(folder: Path, kept: Collection[Path], above: Collection[Path]) -> Iter
 
 
 def remove(path: Path) -> None:
-    """A file, a link or a folder with all that is in it."""
+    """Remove a file, a link, or a folder with its content."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -67,9 +65,9 @@ def remove(path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Remove or list; returns the exit code of this module's docstring."""
+    """Remove or list stale files; return an exit code as in the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--dry-run", action="store_true", help="list what would go, remove nothing")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be removed, remove nothing")
     dry = parser.parse_args(argv).dry_run
     try:
         profile, outs = active()

@@ -1,6 +1,7 @@
-"""Run one real experiment in a copy of the repository and write docs/EXPERIMENT.md: commands and what they print.
+"""Run a real experiment in a copy of the repository and write docs/EXPERIMENT.md: commands and their output.
 
-The copy is a clone of HEAD whose results are pulled from the store, so that only what the experiment changes runs.
+The copy is a clone of HEAD with the results pulled from the store, so that only the stages affected by the experiment
+run.
 """
 
 import csv
@@ -59,13 +60,13 @@ is opened). The same curves as a table:
 
 
 def run(command: str, folder: Path) -> str:
-    """Return what a command prints; it must succeed."""
+    """Return the output of a command. CalledProcessError when it fails."""
     print(f"example: {command}", file=sys.stderr)
     return subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def curves(before: str, after: str, step: int = 4) -> str:
-    """Validation errors of two curves, every `step` epochs and at the ends, as a Markdown table."""
+    """Return the validation errors of two curves, every `step` epochs and at the ends, as a Markdown table."""
     tables = [
         {int(row["epoch"]): row["dev_mse"] for row in csv.DictReader(text.splitlines())} for text in (before, after)
     ]
@@ -78,7 +79,7 @@ def curves(before: str, after: str, step: int = 4) -> str:
 
 
 def main() -> int:
-    """Clone, pull, run, ask, write."""
+    """Clone, pull, run the experiment, and write the document."""
     root = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "copy"

@@ -1,9 +1,9 @@
-"""Write docs/LICENCES.md: what the packages of the two lock files are under, as their own metadata say.
+"""Write docs/LICENCES.md: the licences of the packages in the two lock files, according to their metadata.
 
 Usage: licences.py OUT LOCK... Run by `make licences`, in the environment that the lock files describe.
 
-Exit codes: 0 written; 1 a package is missing or of another version, or its licence is none of those below: nothing is
-written, and a line for each says so.
+Exit codes: 0 written; 1 a package is missing, has another version, or a licence that is not allowed: nothing is
+written, and each is reported on a line of its own.
 """
 
 import re
@@ -22,18 +22,18 @@ import _path  # noqa: F401
 from clseave.foundation.files.formats import write_text
 from clseave.foundation.process import interrupts
 
-# Allowed anywhere: permissive, or copyleft that ends at the package's own files.
+# Allowed for all packages: permissive licences, and copyleft limited to the package's own files.
 PERMISSIVE = (
     "0BSD Apache-2.0 BSD BSD-2-Clause BSD-3-Clause BSL-1.0 CC0-1.0 CNRI-Python ISC MIT MIT-0 MIT-CMU PSF-2.0 "
     "Python-2.0 Unlicense Zlib ZPL-2.1"
 ).split()
 ALLOWED = frozenset([*PERMISSIVE, "Apache-2.0 WITH LLVM-exception", "MPL-2.0", "EPL-1.0", "EPL-2.0"])
-# Allowed for one package, with the reason.
+# Licences allowed for one package only, with the reason.
 EXCEPTIONS = {
     ("codespell", "GPL-2.0-only"): "a program that `make lint` starts; nothing is linked to it or passed on",
     ("pygit2", "GPLv2 with linking exception"): "its exception allows linking with code under any licence",
 }
-# What is no SPDX identifier, in the field `License` or as a classifier. BSD without a number says no more than that.
+# Names that are no SPDX identifiers, in the field `License` or as a classifier. BSD alone does not say which BSD.
 NAMES = {
     "2-clause BSD": "BSD-2-Clause",
     "Apache 2.0": "Apache-2.0",
@@ -78,7 +78,7 @@ under terms of their own (NVIDIA's are not open source).
 
 
 class Package(NamedTuple):
-    """One line of the table."""
+    """A row of the table."""
 
     name: str
     version: str
@@ -86,7 +86,7 @@ class Package(NamedTuple):
 
 
 def locked(path: Path) -> dict[str, str]:
-    """Version by name. ValueError on a line that pins none."""
+    """Return the pinned versions by name. ValueError for a line without an exact version."""
     lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     pins = {}
     for requirement in (Requirement(line) for line in lines if line):
@@ -97,13 +97,13 @@ def locked(path: Path) -> dict[str, str]:
 
 
 def licence(fields: Mapping[str, Any]) -> str:
-    """Return an SPDX expression from a package's metadata (PEP 566, as `PackageMetadata.json` gives them).
+    """Return the SPDX expression from a package's metadata (PEP 566, as given by `PackageMetadata.json`).
 
-    Else its own words; "unknown" when it has none.
+    Without one, return the package's own wording, or "unknown".
     """
     if expression := fields.get("license_expression"):
         return spdx(expression) or expression
-    # Some hold the whole text of the licence, whose first line may be its name.
+    # The field may hold the full text of a licence, whose first line may be its name.
     own = next(iter(fields.get("license", "").strip().splitlines()), "").strip()
     if known := spdx(own):
         return known
@@ -113,7 +113,7 @@ def licence(fields: Mapping[str, Any]) -> str:
 
 
 def spdx(name: str) -> str | None:
-    """Return the SPDX expression of a licence's name."""
+    """Return the SPDX expression for the name of a licence, or None."""
     if name in NAMES:
         return NAMES[name]
     try:
@@ -123,9 +123,9 @@ def spdx(name: str) -> str | None:
 
 
 def allowed(package: Package) -> bool:
-    """Return whether each part that holds together with others (AND) is allowed, or offers (OR) one that is.
+    """Return whether all parts joined by AND are allowed, where a part is allowed if one of its alternatives (OR) is.
 
-    Brackets are not looked at: an expression that needs them to be allowed is refused, and wants a person.
+    Brackets are ignored, so an expression that is only allowed because of them is refused, for a person to check.
     """
     if (canonicalize_name(package.name), package.licence) in EXCEPTIONS:
         return True
@@ -134,7 +134,7 @@ def allowed(package: Package) -> bool:
 
 
 def read(locks: Iterable[Path]) -> tuple[list[Package], list[str]]:
-    """Return the packages of lock files by name, and a line for each that cannot be listed."""
+    """Return the packages of the lock files, sorted by name, and an error message for each that cannot be listed."""
     found, faults = [], []
     for name, version in sorted({key: value for path in locks for key, value in locked(path).items()}.items()):
         try:
@@ -162,7 +162,7 @@ def page(packages: Iterable[Package]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Read, check, write."""
+    """Read the lock files, check the licences, and write the document; return the exit code."""
     if len(argv) < 2:
         sys.stderr.write(f"{__doc__}\n")
         return 2

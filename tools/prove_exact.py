@@ -4,9 +4,9 @@
     python tools/prove_exact.py --cpus Haswell --languages de --stages clseave
     python tools/prove_exact.py --preload     # as in .ci/full: less than half the processor time
 
-The processors are those of `qemu-x86_64-static`. Stages and their commands are those that DVC reads in dvc.yaml; they
-run in copies of this checkout, without DVC; with `--preload` they are forks of an interpreter that has the libraries
-loaded (tools/exact/preloaded.py). Every interpreter goes through the wrapper `python` that is written for each machine
+`qemu-x86_64-static` emulates the processors. DVC reads stages and commands from dvc.yaml; they run in copies of this
+checkout, without DVC. With `--preload` they are forks of an interpreter that has the libraries loaded
+(tools/exact/preloaded.py). Every interpreter is started by a wrapper `python` that is written for each machine
 (tools/exact/sitecustomize.py says why). Exit codes: 0 all equal, 1 a difference or a failure, 2 no emulator.
 """
 
@@ -36,42 +36,42 @@ from clseave.foundation.process import interrupts
 ROOT = Path(__file__).resolve().parents[1]
 EMULATOR = "qemu-x86_64-static"
 INSTALL = "install it with `apt-get install qemu-user-static` (Debian and Ubuntu)"
-CPUS = ("Haswell", "EPYC")  # one of Intel's and one of AMD's, both with AVX2 and without AVX-512
+CPUS = ("Haswell", "EPYC")  # one by Intel and one by AMD, both with AVX2 and without AVX-512
 NATIVE = "native"
 AVX512 = "from numpy._core._multiarray_umath import __cpu_features__ as found; print(found['AVX512F'])"
-FORBIDDEN = "AVX512F"  # numpy's name for what no emulated interpreter may see
-CRASH = "qemu: uncaught target signal"  # of the emulator itself: now and then, at no certain place
+FORBIDDEN = "AVX512F"  # numpy's name of a feature that no emulated interpreter may have
+CRASH = "qemu: uncaught target signal"  # a crash of the emulator itself, rare and not reproducible
 TRIES = 3
-SECONDS = 1800  # an emulator may also hang
+SECONDS = 1800  # timeout of a command, as the emulator may also hang
 OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "GIT_", "DVC_")
 
 
 SERVER = Path(__file__).parent / "exact" / "preloaded.py"
-RUNNING: set[subprocess.Popen[bytes]] = set()  # ended together when one fails, or at Ctrl-C
+RUNNING: set[subprocess.Popen[bytes]] = set()  # all are killed when one fails, or on Ctrl-C
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml, resolved: its command, what it writes, and the stages before it."""
+    """A stage of dvc.yaml, resolved: its command, its outputs, and the stages it depends on."""
 
     name: str
     command: str
     outs: tuple[str, ...]
     needs: frozenset[str]
-    notebook: bool  # it starts a kernel
+    notebook: bool  # whether it starts a kernel
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A copy of the checkout and the surroundings of its commands; `cpu` is empty for this machine's own processor."""
+    """A copy of the checkout and the environment of its commands; `cpu` is empty for this machine's own processor."""
 
     name: str
     folder: Path
     cpu: str = ""
-    prefix: tuple[str, ...] = ()  # before the interpreter
-    settings: Mapping[str, str] = field(default_factory=dict)  # of the environment
+    prefix: tuple[str, ...] = ()  # command before the interpreter
+    settings: Mapping[str, str] = field(default_factory=dict)  # environment variables
     umask: int = -1
-    server: "Server | None" = None  # runs the stages in forks of itself
+    server: "Server | None" = None  # runs the stages in its forks
 
     @property
     def tree(self) -> Path:
@@ -80,7 +80,7 @@ class Machine:
 
     @property
     def processes(self) -> Path:
-        """The list that every interpreter signs."""
+        """The list in which every interpreter registers."""
         return self.folder / "processes.jsonl"
 
     @property
@@ -91,13 +91,15 @@ class Machine:
 
 @dataclass
 class Server:
-    """A process on a machine that has the libraries loaded (tools/exact/preloaded.py); started when first needed."""
+    """A process with the libraries loaded (tools/exact/preloaded.py), started on first use."""
 
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, machine: Machine, words: Sequence[str], log: Path) -> int:
-        """Return the exit code of a script; -1 when its fork was killed, as by a crash of the emulator."""
+        """Return the exit code of a script; -1 when its fork was killed, as by a crash of the emulator; 124 on a
+        timeout.
+        """
         with self.lock:
             self.port = self.port or serve(machine)
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
@@ -111,19 +113,19 @@ class Server:
 
 @dataclass(frozen=True)
 class Ended:
-    """A stage that ended well: its seconds, and how often the emulator crashed before."""
+    """A stage that succeeded: its seconds, and the number of crashes of the emulator before."""
 
     seconds: float
     crashes: int
 
 
 class Failed(Exception):
-    """A stage that did not end well, or outputs that differ; the text says which."""
+    """A stage failed or outputs differ; the message says which."""
 
 
 @dataclass
 class Progress:
-    """What ran where, and the hashes of what it wrote: `{stage: {machine: {file: hash}}}`."""
+    """The hashes of outputs as `{stage: {machine: {file: hash}}}`, the seconds by machine, the number of crashes."""
 
     found: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     seconds: Counter[str] = field(default_factory=Counter)
@@ -131,13 +133,16 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """One line for the person at the terminal."""
+    """Print a line on standard output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def copy_sources(source: Path, tree: Path, profile: str, languages: Sequence[str]) -> None:
-    """A git repository of what git tracks or would track, without outputs, with another profile and languages."""
+    """Create a git repository with all files that git tracks or would track, except outputs.
+
+    `params.yaml` gets the profile and, unless empty, the languages.
+    """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True).stdout.split("\0")
     made = re.compile(r"(store/|dvc\.lock$|(data|models|reports)/(mini|tiny|thesis)/)")
@@ -155,7 +160,7 @@ def copy_sources(source: Path, tree: Path, profile: str, languages: Sequence[str
 
 
 def read_stages(tree: Path) -> list[Stage]:
-    """Return the stages of a checkout in an order in which they can run, by DVC's own reading of dvc.yaml."""
+    """Return the stages of a checkout in an order in which they can run, as DVC reads dvc.yaml."""
     from dvc.repo import Repo
 
     from reproduce import sort_stages
@@ -177,8 +182,9 @@ def read_stages(tree: Path) -> list[Stage]:
 
 
 def choose(stages: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
-    """Return the stages of these names and all before them; all stages where no name is given. Failed for an unknown
-    name.
+    """Return the stages with these names and all stages they depend on; all stages without names.
+
+    Failed for an unknown name.
     """
     known = {stage.name.partition("@")[0] for stage in stages}
     if unknown := sorted(set(names) - known):
@@ -190,13 +196,13 @@ def choose(stages: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
 
 
 def emulated(folder: Path, cpu: str, preload: bool = False) -> Machine:
-    """Return a machine with an emulated processor; the release of its kernel, `-r`, tells its processes from others."""
+    """Return a machine with an emulated processor; the kernel release, `-r`, identifies its processes."""
     prefix = (shutil.which(EMULATOR) or EMULATOR, "-r", release(cpu), "-cpu", cpu)
     return Machine(cpu, folder / cpu, cpu, prefix, server=Server() if preload else None)
 
 
 def serve(machine: Machine) -> int:
-    """Start a machine's server: its port. Failed when it does not start."""
+    """Start a machine's server and return its port. Failed when it does not start."""
     log = machine.folder / "server.log"
     for _ in range(TRIES):
         with log.open("wb") as errors:
@@ -213,12 +219,12 @@ def serve(machine: Machine) -> int:
 
 
 def release(cpu: str) -> str:
-    """Return the kernel's release on an emulated machine."""
+    """Return the kernel release of an emulated machine."""
     return f"6.1.0-{cpu.lower()}"
 
 
 def write_wrapper(machine: Machine) -> None:
-    """The script that every command finds as `python`, and every child as `sys.executable`."""
+    """Write the script that all commands find as `python`, and all child processes as `sys.executable`."""
     values = {
         "EXACT_PYTHON": machine.python,
         "EXACT_CPU": machine.cpu,
@@ -237,7 +243,7 @@ def write_wrapper(machine: Machine) -> None:
 
 
 def environment(machine: Machine) -> dict[str, str]:
-    """Ours, with the machine's wrapper first on PATH."""
+    """Return this process's environment with the machine's settings and its wrapper first on PATH."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(OTHERS)}
     return {
         **kept,
@@ -247,7 +253,7 @@ def environment(machine: Machine) -> dict[str, str]:
 
 
 def run(machine: Machine, stage: Stage) -> Ended:
-    """Run a stage's command in a machine's copy, again where the emulator crashed. Failed when it ends badly."""
+    """Run a stage's command in a machine's copy, with a retry after a crash of the emulator. Failed when it fails."""
     started = time.monotonic()
     log = machine.folder / "logs" / f"{stage.name}.log"
     log.parent.mkdir(exist_ok=True)
@@ -266,7 +272,7 @@ def run(machine: Machine, stage: Stage) -> Ended:
 
 
 def start(machine: Machine, command: str, log: Path) -> int:
-    """Return the exit code of a command; after `SECONDS` it and its children are killed."""
+    """Run a command and return its exit code; after `SECONDS` it is killed with its children, with code 124."""
     if machine.server is not None:
         python, *words = shlex.split(command)
         if python != "python" or not words:
@@ -288,7 +294,7 @@ def start(machine: Machine, command: str, log: Path) -> int:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and everything that it started, if it still runs."""
+    """Kill a command and everything it started, if it is still running."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -306,7 +312,7 @@ def hashes(tree: Path, outs: Iterable[str]) -> dict[str, str]:
 
 
 def first_difference(found: Mapping[str, dict[str, str]]) -> str:
-    """Return the first file, by name, that differs between the first machine and another; empty where all are equal."""
+    """Return the first file, by name, that differs between the first machine and another; empty when all are equal."""
     first, *others = found
     for file in sorted(set().union(*found.values())):
         for other in others:
@@ -343,7 +349,9 @@ def run_all(machines: Sequence[Machine], stages: Sequence[Stage], jobs: int) -> 
 
 
 def book(progress: Progress, stage: Stage, machine: Machine, ended: Ended, machines: int) -> None:
-    """Note a stage that ended, and compare once all machines have run it. Failed names the first difference."""
+    """Record a stage that ended, and compare its outputs once all machines have run it. Failed for the first
+    difference.
+    """
     written = hashes(machine.tree, stage.outs)
     if not written:
         raise Failed(f"{stage.name} on {machine.name}: it wrote none of {', '.join(stage.outs)}")
@@ -360,7 +368,10 @@ def book(progress: Progress, stage: Stage, machine: Machine, ended: Ended, machi
 
 
 def check_processes(machine: Machine, stages: Sequence[Stage]) -> int:
-    """How many interpreters signed a machine's list. Failed when a stage or a notebook's kernel is not among them."""
+    """Return the number of registered interpreters of a machine.
+
+    Failed when a stage or a notebook's kernel is missing among them.
+    """
     rows = [json.loads(line) for line in machine.processes.read_text(encoding="utf-8").splitlines()]
     lines = Counter(shlex.join(row["argv"]) for row in rows)
     wanted = Counter(shlex.join(shlex.split(stage.command)[1:]) for stage in stages)
@@ -390,9 +401,10 @@ def compare(
     names: Sequence[str],
     jobs: int,
 ) -> None:
-    """Copy the checkout to each machine, run all stages everywhere, compare, report. Failed says what went wrong.
+    """Copy the checkout to each machine, run the stages everywhere, compare their outputs, and report.
 
-    `names` are those of the stages to run, none for all; `jobs` is how many run at a time.
+    `names` are the stages to run, none for all; `jobs` is the number of commands at a time. Failed for a failure or
+    difference.
     """
     for machine in machines:
         write_wrapper(machine)
@@ -410,7 +422,7 @@ def compare(
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the arguments."""
+    """Return the command-line arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--languages", nargs="*", default=[], help="instead of those of params.yaml")
@@ -426,7 +438,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code of this module's docstring."""
+    """Prove that the outputs are equal; return an exit code as in the module's docstring."""
     args = parse(argv)
     args.work = args.work.resolve()
     shutil.rmtree(args.work, ignore_errors=True)

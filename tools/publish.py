@@ -1,9 +1,9 @@
-"""Bring `store/`, the DVC remote that is committed with the code, in line with dvc.lock.
+"""Synchronise `store/`, the DVC remote that is committed with the code, with dvc.lock.
 
-Afterwards the store holds the objects of the `mini` profile's cached outputs and nothing else, so that a clone's
-`dvc pull` needs neither network nor credentials. `--check` changes nothing and fails when the store is not so.
+Afterwards the store holds the objects of the `mini` profile's cached outputs and nothing else, so that `dvc pull` in a
+clone needs neither network nor credentials. `--check` changes nothing and fails when the store is out of date.
 
-Exit codes: 0 the store is in line, 1 `--check` found it is not, 2 refused: nothing was changed.
+Exit codes: 0 the store is up to date, 1 `--check` found that it is not, 2 refused: nothing was changed.
 """
 
 import argparse
@@ -21,15 +21,15 @@ from clseave.foundation.process import interrupts
 
 PROFILE = "mini"
 STORE = Path("store")
-LIMIT = 60_000_000  # bytes; git keeps every version for ever
+LIMIT = 60_000_000  # bytes, because git keeps every version forever
 
 
 class RefusedError(Exception):
-    """The store would not be what it promises; the message says why in one line."""
+    """The store cannot be updated; the message says why in one line."""
 
 
 def referenced(profile: str = PROFILE) -> list[str]:
-    """Hashes that dvc.lock records for the cached outputs of the active pipeline, directories' as `<md5>.dir`.
+    """Return the hashes in dvc.lock of the active pipeline's cached outputs; a folder's as `<md5>.dir`.
 
     Raises:
         RefusedError: when a stage of another profile would be pushed, or an output is not in dvc.lock yet.
@@ -53,20 +53,20 @@ def referenced(profile: str = PROFILE) -> list[str]:
 
 
 def object_path(root: Path, name: str) -> Path:
-    """Where DVC keeps an object below a cache or remote."""
+    """Return the path of an object in a cache or remote of DVC."""
     return root / "files" / "md5" / name[:2] / name[2:]
 
 
 def members(folder: Path) -> list[str]:
-    """Hashes of the files that a directory object lists."""
+    """Return the hashes of the files listed in a directory object."""
     return [entry["md5"] for entry in json.loads(folder.read_text(encoding="utf-8"))]
 
 
 def collect(names: Iterable[str], root: Path) -> list[str]:
-    """Return all objects behind `names`: themselves, and the members of directories.
+    """Return all objects that `names` refer to: themselves, and the members of directories.
 
     Raises:
-        RefusedError: when an object is missing below `root`, is not what its name says, or the total is too large.
+        RefusedError: when an object is missing in `root`, does not match its hash, or the total is too large.
     """
     found: set[str] = set()
     pending = list(names)
@@ -89,18 +89,18 @@ def collect(names: Iterable[str], root: Path) -> list[str]:
 
 
 def md5(path: Path) -> str:
-    """Return the hash of a file's bytes, as DVC names objects."""
+    """Return the MD5 hash of a file, by which DVC names objects."""
     with path.open("rb") as file:
         return hashing.of_stream(file, "md5")
 
 
 def stored(store: Path) -> set[Path]:
-    """Return every file in the store."""
+    """Return the files in the store."""
     return {path for path in store.rglob("*") if path.is_file() or path.is_symlink()}
 
 
 def copy_object(source: Path, target: Path) -> None:
-    """Copy whole or not at all; an object that is there and sound stays untouched."""
+    """Copy a file atomically; an intact target is left untouched."""
     if target.is_file() and md5(target) == md5(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def copy_object(source: Path, target: Path) -> None:
 
 
 def refresh(names: Sequence[str], cache: Path, store: Path) -> tuple[int, int]:
-    """Copy the objects, then remove every other file; returns how many came and went."""
+    """Copy the objects, then remove every other file; return the numbers of new and removed files."""
     wanted = {object_path(store, name) for name in names}
     before = stored(store)
     for name in names:
@@ -129,7 +129,7 @@ def refresh(names: Sequence[str], cache: Path, store: Path) -> tuple[int, int]:
 
 
 def check(names: Sequence[str], store: Path) -> str:
-    """Return what is wrong with the store, in one line; empty when it holds what `names` need and nothing else."""
+    """Return what is wrong with the store, in one line; empty when it holds exactly what `names` need."""
     try:
         wanted = {object_path(store, name) for name in collect(names, store)}
     except RefusedError as error:
@@ -139,7 +139,7 @@ def check(names: Sequence[str], store: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the local DVC cache."""
+    """Return the folder of the local DVC cache."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -147,7 +147,7 @@ def cache_folder() -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Refresh or check the store; returns the exit code of this module's docstring."""
+    """Refresh or check the store; return an exit code as in the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, fail when the store is out of line")
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Refresh what README.md shows from files: the results table and the picture of the pipeline.
+"""Update the generated parts of README.md: the results table and the picture of the pipeline.
 
 `python tools/readme.py` rewrites the blocks between the markers; `--check` only reports whether they are current.
 """
@@ -15,7 +15,7 @@ from clseave.foundation.process import interrupts
 
 RESULTS = Path("reports/mini/results.md")
 README = Path("README.md")
-# The boxes of the picture and the stages that each stands for. Arrows follow from dvc.yaml.
+# The boxes of the picture and the stages in each. The arrows are derived from dvc.yaml.
 BOXES = {
     "prepare": ("check", "prepare"),
     "backbones": ("backbones",),
@@ -40,7 +40,7 @@ def block(text: str, name: str, content: str) -> str:
 
 
 def stage_graph() -> Graph:
-    """Return the stages of dvc.yaml as DVC connects them, one node for each matrix."""
+    """Return the graph of the stages in dvc.yaml, with one node per matrix, as DVC prints it."""
     command = [sys.executable, "-m", "dvc", "dag", "--dot", "--collapse-foreach-matrix"]
     drawn = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     graph: Graph = {name: set() for name in re.findall(r'^"([^"]+)";$', drawn, flags=re.MULTILINE)}
@@ -50,9 +50,9 @@ def stage_graph() -> Graph:
 
 
 def box_graph(stages: Graph, boxes: dict[str, tuple[str, ...]]) -> Graph:
-    """Return the boxes with an arrow wherever a stage of one depends on a stage of another.
+    """Return the boxes with an arrow wherever a stage of one box depends on a stage of another.
 
-    ValueError names the stages that are not in exactly one box, and those of a box that dvc.yaml does not have.
+    ValueError for stages that are not in exactly one box, or do not exist in dvc.yaml.
     """
     placed = [stage for members in boxes.values() for stage in members]
     wrong = {stage for stage in {*stages, *placed} if stage not in stages or placed.count(stage) != 1}
@@ -65,7 +65,7 @@ def box_graph(stages: Graph, boxes: dict[str, tuple[str, ...]]) -> Graph:
 
 
 def reachable(graph: Graph, start: str) -> set[str]:
-    """Return all nodes that a path of at least one arrow leads to."""
+    """Return all nodes reachable from `start` by at least one arrow."""
     found: set[str] = set()
     frontier = set(graph[start])
     while frontier:
@@ -75,7 +75,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def without_shortcuts(graph: Graph) -> Graph:
-    """Drop each arrow that a longer path implies. The graph must have no cycle."""
+    """Return the graph without arrows implied by a longer path (its transitive reduction). It must have no cycle."""
     return {
         node: {after for after in afters if not any(after in reachable(graph, other) for other in afters)}
         for node, afters in graph.items()
@@ -83,7 +83,7 @@ def without_shortcuts(graph: Graph) -> Graph:
 
 
 def picture(stages: Graph) -> str:
-    """Return the boxes and their arrows as a mermaid diagram."""
+    """Return the boxes and their arrows as a Mermaid diagram."""
     graph = without_shortcuts(box_graph(stages, BOXES))
     number = {box: f"box{position}" for position, box in enumerate(BOXES, start=1)}
     nodes = [f'    {number[box]}["{box.replace(", ", "<br/>")}"]' for box in BOXES]
@@ -92,13 +92,13 @@ def picture(stages: Graph) -> str:
 
 
 def refresh(text: str) -> str:
-    """Return README with the current results and picture."""
+    """Return the README's text with the current results and picture."""
     text = block(text, "pipeline", picture(stage_graph()))
     return block(text, "results", RESULTS.read_text(encoding="utf-8"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Rewrite the README, or with --check return 1 when it is stale; 2 when it cannot be made."""
+    """Rewrite the README and return 0, or 2 when that fails; with --check return 1 when it is out of date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, return 1 when stale")
     check = parser.parse_args(argv).check

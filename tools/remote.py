@@ -1,9 +1,9 @@
-"""`dvc pull` or `dvc push` of the active profile, with a last line that says what is wrong with the remote, if it is.
+"""`dvc pull` or `dvc push` of the active profile, followed by one line that explains a failure of the remote.
 
-DVC's own lines come first, as ever. A remote on the network is called before DVC starts: its clients go on trying for
-minutes where nobody answers. Nothing here writes: a pull that fails leaves each output as it was, or whole.
+DVC's own output comes first. A remote on the network is contacted before DVC starts, because DVC's clients retry for
+minutes when no server responds. A pull that fails leaves each output unchanged or complete.
 
-Exit codes: 0 all is there, 1 something is not, 2 the pipeline or the settings of the remote cannot be read.
+Exit codes: 0 all was transferred, 1 something was not, 2 the pipeline or the remote's settings cannot be read.
 """
 
 import argparse
@@ -21,9 +21,9 @@ import _path  # noqa: F401
 import without_git
 from clseave.foundation.process import interrupts
 
-PATIENCE = 10.0  # seconds for a server to answer a call
+PATIENCE = 10.0  # seconds to wait for a connection
 PORTS = {"http": 80, "https": 443}
-# What the libraries below DVC say, and what it means.
+# Patterns in error messages of the libraries that DVC uses, by their meaning.
 REFUSED = re.compile(
     r"\b(?:401|403)\b|Unauthorized|Forbidden|Access ?Denied|credentials|InvalidAccessKey|SignatureDoesNotMatch"
     r"|(?:Expired|Invalid)Token|TokenRefresh|Permission ?denied",
@@ -45,7 +45,7 @@ NOT_THERE = re.compile(
 
 @dataclass(frozen=True)
 class Remote:
-    """The active profile's remote: its name, its address, and the server behind it, if there is one of its own."""
+    """The active profile's remote: its name, its URL, and the URL of its server if it has one of its own."""
 
     name: str
     url: str
@@ -56,14 +56,14 @@ class Remote:
 
 
 class Errors(logging.Handler):
-    """Keeps what is logged as an error, with the exceptions behind it."""
+    """A logging handler that collects errors with the exceptions that caused them."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a record."""
+        """Collect a record."""
         error = record.exc_info[1] if record.exc_info else None
         self.texts.append(record.getMessage())
         while error is not None:
@@ -72,9 +72,7 @@ class Errors(logging.Handler):
 
 
 def read_remote() -> Remote:
-    """Return the remote that has the active profile's name. Raises DvcException or KeyError when there is none to be
-    read.
-    """
+    """Return the remote named like the active profile. DvcException, OSError or KeyError when there is none."""
     from dvc.repo import Repo
     from ruamel.yaml import YAML
 
@@ -87,12 +85,12 @@ def read_remote() -> Remote:
 
 
 def without_password(url: str) -> str:
-    """Return an address that may be printed."""
+    """Return a URL without its password, so that it can be printed."""
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def call(server: str) -> str:
-    """Why a server does not answer; empty when it does."""
+    """Return why a server cannot be reached; empty when it can."""
     parts = urlsplit(server)
     try:
         port = parts.port or PORTS.get(parts.scheme, 443)
@@ -103,7 +101,7 @@ def call(server: str) -> str:
 
 
 def explain(remote: Remote, action: str, said: str) -> str:
-    """One line for a person: what is wrong, as far as the libraries' words tell it, and what to do."""
+    """Return one line for the user: the cause, as far as DVC's messages tell it, and what to do."""
     local = f"dvc remote modify --local {remote.name}"
     if NO_BUCKET.search(said):
         return f"{remote} has no such bucket: make it, or correct the address with `{local} url ...`"
@@ -126,7 +124,7 @@ def explain(remote: Remote, action: str, said: str) -> str:
 
 
 def not_arrived() -> list[str]:
-    """Outputs of which an object is not in the cache: a pull drops damaged ones, and may end well all the same."""
+    """Return outputs with objects missing in the cache: a pull drops damaged objects and may still succeed."""
     from dvc.repo import Repo
 
     from verify import read_outputs
@@ -144,7 +142,7 @@ def not_arrived() -> list[str]:
 
 
 def run_dvc(action: str, flags: Sequence[str]) -> tuple[int, str]:
-    """DVC in this process, so that its progress bars stay; its exit code and what it logged as errors."""
+    """Run DVC in this process, so that its progress bars work; return its exit code and the errors it logged."""
     from dvc.cli import main as dvc
 
     errors = Errors()
@@ -154,7 +152,7 @@ def run_dvc(action: str, flags: Sequence[str]) -> tuple[int, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Pull or push; returns the exit code of this module's docstring. Flags that it does not know go to DVC."""
+    """Pull or push; return an exit code as in the module's docstring. Unknown flags are passed to DVC."""
     from dvc.exceptions import DvcException
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)

@@ -1,10 +1,10 @@
 """Bring the active profile up to date: `dvc repro`, but with several independent stages at a time.
 
-Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as ever; this program
-only chooses the order, and lets stages start with their libraries loaded (tools/preload). A last plain `dvc repro` must
-find nothing to do: the result is the one DVC alone would give. Flags it does not know go to dvc, for example
-`--no-run-cache` or `--force`. A second run in the same folder waits for the first, and for what a killed one left at
-work. What a kill can break in DVC's own files is fixed first.
+Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as usual; this program
+chooses the order and starts stages with their libraries loaded (tools/preload). A final plain `dvc repro` must find
+nothing to do: the result is the same as with DVC alone. Unknown flags are passed to dvc, for example `--no-run-cache`
+or `--force`. A second run in the same folder waits for the first, and for stages left by a killed one. Files of DVC
+that a kill has truncated are repaired first.
 
 Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
 """
@@ -35,10 +35,10 @@ LOGS = Path(".work/logs")
 LOCK = Path(".work/reproduce.lock")
 DVC_LOCK, BUSY_PATHS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 DVC = [sys.executable, "-m", "dvc"]
-# Another dvc held a lock for longer than DVC waits: nothing is wrong with the stage, so it is tried again.
+# Another dvc held a lock for longer than DVC waits: the stage itself is fine, so it is retried.
 BUSY = ("is busy, it is being blocked by", "Unable to acquire lock")
 TRIES = 5
-# What DVC says around a stage's own output; it stays in the log.
+# DVC's messages around a stage's own output, which are only written to the log.
 CHATTER = re.compile(
     r"^(Running stage |> |Updating lock file|Generating lock file|To track the changes|To enable auto staging"
     r"|Use `dvc|\s*git add |\s*dvc config core.autostage|Waiting to acquire lock|Data and pipelines are|Stage '"
@@ -49,13 +49,13 @@ OUTCOMES = (
     ("is cached - skipping run", "restored"),
     ("didn't change, skipping", "unchanged"),
 )
-MANY = 3  # so many stages are faster with the libraries loaded once
-PROGRESS_SECONDS = 15.0  # a progress bar shows itself this often
+MANY = 3  # from this many stages on, loading the libraries once is faster
+PROGRESS_SECONDS = 15.0  # interval between two prints of a progress bar
 
 
 @dataclass
 class Plan:
-    """The stages in pipeline order, what each waits for, how long a chain hangs on it, and which may have to run."""
+    """The stages in pipeline order, their needs, the longest chain from each, and those that may have to run."""
 
     stages: list[str]
     needs: dict[str, set[str]]
@@ -65,7 +65,7 @@ class Plan:
 
 @dataclass
 class Running:
-    """One stage at work."""
+    """A running stage."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -76,9 +76,9 @@ class Running:
 
 @dataclass
 class State:
-    """How far the run is. `outcomes` keeps what became of each stage: ran, restored, unchanged or skipped.
+    """The state of the run; `outcomes` says for each stage: ran, restored, unchanged or skipped.
 
-    `lock` says that this folder is in use; every dvc inherits it, so that it lasts as long as one of them.
+    `lock` marks this folder as in use; every dvc inherits it, so it is held until the last of them ends.
     """
 
     plan: Plan
@@ -94,12 +94,12 @@ class State:
 
 
 def say(text: str) -> None:
-    """One line for the person at the terminal."""
+    """Print a line on standard output."""
     print(text, flush=True)
 
 
 def take_lock() -> int:
-    """Wait until no other run is at work in this folder; the lock is free when the last process that has it ends."""
+    """Wait until no other run uses this folder; the lock is released when the last process that inherited it ends."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -113,7 +113,7 @@ def take_lock() -> int:
 
 
 def fix() -> None:
-    """Put right what DVC writes in place, and a kill cuts short: dvc.lock, and its list of paths that are in use."""
+    """Repair files that DVC writes in place and a kill may truncate: dvc.lock, and its list of paths in use."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -125,14 +125,14 @@ def fix() -> None:
         say(f"{BUSY_PATHS} was cut short by a kill: removed")
         BUSY_PATHS.unlink()
     try:
-        # A line that is cut may still parse, as another value.
+        # A truncated line may still parse, as another value.
         if DVC_LOCK.exists() and not DVC_LOCK.read_bytes().endswith(b"\n"):
             raise DvcException(f"{DVC_LOCK}: the last line is cut")
         with Repo() as repo:
             repo.index.check_graph()
     except DvcException as error:
         committed = subprocess.run(["git", "show", f"HEAD:./{DVC_LOCK}"], capture_output=True, check=False)
-        conflict = DVC_LOCK.exists() and b"\n<<<<<<< " in DVC_LOCK.read_bytes()  # a person's to decide
+        conflict = DVC_LOCK.exists() and b"\n<<<<<<< " in DVC_LOCK.read_bytes()  # for a person to resolve
         if DVC_LOCK.name not in str(error) or committed.returncode != 0 or conflict:
             raise
         say(f"{DVC_LOCK} was cut short by a kill: taken from the last commit; what ran since is in DVC's cache")
@@ -142,10 +142,10 @@ def fix() -> None:
 
 
 def make_plan(force: bool) -> Plan:
-    """Read DVC's stage graph and status. Raises DvcException when dvc.yaml or params.yaml do not parse.
+    """Read DVC's stage graph and status. DvcException when dvc.yaml or params.yaml cannot be parsed.
 
-    A stage is a candidate when DVC calls it changed, or when a stage before it is one; the others are left alone
-    without paying for a start of dvc each.
+    A stage is a candidate when DVC calls it changed, or when it depends on a candidate; the others are skipped, to save
+    the start of a dvc for each.
     """
     from dvc.repo import Repo
 
@@ -165,12 +165,12 @@ def make_plan(force: bool) -> Plan:
 
 
 def sort_stages(needs: dict[str, set[str]]) -> list[str]:
-    """Return the names with every stage after those it needs, in the same order at every run."""
+    """Return the names with every stage after those it needs, in the same order in every run."""
     return list(TopologicalSorter({name: sorted(before) for name, before in needs.items()}).static_order())
 
 
 def chain_lengths(order: Sequence[str], needs: dict[str, set[str]]) -> dict[str, int]:
-    """Return number of stages on the longest chain that starts with each stage: the longest goes first."""
+    """Return the number of stages on the longest chain that starts with each stage: the longest runs first."""
     chain = dict.fromkeys(order, 1)
     for name in reversed(order):
         for before in needs[name]:
@@ -179,7 +179,7 @@ def chain_lengths(order: Sequence[str], needs: dict[str, set[str]]) -> dict[str,
 
 
 def ready_stages(state: State) -> list[str]:
-    """Candidates whose needs are met and that have not been started, longest chain first."""
+    """Return the stages whose needs are met and that have not been started, longest chain first."""
     busy = {running.name for running in state.running}
     ready = [
         name
@@ -190,7 +190,7 @@ def ready_stages(state: State) -> list[str]:
 
 
 def child_environment() -> dict[str, str]:
-    """This environment with the interpreter's folder first on PATH, since stage commands say plain `python`."""
+    """Return the environment with the interpreter's folder first on PATH, as stage commands use plain `python`."""
     folder = str(Path(sys.executable).parent)
     return os.environ | {
         "PATH": os.pathsep.join([folder, os.environ.get("PATH", os.defpath)]),
@@ -200,7 +200,7 @@ def child_environment() -> dict[str, str]:
 
 
 def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]]:
-    """Return the environment of every dvc; with `load` one in which stages start with their libraries loaded."""
+    """Return a context with the environment of every dvc; with `load`, stages start with their libraries loaded."""
     source = Path("src")
     if load and (source / "clseave").is_dir():
         return preload.libraries(source, child_environment(), LOGS / "preload.log")
@@ -208,7 +208,7 @@ def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]
 
 
 def launch(name: str, command: Sequence[str], lock: int, environment: dict[str, str]) -> Running:
-    """Start one dvc in a process group of its own, so that an interrupt reaches its children through us alone."""
+    """Start a dvc in its own process group, so that an interrupt reaches its children only through this program."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}.log"
     process = subprocess.Popen(
@@ -227,7 +227,7 @@ def launch(name: str, command: Sequence[str], lock: int, environment: dict[str, 
 
 
 def stream(name: str, source: IO[bytes], log: Path) -> None:
-    """Copy a stage's output to its log, and to the terminal line by line with the stage's name before it."""
+    """Copy a stage's output to its log, and print it line by line with the stage's name as prefix."""
     shown = time.monotonic()
     pending = b""
     with log.open("wb") as out:
@@ -245,7 +245,7 @@ def stream(name: str, source: IO[bytes], log: Path) -> None:
 
 
 def show(name: str, line: bytes) -> None:
-    """Print a line of a stage unless it is DVC's chatter."""
+    """Print a line of a stage unless it is a message of DVC."""
     text = line.decode(errors="replace").strip("\r\n")
     text = text.rsplit("\r", 1)[-1].removeprefix("\x1b[A").removeprefix(f"{name}: ").rstrip()
     if not CHATTER.match(text):
@@ -253,7 +253,7 @@ def show(name: str, line: bytes) -> None:
 
 
 def settle(state: State, done: Running) -> None:
-    """Book the end of a stage: its outcome, a failure, or another try when only a lock stood in the way."""
+    """Record the end of a stage: its outcome, a failure, or a retry when only a lock was in the way."""
     done.reader.join()
     state.running.remove(done)
     output = done.log.read_text(encoding="utf-8", errors="replace")
@@ -274,7 +274,7 @@ def settle(state: State, done: Running) -> None:
 
 
 def run_stages(state: State) -> None:
-    """Run the candidates, at most `jobs` at a time. After a failure nothing new starts and what runs may end."""
+    """Run the candidates, at most `jobs` at a time. After a failure no stage is started; running ones may finish."""
     while True:
         for name in ready_stages(state) if not state.failed else []:
             if name not in state.plan.candidates:
@@ -294,7 +294,7 @@ def run_stages(state: State) -> None:
 
 
 def stop(running: Sequence[Running]) -> None:
-    """End stages and everything they started: ask first, then, after ten seconds, no longer ask."""
+    """Terminate stages and everything they started; kill what is left after ten seconds."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         for stage in running:
             try:
@@ -307,7 +307,7 @@ def stop(running: Sequence[Running]) -> None:
 
 
 def bring_up(state: State, summary: Path) -> bool | None:
-    """Run what is to be run, and verify; whether all is up to date, None when interrupted. Nothing runs afterwards."""
+    """Run the stages and verify; return whether all is up to date, None when interrupted. Nothing runs afterwards."""
     final: list[Running] = []
     try:
         run_stages(state)
@@ -321,7 +321,7 @@ def bring_up(state: State, summary: Path) -> bool | None:
 
 
 def verify(final: list[Running], state: State) -> bool:
-    """Run plain `dvc repro`; true when it ends well. Says so when it found work that the graph did not show."""
+    """Run plain `dvc repro` and return whether it succeeds; report any stage that it still ran."""
     check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], state.lock, state.environment)
     final.append(check)
     check.process.wait()
@@ -342,13 +342,13 @@ def tail(log: Path, lines: int = 20) -> str:
 
 
 def report_failure(failed: Sequence[Running]) -> None:
-    """Name what failed and show the end of its log."""
+    """Print what failed and the end of its log."""
     for stage in failed:
         say(f"\nstage {stage.name} failed; its output is in {stage.log}, which ends:\n{tail(stage.log)}")
 
 
 def report_results(profile: str) -> None:
-    """Print the results table and where the report lies."""
+    """Print the results table and the path of the report."""
     folder = Path("reports") / profile
     table = folder / "results.md"
     if table.is_file():
@@ -358,7 +358,7 @@ def report_results(profile: str) -> None:
 
 
 def write_summary(path: Path, state: State) -> None:
-    """What became of each stage, as JSON."""
+    """Write the outcome of each stage as JSON."""
     rows: dict[str, Any] = {
         name: {"outcome": state.outcomes.get(name, "not reached"), "seconds": state.seconds.get(name, 0.0)}
         for name in state.plan.stages
@@ -377,7 +377,7 @@ def read_profile() -> str:
 
 
 def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Our arguments, and those for dvc."""
+    """Return this program's arguments and those for dvc."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for what became of each")
@@ -389,7 +389,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, verify, report; returns the exit code of this module's docstring."""
+    """Run, verify and report; return an exit code as in the module's docstring."""
     from dvc.exceptions import DvcException
 
     args, flags = parse(argv)

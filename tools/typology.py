@@ -1,7 +1,7 @@
-"""Cut what data/typology holds out of lang2vec's wheel: typological vectors of our languages, a few kilobytes.
+"""Extract the files of data/typology from lang2vec's wheel: typological vectors of our languages, a few kilobytes.
 
 `pip download --no-deps lang2vec==1.1.2`, then `python tools/typology.py lang2vec-1.1.2-py3-none-any.whl` rewrites the
-files; `--check` only tells whether they are current. For maintainers: the pipeline reads the files, not the wheel.
+files; `--check` only reports whether they are current. For maintainers: the pipeline reads the files, not the wheel.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LANGUAGES = ("en", "de", "nl", "ja", "zh", "ko", "ar", "es", "fr", "ru")
 
 
 def columns(wheel: zipfile.ZipFile, name: str) -> tuple[list[str], np.ndarray]:
-    """Feature names (F,) of one of the wheel's arrays, and our languages' values (F, languages, sources)."""
+    """Return the feature names (F,) of an array in the wheel, and our languages' values (F, languages, sources)."""
     codes = json.loads(wheel.read("lang2vec/data/letter_codes.json"))
     array = np.load(io.BytesIO(wheel.read(f"lang2vec/data/{name}.npz")), allow_pickle=False)
     known = {str(code): row for row, code in enumerate(array["langs"])}
@@ -33,7 +33,7 @@ def columns(wheel: zipfile.ZipFile, name: str) -> tuple[list[str], np.ndarray]:
 
 
 def table(features: Sequence[str], values: np.ndarray) -> str:
-    """CSV of (F, languages) values: a feature a line, empty where a value is unknown (negative)."""
+    """Return a CSV table of (F, languages) values: one row per feature, empty where a value is unknown (negative)."""
     lines = [",".join(["feature", *LANGUAGES])]
     for feature, row in zip(features, values, strict=True):
         if "," in feature or '"' in feature:
@@ -43,7 +43,7 @@ def table(features: Sequence[str], values: np.ndarray) -> str:
 
 
 def extract(wheel: zipfile.ZipFile) -> dict[str, str]:
-    """Contents by file name: predicted features, means of the sources, families of one of the languages, places."""
+    """Return file contents by name: predicted features, means over sources, families of any language, locations."""
     names, known = columns(wheel, "feature_averages")
     filled_names, filled = columns(wheel, "feature_predictions")
     if names != filled_names:
@@ -60,7 +60,7 @@ def extract(wheel: zipfile.ZipFile) -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Rewrite the files, or with --check return 1 when one is stale; 2 when the wheel is another one."""
+    """Rewrite the files and return 0, with --check 1 when one is out of date; 2 for another wheel."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="lang2vec-1.1.2-py3-none-any.whl")
     parser.add_argument("--folder", type=Path, default=FOLDER)

@@ -1,11 +1,11 @@
-"""Hash again what dvc.lock records of the active profile, in the workspace, the cache and the profile's remote.
+"""Verify the hashes in dvc.lock of the active profile: in the workspace, the cache and the profile's remote.
 
-DVC trusts the name of a read-only cache file and the time stamp of an output, so a byte that a disk has turned goes
-unseen. This program reads every byte, names what is damaged or missing, and prints the commands that fix it.
-A remote that is a folder is read whole, one on the network only with `--network`; other profiles' objects in the
-cache are hashed too.
+DVC trusts the name of a read-only cache file and the modification time of an output, so it misses a corrupted byte.
+This program reads every byte, lists what is damaged or missing, and prints the commands that fix it. A remote that is a
+folder is read completely, one on the network only with `--network`; other profiles' objects in the cache are hashed
+too.
 
-Exit codes: 0 all is sound, 1 something is damaged or missing, 2 it cannot be told: nothing was looked at.
+Exit codes: 0 all is sound, 1 something is damaged or missing, 2 nothing could be read.
 """
 
 import argparse
@@ -30,22 +30,22 @@ EMBEDDED = "mini"  # the profile whose remote is committed in git
 
 
 class UnreadableError(Exception):
-    """The pipeline, or a remote, cannot be read; the message says why in one line."""
+    """The pipeline or a remote cannot be read; the message says why in one line."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a stage as dvc.lock records it: its path, its hash (`<md5>.dir` of a folder), who keeps it."""
+    """An output of a stage as recorded in dvc.lock: its path and its hash (`<md5>.dir` for a folder)."""
 
     stage: str
     path: str
     name: str
-    cached: bool  # else it is in git
+    cached: bool  # in DVC's cache; else in git
 
 
 @dataclass
 class Place:
-    """Objects by name: the cache, or a remote. `odb` is DVC's; what was hashed once is remembered in `states`."""
+    """Objects by name, in the cache or a remote. `odb` is DVC's object database; `states` are the results so far."""
 
     label: str
     odb: Any
@@ -53,11 +53,11 @@ class Place:
 
     @property
     def folder(self) -> Path | None:
-        """Where the objects lie, if not on the network."""
+        """The folder of the objects, unless they are on the network."""
         return Path(self.odb.path) if self.odb.fs.protocol == "local" else None
 
     def state(self, name: str) -> str:
-        """SOUND, DAMAGED or MISSING."""
+        """Return SOUND, DAMAGED or MISSING."""
         if name not in self.states:
             self.states[name] = self._read(name)
         return self.states[name]
@@ -69,12 +69,12 @@ class Place:
         except FileNotFoundError:
             return MISSING
         except OSError as error:
-            if self.folder is not None and error.strerror:  # the disk itself gives up on it
+            if self.folder is not None and error.strerror:  # a read error of the disk
                 return DAMAGED
             raise UnreadableError(f"{self.label} cannot be read: {error}") from error
 
     def read_all(self) -> int:
-        """Return the hash every object of a folder; how many other files lie there (what a killed DVC has left)."""
+        """Hash every object in a folder; return the number of other files there, which a killed DVC may leave."""
         others = 0
         for path in sorted(self.folder.rglob("*")) if self.folder is not None else ():
             name = path.parent.name + path.name
@@ -84,22 +84,20 @@ class Place:
         return others
 
     def members(self, name: str) -> dict[str, str] | None:
-        """Return the hash of every file in a folder that is an output, by its path there; None when that is not known
-        here.
-        """
+        """Return the hashes of an output folder's files by path; None when its list is missing or damaged here."""
         if self.state(name) != SOUND:
             return None
         with self.odb.fs.open(self.odb.oid_to_path(name), "rb") as stream:
             return {row["relpath"]: row["md5"] for row in json.load(stream)}
 
     def path(self, name: str) -> str:
-        """Where an object lies, as a person would type it."""
+        """Return the path of an object, as a person would type it."""
         return shown(self.odb.oid_to_path(name))
 
 
 @dataclass
 class Fault:
-    """What is wrong with one output, line by line, and the command that fixes it."""
+    """What is wrong with an output, line by line, and the command that fixes it."""
 
     title: str
     lines: list[str]
@@ -107,21 +105,20 @@ class Fault:
 
 
 def md5(stream: Any) -> str:
-    """Return the hash of a file that was just opened, as DVC names objects."""
+    """Return the MD5 hash of a file that was just opened, by which DVC names objects."""
     return hashing.of_stream(stream, "md5")
 
 
 def shown(path: str | Path) -> str:
-    """Return a path from here, where that is shorter."""
+    """Return a path relative to the working folder if it is in it."""
     path, here = str(path), f"{Path.cwd()}/"
     return path.removeprefix(here)
 
 
 def workspace(output: Output) -> dict[str, str]:
-    """Return the hash by path of the file, or of the files of the folder, that stand in the workspace; the file's own
-    path is ''.
+    """Return the hashes of an output's files in the workspace by path; a single file has the path ''.
 
-    A link that leads nowhere counts as missing.
+    A dangling link counts as missing.
     """
     root = Path(output.path)
     if not output.name.endswith(".dir"):
@@ -130,7 +127,7 @@ def workspace(output: Output) -> dict[str, str]:
 
 
 def hash_file(path: Path) -> str:
-    """Return the hash of a file; a word that is no hash when the disk does not give it."""
+    """Return the hash of a file, or a text that is not a hash when it cannot be read."""
     try:
         with path.open("rb") as stream:
             return md5(stream)
@@ -139,13 +136,13 @@ def hash_file(path: Path) -> str:
 
 
 def folder_name(members: dict[str, str]) -> str:
-    """Return the name DVC gives to a folder with these files."""
+    """Return DVC's name of a folder with these files."""
     rows = [{"md5": members[path], "relpath": path} for path in sorted(members)]
     return hashing.of_text(json.dumps(rows, sort_keys=True), "md5") + ".dir"
 
 
 def wrong_files(output: Output, wanted: dict[str, str] | None) -> dict[str, str]:
-    """What is wrong in the workspace, by path below the output: a word each. Without `wanted` only whether."""
+    """Return what is wrong in the workspace, by path in the output; without `wanted`, for the output as a whole."""
     found = workspace(output)
     if wanted is None:
         name = folder_name(found) if output.name.endswith(".dir") else found.get("")
@@ -156,7 +153,7 @@ def wrong_files(output: Output, wanted: dict[str, str] | None) -> dict[str, str]
 
 
 def examine(output: Output, cache: Place, remote: Place | None) -> list[Fault]:
-    """What is wrong with one output: at most one fault here, and one in its remote."""
+    """Return the faults of an output: at most one here, and one in its remote."""
     places = [cache, *([remote] if remote else [])] if output.cached else []
     folder = output.name.endswith(".dir")
     listings = (place.members(output.name) for place in places) if folder else iter([{"": output.name}])
@@ -178,7 +175,7 @@ def examine(output: Output, cache: Place, remote: Place | None) -> list[Fault]:
 
 
 def fix_here(output: Output, files: dict[str, str], objects: list[str], cache: Place, remote: Place | None) -> str:
-    """Remove what is damaged here, then have it again: from cache, remote, workspace, or by computing it."""
+    """Return commands that remove damaged files and restore them: from cache, remote or workspace, or by computing."""
     odd = [str(Path(output.path, path)) for path, word in files.items() if word != MISSING]
     odd += [cache.path(name) for name in objects if cache.state(name) == DAMAGED]
     path = shlex.quote(output.path)
@@ -194,9 +191,9 @@ def fix_here(output: Output, files: dict[str, str], objects: list[str], cache: P
 
 
 def fix_there(output: Output, objects: list[str], cache: Place, remote: Place) -> str:
-    """Have the objects again in the remote: from git where it is committed, else from the cache.
+    """Return commands that restore objects in the remote: from git when it is committed there, else from the cache.
 
-    A push alone would not do: where a folder's list is in the remote, DVC takes the files in it for pushed.
+    A push would not suffice: when a folder's list is in the remote, DVC assumes that its files are too.
     """
     paths = [remote.path(name) for name in objects]
     if remote.label == f"remote {EMBEDDED}":
@@ -209,13 +206,13 @@ def fix_there(output: Output, objects: list[str], cache: Place, remote: Place) -
 
 
 def in_git(paths: Sequence[str]) -> bool:
-    """Return whether git holds all of these files."""
+    """Return whether git tracks all of these files."""
     command = ["git", "ls-files", "--error-unmatch", "--", *paths]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def unreferenced(cache: Place, outputs: Sequence[Output]) -> Iterator[Fault]:
-    """Damaged objects of the cache that no output of this profile names, or that only its damaged folder could name."""
+    """Yield damaged objects of the cache that belong to no output of this profile, or only to a damaged folder."""
     named = {output.name for output in outputs}
     for output in outputs:
         named |= set((cache.members(output.name) or {}).values()) if output.name.endswith(".dir") else set()
@@ -226,7 +223,7 @@ def unreferenced(cache: Place, outputs: Sequence[Output]) -> Iterator[Fault]:
 
 
 def read_outputs(repo: Any) -> tuple[list[Output], int]:
-    """Return the recorded outputs of the active pipeline, in its order, and how many are not recorded yet."""
+    """Return the recorded outputs of the active pipeline, in order, and the number of outputs not recorded yet."""
     outs = [(stage, out) for stage in repo.index.stages for out in stage.outs]
     known = [
         Output(stage.addressing, shown(out.fs_path), out.hash_info.value, bool(out.use_cache))
@@ -237,7 +234,7 @@ def read_outputs(repo: Any) -> tuple[list[Output], int]:
 
 
 def open_remote(repo: Any, outputs: Sequence[Output], network: bool) -> tuple[Place | None, str]:
-    """Return the profile's remote, or why it is not looked at: never pushed to, or on the network."""
+    """Return the profile's remote, or the reason why it is not read: missing, never pushed to, or on the network."""
     profile = outputs[0].stage.partition("@")[2].split("-")[0] if outputs else ""
     if profile not in repo.config["remote"]:
         return None, f"profile {profile} has no remote"
@@ -250,10 +247,10 @@ def open_remote(repo: Any, outputs: Sequence[Output], network: bool) -> tuple[Pl
 
 
 def verify(network: bool) -> tuple[list[Fault], str]:
-    """Return all faults, and what was looked at, in one line.
+    """Return all faults, and a summary of what was read, in one line.
 
     Raises:
-        UnreadableError: when the pipeline does not parse, another dvc is at work, or the remote does not answer.
+        UnreadableError: when the pipeline cannot be parsed, another dvc is running, or the remote does not respond.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -283,7 +280,7 @@ def verify(network: bool) -> tuple[list[Fault], str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Verify and report; returns the exit code of this module's docstring."""
+    """Verify and report; return an exit code as in the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", action="store_true", help="also read a remote on the network, object by object")
     args = parser.parse_args(argv)
@@ -296,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for fault in faults:
         print("\n  ".join([f"{fault.title}:", *fault.lines, f"fix: {fault.fix}"]))
     if faults:
-        print(f"verify: {len(faults)} faults ({counts}): run what stands after `fix:`, from the top, and again")
+        print(f"verify: {len(faults)} faults ({counts}): run the commands after `fix:`, from the top, and again")
         return 1
     print(f"verify: sound ({counts})")
     return 0

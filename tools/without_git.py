@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-SETTING = "no_scm"  # of DVC's section `core`
+SETTING = "no_scm"  # in DVC's section `core`
 
 
 def tell_dvc(start: Path | None = None) -> None:
-    """Set `core.no_scm` in `.dvc/config.local` where there is no git repository, and remove it where there is one.
+    """Set `core.no_scm` in `.dvc/config.local` when there is no git repository, and remove it when there is one.
 
-    With the setting DVC has no experiments and no diffs between commits, so it must not outlive a later `git init`.
-    Does nothing where DVC's folder is not found: DVC then says so itself.
+    With the setting DVC has no experiments and no diffs between commits, so it must not remain after a later `git
+    init`. Does nothing without a folder `.dvc`: DVC then reports the error itself.
     """
     folder = (start or Path.cwd()).resolve()
     above = [folder, *folder.parents]
@@ -22,7 +22,7 @@ def tell_dvc(start: Path | None = None) -> None:
     is_set = local.is_file() and SETTING in local.read_text(encoding="utf-8")
     if git != is_set:
         return
-    from dvc.config import Config  # a second, which only the first run in an archive has to spend
+    from dvc.config import Config  # its import takes a second, needed only in the first run in an archive
 
     with Config(str(root / ".dvc")).edit("local") as settings:
         if git:

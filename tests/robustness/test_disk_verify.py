@@ -105,7 +105,7 @@ def test_a_turned_bit_in_the_cache(work: Path, repo_root: Path, victim: str) -> 
         f"{out} ({stage}):",
         f"  cache: {path.relative_to(work)}: damaged",
         f"  fix: rm -rf {path.relative_to(work)} && dvc pull {out}",
-        "verify: 1 faults (5 outputs, 6 objects in the cache, 6 in remote mini): run what stands after `fix:`, "
+        "verify: 1 faults (5 outputs, 6 objects in the cache, 6 in remote mini): run the commands after `fix:`, "
         "from the top, and again",
     ]
     fix(work, repo_root, output)

@@ -1,12 +1,12 @@
 """A server that has the libraries loaded and forks for each stage: `prove_exact.py --preload` starts one per machine.
 
-Under emulation an interpreter needs half a minute to load torch and transformers, and most stages of profile `tiny`
-need less than that for their own work. The libraries are loaded as the stages' own imports load them; the stages' code
-is not kept, so each fork loads it anew. A fork signs the list with the command line that it stands for.
+Under emulation an interpreter needs half a minute to load torch and transformers, longer than most stages of profile
+`tiny` need for their own work. The libraries are loaded through the stages' own imports; the stages' modules are then
+dropped, so that each fork loads them itself. A fork registers in the list of processes with its command line.
 
 It prints the port on which it listens (on 127.0.0.1 only). A request is one line of JSON, `[log, script, argument,
-...]`; the answer is the script's exit code, or nothing when the fork was killed. When its standard input ends, with
-whoever started it, so do it and its forks.
+...]`; the response is the script's exit code, or nothing when the fork was killed. When its standard input is closed,
+because the process that started it has ended, the server and its forks end too.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import socket
 import sys
 from pathlib import Path
 
-import sitecustomize  # the one beside this file
+import sitecustomize  # the module in this folder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -28,7 +28,7 @@ del sys.path[0]
 
 
 def answer(connection: socket.socket) -> None:
-    """In a fork: run what one request asks for, with its output in the log, and end."""
+    """In a fork: run the command of one request, with its output in the log, and exit."""
     code = 1
     try:
         log, *command = json.loads(connection.makefile().readline())
@@ -44,10 +44,10 @@ def answer(connection: socket.socket) -> None:
 
 
 def main() -> None:
-    """Load, print the port, and fork for each request until killed, or until the standard input ends."""
+    """Load the libraries, print the port, and fork for each request until standard input is closed."""
     if Path("src", "clseave").is_dir():
         load(Path("src").resolve())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the forks
     with socket.create_server(("127.0.0.1", 0)) as server:
         sys.stdout.write(f"{server.getsockname()[1]}\n")
         sys.stdout.flush()
@@ -58,7 +58,7 @@ def main() -> None:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     server.close()
                     answer(connection)
-    os.killpg(0, signal.SIGKILL)  # it leads a group of its own
+    os.killpg(0, signal.SIGKILL)  # this process leads the group of its forks
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Start stages without loading their libraries each time: one process has them loaded and forks for each stage.
+"""Start stages without loading their libraries each time: a server has them loaded and forks for each stage.
 
-`libraries` starts that process (server.py) and gives the environment for what starts stages: its PATH begins with a
-folder whose `python` (client.py) hands a command to the server and ends as the stage ends. What the server cannot run
-as a new interpreter would run it, a new interpreter runs. The server ends with the process that started it, once its
-stages have ended.
+`libraries` starts the server (server.py) and yields an environment for starting stages. Its PATH begins with a folder
+whose `python` (client.py) sends the command to the server and exits when the stage exits. Commands that the server
+cannot run exactly as a new interpreter would are run by a new interpreter. The server exits after the process that
+started it, when all its stages have ended.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ HERE = Path(__file__).resolve().parent
 
 @contextlib.contextmanager
 def libraries(source: Path, environment: Mapping[str, str], log: Path) -> Iterator[dict[str, str]]:
-    """For the block, a server with the libraries that the code in the folder `source` imports; its errors go to `log`.
+    """Run a server with the libraries that the code in `source` imports; its errors go to `log`.
 
-    Gives `environment` with the server's `python` first on PATH. Commands wait for it until the libraries are loaded.
+    Yield `environment` with the server's `python` first on PATH. Commands wait until the libraries are loaded.
     """
     folder = Path(tempfile.mkdtemp(prefix="preload-"))
     python = folder / "python"
@@ -38,7 +38,7 @@ def libraries(source: Path, environment: Mapping[str, str], log: Path) -> Iterat
             env=changed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
         )  # fmt: skip
     assert server.stdin is not None and server.stdout is not None
-    server.stdout.readline()  # it listens
+    server.stdout.readline()  # sent once the server listens
     try:
         yield changed
     finally:

@@ -1,9 +1,10 @@
-"""What a stage's command finds as `python`: it hands the command to the server, and ends as the stage ends.
+"""The `python` found by a stage's command: sends the command to the server and exits when the stage exits.
 
     python -I -S client.py FOLDER PYTHON SCRIPT ARGUMENT...
 
-It starts in milliseconds, since it imports little. Signals that ask a stage to end are sent on to it; when this process
-is killed the server kills the stage. Where the server cannot help, this process becomes the interpreter `PYTHON`.
+It starts in milliseconds, as it imports little. Signals that ask a stage to end are forwarded; when this process is
+killed, the server kills the stage. When the server cannot run the command, this process becomes the interpreter
+`PYTHON`.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ SENT_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.
 
 
 def hand_over(folder: Path, words: list[str]) -> IO[str]:
-    """Send the command and everything that it would inherit; the server's answers. OSError when there is no server."""
+    """Send the command and everything it would inherit; return the stream of responses. OSError without a server."""
     mask = os.umask(0)
     os.umask(mask)
     inherited = {
@@ -38,14 +39,14 @@ def hand_over(folder: Path, words: list[str]) -> IO[str]:
 
 
 def become(python: str, words: list[str]) -> NoReturn:
-    """Go on as a new interpreter."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python; a new program inherits that
+    """Replace this process by a new interpreter."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, which a new program would inherit
         signal.signal(number, signal.SIG_DFL)
     os.execv(python, [python, *words])
 
 
 def say_once(folder: Path, reason: str) -> None:
-    """A line on standard error, the first time that something is not as planned."""
+    """Write one line on standard error, for the first problem only."""
     with contextlib.suppress(OSError):
         os.close(os.open(folder / "said", os.O_CREAT | os.O_EXCL))
         sys.stderr.write(f"note: {reason}: stages load their libraries themselves\n")
@@ -53,7 +54,7 @@ def say_once(folder: Path, reason: str) -> None:
 
 
 def end_as(status: int) -> NoReturn:
-    """End with the exit code, or by the signal, by which the stage ended."""
+    """Exit with the stage's exit code, or by the signal that ended it."""
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         if -code != signal.SIGKILL:
@@ -63,7 +64,7 @@ def end_as(status: int) -> NoReturn:
 
 
 def main() -> None:
-    """Hand over, wait, end."""
+    """Send the command to the server and wait for the stage."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     folder, python, words = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if not words or not words[0].endswith(".py") or any(map(os.isatty, (0, 1, 2))):
@@ -83,7 +84,7 @@ def main() -> None:
 
     for number in SENT_ON:
         signal.signal(number, send_on)
-    end_as(int(answers.readline() or signal.SIGKILL))  # a server that is killed takes its stages along
+    end_as(int(answers.readline() or signal.SIGKILL))  # no response: the server was killed, and its stages with it
 
 
 if __name__ == "__main__":

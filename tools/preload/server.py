@@ -1,12 +1,12 @@
-"""A process that has the libraries of the stages loaded, and forks for each command that client.py hands to it.
+"""A process that has the libraries of the stages loaded, and forks for each command that client.py sends.
 
     python server.py FOLDER SOURCE
 
-It listens on FOLDER/socket. The libraries are loaded as the code in SOURCE imports them; that code itself is not
-kept, so each fork loads it anew. A fork takes over working folder, umask, environment, parent and standard streams of
-the client, and refuses when a variable differs that a library may have read when it was loaded here. When the client
-ends first, its fork is killed; when this process is killed, so are its forks. When its standard input ends, with the
-process that started it, it ends as soon as its last fork has.
+It listens on FOLDER/socket. The libraries are loaded through the imports of the code in SOURCE; that code itself is
+dropped, so that each fork loads it again. A fork takes over working folder, umask, environment, parent and standard
+streams of the client. It refuses when a variable differs that a library may have read at import. When the client ends
+first, its fork is killed; when this process is killed, so are its forks. When its standard input is closed, because the
+process that started it has ended, it exits after its last fork.
 """
 
 import atexit
@@ -29,14 +29,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Variables that no library reads while it is loaded; all others must be the same here and there.
+# Variables that no library reads at import; all others must be equal in server and client.
 LATE = re.compile(r"(DVC|CLSEAVE)_|(PATH|PWD|OLDPWD|SHLVL|_)$")
-FORK_SAFE = {"jemalloc_bg_thd"}  # threads that their library sets up anew in a fork: that of pyarrow's memory
+FORK_SAFE = {"jemalloc_bg_thd"}  # threads that their library restarts in a fork: pyarrow's memory allocator
 PARENT_DEATH = 1  # PR_SET_PDEATHSIG
 
 
 def load(source: Path) -> None:
-    """Import what the stages below a folder import, with the settings of its run.py, and forget its own code."""
+    """Import what the stages in a folder import, with the environment of its run.py, then drop the folder's own
+    modules.
+    """
     before = list(sys.path)
     sys.path[0] = str(source)
     gc.disable()
@@ -47,15 +49,15 @@ def load(source: Path) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("clseave", "run")]:
         del sys.modules[name]
     sys.path[:], sys.excepthook = before, sys.__excepthook__
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # colorama wraps them
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # undo colorama's wrappers
     gc.freeze()
     gc.enable()
 
 
 def become(script: str, *arguments: str) -> None:
-    """Run a script in this process as `python SCRIPT ARGUMENT...` would; it ends by SystemExit or another exception."""
-    tempfile.tempdir = None  # TMPDIR is read anew
-    # Unlike that of `random`, these states are the same in all forks.
+    """Run a script in this process as `python SCRIPT ARGUMENT...` would. Raises SystemExit or another exception."""
+    tempfile.tempdir = None  # so that TMPDIR is read again
+    # Reseed, as all forks share these states; Python reseeds `random` itself after a fork.
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
@@ -66,9 +68,9 @@ def become(script: str, *arguments: str) -> None:
 
 
 def run(*command: str) -> int:
-    """Return the exit code of a command that this process becomes, after what an interpreter does at its end.
+    """Run a command in this process, perform the usual clean-up of an interpreter, and return the exit code.
 
-    But for the taking apart of all modules, which takes longer than many a stage: call `os._exit` with the code.
+    Only the teardown of all modules, which takes longer than many stages, is omitted: exit by `os._exit` with the code.
     """
     code: object = 0
     try:
@@ -76,7 +78,7 @@ def run(*command: str) -> int:
             become(*command)
         except (Exception, KeyboardInterrupt):
             code = 1
-            sys.excepthook(*sys.exc_info())  # it may end by SystemExit
+            sys.excepthook(*sys.exc_info())  # may raise SystemExit
     except SystemExit as end:
         code = end.code
     if not isinstance(code, int | None):
@@ -91,21 +93,21 @@ def run(*command: str) -> int:
 
 @dataclass
 class Server:
-    """What the process listens to: requests, its standard input, and for each fork the client and the end."""
+    """The sources of events: requests, standard input, and for each fork its client and its end."""
 
     listener: socket.socket
-    started: dict[str, str]  # the environment before anything was loaded
-    forks: dict[int, int] = field(default_factory=dict)  # process by the descriptor that tells its end
-    clients: dict[int, socket.socket] = field(default_factory=dict)  # by the same descriptor
+    started: dict[str, str]  # the environment before any library was loaded
+    forks: dict[int, int] = field(default_factory=dict)  # process id by pidfd, which signals its end
+    clients: dict[int, socket.socket] = field(default_factory=dict)  # by the same pidfd
 
     def serve(self) -> list[str] | None:
-        """None when all is done; in a fork the command that it is to become."""
+        """Fork for each request until all is done, then return None; in a fork, return the command to run."""
         poll = select.poll()
         poll.register(self.listener, select.POLLIN)
-        poll.register(0, 0)  # a closed other end is always told
+        poll.register(0, 0)  # a closed standard input (POLLHUP) is always reported
         listening = True
         while listening or self.forks:
-            handle = poll.poll()[0][0]  # one at a time: what is done for it may close others
+            handle = poll.poll()[0][0]  # one event at a time: handling it may close other descriptors
             if handle == 0:
                 listening = False
                 poll.unregister(0)
@@ -131,14 +133,16 @@ class Server:
         return None
 
     def report(self, end: int) -> None:
-        """Tell a client how its fork ended."""
+        """Send a client the status with which its fork ended."""
         _, status = os.waitpid(self.forks.pop(end), 0)
         os.close(end)
         with self.clients.pop(end) as client, contextlib.suppress(OSError):  # the client may be gone
             client.sendall(f"{status}\n".encode())
 
     def take_over(self, client: socket.socket) -> list[str]:
-        """In a fork: take over what the client would have inherited; gives its command. Ends where that cannot be."""
+        """In a fork: take over what the client would have inherited and return its command; exit when that is
+        impossible.
+        """
         ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
         os.setsid()
         self.listener.close()
@@ -164,12 +168,12 @@ class Server:
         return request["words"]
 
     def differences(self, environment: dict[str, str]) -> list[str]:
-        """Return names of the variables that differ from those with which the libraries were loaded."""
+        """Return the names of variables that differ from those at the time the libraries were loaded."""
         names = sorted(self.started.keys() | environment.keys())
         return [one for one in names if self.started.get(one) != environment.get(one) and not LATE.match(one)]
 
     def inherit(self, request: dict[str, Any]) -> None:
-        """Working folder, umask, environment, and parent, which `process.single_instance` asks for."""
+        """Set working folder, umask, environment, and the parent process, which `process.single_instance` reads."""
         os.chdir(request["folder"])
         os.umask(request["umask"])
         loaded = {name: value for name, value in os.environ.items() if self.started.get(name) != value}
@@ -180,7 +184,7 @@ class Server:
 
 
 def fault() -> str:
-    """Why this process must not fork; empty where it may."""
+    """Return why this process must not fork; empty when it may."""
     names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     names.remove(Path("/proc/self/comm").read_text().strip())
     if odd := set(names) - FORK_SAFE:
@@ -190,7 +194,7 @@ def fault() -> str:
 
 
 def main() -> list[str]:
-    """Listen, load, serve; returns in forks, with the command that it is to become."""
+    """Listen, load the libraries, and serve. Return only in a fork, with the command to run."""
     folder, source, started = Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "socket"))
