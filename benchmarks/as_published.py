@@ -1,9 +1,9 @@
-"""How the thesis's author trained, told again in our own words from the published scripts: what `make bench` compares.
+"""The thesis author's training procedure, reimplemented from the published scripts, as the baseline of `make bench`.
 
-The method is ours too: the same models, losses, optimisers' rules and schedule. What differs is what is done again in
-every step. CLIP-VE opens, prepares and encodes each row's photo when a batch is put together, and pads each text to
-CLIP's 77 tokens. CLSEAVE tokenises both sentences each time a row is asked for, runs the teacher in every step, mixes
-short and long sentences, and updates every row of the word embeddings. Everything is in single precision.
+Models, losses, optimiser and schedule are the same as ours. The difference is work that is repeated in every step.
+CLIP-VE decodes, preprocesses and encodes the photo of each row when a batch is collated, and pads each text to CLIP's
+77 tokens. CLSEAVE tokenises both sentences each time a row is read, runs the teacher in every step, mixes short and
+long sentences, and updates every row of the word embeddings. Everything runs in single precision.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ Batch = dict[str, torch.Tensor]
 
 
 class AsPublished(Protocol):
-    """A way to train: rows, batches of them, the loss of a batch."""
+    """A training procedure: its rows, how they are batched, and the loss of a batch."""
 
     parameters: list[nn.Parameter]
 
@@ -37,7 +37,7 @@ class AsPublished(Protocol):
     def __getitem__(self, row: int) -> Any: ...
 
     def collate(self, items: Sequence[Any]) -> Batch:
-        """Return rows to a batch."""
+        """Return rows as a batch."""
         ...
 
     def loss(self, batch: Batch) -> torch.Tensor:
@@ -46,7 +46,7 @@ class AsPublished(Protocol):
 
 
 class ClipVE(Dataset[Example]):
-    """CLIP-VE: text tower and head are trained; the frozen image tower runs whenever a batch is made."""
+    """CLIP-VE: text tower and head are trained; the frozen image tower runs whenever a batch is collated."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ClipVE(Dataset[Example]):
         examples: Sequence[Example],
         photos: Mapping[str, Path],
     ):
-        """`photos` gives the file of each image id. All models lie on one device."""
+        """Set up the data set; `photos` gives the file of each image id. All models are on one device."""
         self.tower, self.vision, self.head = tower, vision.requires_grad_(False), head
         self.processor, self.examples, self.photos = processor, examples, photos
         self.longest = tower.model.config.max_position_embeddings  # CLIP: 77
@@ -71,7 +71,7 @@ class ClipVE(Dataset[Example]):
         return self.examples[row]
 
     def collate(self, items: Sequence[Example]) -> Batch:
-        """Return texts as ids (B, 77), vectors of the photos (B, D), labels (B,)."""
+        """Return token ids (B, 77) with their mask, image vectors (B, D), and labels (B,)."""
         device = self.tower.model.device
         pictures = []
         for item in items:
@@ -91,7 +91,7 @@ class ClipVE(Dataset[Example]):
         }
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Cross-entropy of the head on both vectors, their distance and their product."""
+        """Return the cross-entropy of the head on both vectors, their absolute difference and their product."""
         text = self.tower.model(input_ids=batch["ids"], attention_mask=batch["mask"]).text_embeds  # (B, D)
         h = self.head.input_dropout(text / text.norm(dim=-1, keepdim=True))
         p = self.head.input_dropout(batch["premise"] / batch["premise"].norm(dim=-1, keepdim=True))
@@ -100,10 +100,10 @@ class ClipVE(Dataset[Example]):
 
 
 class Clseave(Dataset[tuple[list[int], list[int]]]):
-    """CLSEAVE: mBERT learns the teacher's vectors; the teacher computes them anew in every step."""
+    """CLSEAVE: mBERT learns the teacher's vectors, which the teacher computes again in every step."""
 
     def __init__(self, teacher: TextTower, student: Student, pairs: Sequence[tuple[str, str]]):
-        """`pairs` are English sentences and their translations. Both models lie on one device."""
+        """Set up the data set; `pairs` are English sentences and their translations. Both models are on one device."""
         self.teacher, self.student, self.pairs = teacher.eval().requires_grad_(False), student, pairs
         self.parameters = list(student.parameters())
 
@@ -115,7 +115,7 @@ class Clseave(Dataset[tuple[list[int], list[int]]]):
         return self.teacher.tokenizer(english).input_ids, self.student.tokenizer(translation).input_ids
 
     def collate(self, items: Sequence[tuple[list[int], list[int]]]) -> Batch:
-        """Both sides padded to the longest of the batch: ids and masks, (B, T)."""
+        """Return ids and masks of both sides, (B, T), padded to the longest row of the batch."""
         batch = {}
         for side, tokenizer in ((0, self.teacher.tokenizer), (1, self.student.tokenizer)):
             rows = [torch.tensor(item[side]) for item in items]
@@ -127,7 +127,7 @@ class Clseave(Dataset[tuple[list[int], list[int]]]):
         return batch
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean squared error between the student's vector and the teacher's."""
+        """Return the mean squared error between the vectors of student and teacher."""
         with torch.no_grad():
             wanted = self.teacher.model(input_ids=batch["ids0"], attention_mask=batch["mask0"]).text_embeds
         states = self.student.bert(input_ids=batch["ids1"], attention_mask=batch["mask1"]).last_hidden_state
@@ -143,7 +143,7 @@ def train(
     schedule: Schedule = "constant",
     warmup: float = 0.0,
 ) -> Iterator[float]:
-    """One step for each batch of row numbers: the loss of each. Nothing is done ahead by other processes."""
+    """Train one step per batch of row numbers and yield each loss. No worker processes prefetch batches."""
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: schedule_factor(step, len(batches), warmup, schedule)
     )

@@ -1,11 +1,11 @@
-"""Our stages beside the ways people do the same today, in one run on this machine: `make bench`.
+"""Compare our stages with the usual alternatives, in one run on this machine: `make bench`.
 
     python benchmarks/bench.py [--repeats 3] [--only clseave align] [--sizes mini full] [--device cpu]
 
-Contenders of a case take turns (A B C A B C), each in a process of its own with one thread. Results go to
-benchmarks/results/MACHINE.json as each case is complete, and docs/PERFORMANCE.md is written from all files there.
-Interrupted, it goes on where it stopped, as long as code, versions and sizes are the same. About 50 minutes on two idle
-cores: keep the machine free of other work. CLSEAVE_TEST_DATA may name a folder of real photos and sentences.
+The contenders of a case alternate (A B C A B C), each in its own process with one thread. Results are written to
+benchmarks/results/MACHINE.json when a case is complete, and docs/PERFORMANCE.md is generated from all files there. An
+interrupted run resumes if code, versions and sizes are unchanged. About 50 minutes on two idle cores: keep the machine
+free of other work. CLSEAVE_TEST_DATA may name a folder of real photos and sentences.
 """
 
 import argparse
@@ -49,10 +49,10 @@ MISSING = "it could not be installed: pip finds no packages here, or not these"
 
 
 class Bench:
-    """One call of the command."""
+    """One run of the command."""
 
     def __init__(self, args: argparse.Namespace):
-        """Find out about the machine, and what an earlier call left."""
+        """Identify the machine, and load the results of an interrupted run."""
         self.args, self.work = args, args.work.resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.machine = scale.machine() | ({"gpu": gpu} if (gpu := gpu_name()) else {})
@@ -63,14 +63,14 @@ class Bench:
         self.absent: dict[str, str] = {}  # contenders that cannot run, and why
 
     def versions(self) -> dict[str, str]:
-        """Of everything that computes."""
+        """Return the versions of Python and all packages that compute."""
         known = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
         pins = (HERE / "requirements.txt").read_text(encoding="utf-8")
         found = re.search(r"^sentence-transformers==(.+)$", pins, re.MULTILINE)
         return known | {"sentence-transformers": found[1] if found else ""}
 
     def install(self) -> None:
-        """Install sentence-transformers into a folder of its own; without it the other contenders run."""
+        """Install sentence-transformers into a separate folder; if that fails, the other contenders run without it."""
         folder, pins = self.work / "packages", HERE / "requirements.txt"
         stamp = folder / ".stamp"
         wanted = hashlib.sha256(pins.read_bytes()).hexdigest()
@@ -85,7 +85,7 @@ class Bench:
         stamp.write_text(wanted)
 
     def prepare(self, size: str, device: str) -> dict[str, Any] | None:
-        """Return the folder of a size; None, with a line that says why, when something is missing."""
+        """Prepare the folder of a size and return its facts; None, with a message, when something is missing."""
         say(f"{size} on {device}: models and rows")
         data = os.environ.get("CLSEAVE_TEST_DATA", "")
         command = [sys.executable, str(HERE / "workload.py"), str(self.folder(size, device)), size, device]
@@ -97,11 +97,11 @@ class Bench:
         return dict(read_json(self.folder(size, device) / "facts.json")["facts"])
 
     def folder(self, size: str, device: str) -> Path:
-        """Where the rows and models of a size lie."""
+        """Return the folder with rows and models of a size."""
         return self.work / f"{size}-{device}"
 
     def measure(self, size: str, device: str, case: str, facts: Mapping[str, Any]) -> None:
-        """All repeats of a case, the contenders in turn; then it is part of the results."""
+        """Run all repeats of a case, with the contenders alternating, then add it to the results."""
         key = f"{size} {device} {case} {self.set_up(facts)}"
         runs = self.runs.setdefault(key, {})
         entrants = [name for name in ENTRANTS[case] if name not in self.absent and name not in self.args.skip]
@@ -118,7 +118,7 @@ class Bench:
         write_json(self.partial, self.runs)
 
     def one(self, folder: Path, case: str, name: str, epochs: int) -> dict[str, Any]:
-        """One contender, once. SystemExit with its last words when it fails; what was measured before is kept."""
+        """Run one contender once. SystemExit with the end of its output if it fails; earlier results are kept."""
         out = folder / "measured.json"
         command = [sys.executable, str(HERE / "contenders.py"), case, name.removesuffix(OWN), str(folder), str(out)]
         command += ["--epochs", str(epochs)] + ["--own-numerics"] * name.endswith(OWN)
@@ -128,7 +128,7 @@ class Bench:
         return dict(json.loads(out.read_text(encoding="utf-8")))
 
     def set_up(self, facts: Mapping[str, Any]) -> str:
-        """16 hex digits of all that a time depends on: code, versions, machine, rows."""
+        """Return 16 hexadecimal digits that identify all a time depends on: code, versions, machine, rows."""
         code = [*sorted(HERE.glob("*.py")), *sorted((ROOT / "src/clseave").rglob("*.py"))]
         code += sorted((ROOT / "profiles").glob("*.yaml"))
         hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code]
@@ -136,7 +136,7 @@ class Bench:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def keep(self, about: dict[str, Any], runs: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Put a complete case into the results' file, in the place of what it held of it."""
+        """Write a complete case to the results file, replacing its previous entry."""
         case = about | {"contenders": performance.summary(runs)}
         if "answer" in runs[performance.OURS][0]:
             case["differing"] = differing(runs)
@@ -158,7 +158,7 @@ class Bench:
         write_json(path, {"machine": self.machine, "versions": self.versions(), "cases": cases})
 
     def run(self) -> None:
-        """Every case that is asked for, then the document."""
+        """Run every requested case."""
         for (size, device), cases in PLAN.items():
             wanted = [case for case in cases if not self.args.only or case in self.args.only]
             if size not in self.args.sizes or device not in self.args.device or not wanted:
@@ -174,7 +174,7 @@ class Bench:
 
 
 def differing(runs: Mapping[str, list[dict[str, Any]]]) -> int:
-    """How many answers of any run are not ours: sentence by sentence."""
+    """Return the largest number of answers in any run that differ from ours."""
     ours = runs[performance.OURS][0]["answer"]
     others = [run["answer"] for some in runs.values() for run in some]
     if any(len(other) != len(ours) for other in others):
@@ -183,14 +183,14 @@ def differing(runs: Mapping[str, list[dict[str, Any]]]) -> int:
 
 
 def gpu_name() -> str | None:
-    """Return the GPU that torch sees."""
+    """Return the name of the GPU that torch sees, or None."""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
 def say(line: str) -> None:
-    """A line of progress."""
+    """Print a line of progress."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stderr.flush()
 

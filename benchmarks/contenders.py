@@ -1,10 +1,10 @@
-"""One contender of `make bench` on one case, in a process of its own: its seconds and what it found, as JSON.
+"""Run one contender of `make bench` on one case, in its own process, and write seconds and results as JSON.
 
     python benchmarks/contenders.py CASE CONTENDER FOLDER OUT [--epochs N] [--own-numerics]
 
-FOLDER is a workload (`workload.prepare`). `clseave` are the stages' own functions, called as the stages call them.
-Counted is everything from the rows in their files to the end of the last step: reading, tokenising, batches, steps.
-Not counted: starting Python and loading models.
+FOLDER is a workload (`workload.prepare`). `clseave` calls the stages' own functions as the stages do. The time includes
+everything from reading the rows to the end of the last step (reading, tokenising, batching, steps), but not starting
+Python and loading models.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Measured = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the stages of one case read, in the folder of a workload."""
+    """The input files of the stages of one case, in the folder of a workload."""
 
     examples: Path
     images: Path
@@ -48,7 +48,7 @@ class Inputs:
 
 
 def inputs_of(folder: Path, case: str) -> Inputs:
-    """By the names that the stages use."""
+    """Return the input files of a case by the names that the stages use."""
     language = json.loads((folder / "facts.json").read_text())["facts"]["language"]
     return Inputs(
         examples=folder / case,
@@ -63,18 +63,18 @@ def inputs_of(folder: Path, case: str) -> Inputs:
 
 
 def steps_of(folder: Path, case: str) -> int:
-    """How many steps of an epoch each contender does."""
+    """Return the number of steps per epoch that each contender does."""
     return int(json.loads((folder / "facts.json").read_text())["facts"][case]["steps"])
 
 
 def random_steps(folder: Path) -> list[list[int]]:
-    """The steps of CLSEAVE's epoch, as row numbers, that contenders with random batches do; the widest is last."""
+    """Return the steps of CLSEAVE's epoch for contenders with random batches, as row numbers, the widest last."""
     found: list[list[int]] = json.loads((folder / "random_steps.json").read_text())
     return found
 
 
 def start(folder: Path, view: Any) -> tuple[Any, Any]:
-    """Values of the profile and the device, torch set as our stages set it."""
+    """Return the profile's values and the device, with torch configured as in our stages."""
     from clseave.foundation.settings import params
 
     values = params.load(folder / "params.yaml", folder / "profile.yaml", view)
@@ -82,13 +82,13 @@ def start(folder: Path, view: Any) -> tuple[Any, Any]:
 
 
 def how(values: Any) -> dict[str, Any]:
-    """Return the values that our objectives take beside their settings."""
+    """Return the arguments of our objectives besides their settings."""
     given = {"sampler": values.sampler, "encode_batch": values.encode_batch, "precision": values.precision}
     return given | {"compiled": values.compile, "seed": 0}
 
 
 def warmed(steps: Callable[[], object]) -> float:
-    """Seconds of steps that are not counted: those that follow use their memory and compiled passes."""
+    """Run untimed warm-up steps, after which memory is allocated and passes are compiled; return their seconds."""
     import torch
 
     begin = time.perf_counter()
@@ -99,19 +99,19 @@ def warmed(steps: Callable[[], object]) -> float:
 
 
 def one_step(objective: Any, optimiser: Any, batch: Any) -> None:
-    """A step of our training."""
+    """Run one step of our training."""
     objective.model.train()
     objective.loss(batch).backward()
     optimiser.step()
 
 
 class Watch:
-    """The clock of our training: when each epoch began, as the loop asks for the epoch's batches."""
+    """Records when each epoch of our training begins, which is when the loop requests the epoch's batches."""
 
     def __init__(self, objective: Any, choose: Callable[[Any], Any] | None = None):
-        """Listens to `objective`, which is trained without validation: no contender validates.
+        """Observe `objective`, which is trained without validation, as no contender validates.
 
-        `choose` takes the batches of an epoch and gives those to do; None does all.
+        `choose` selects the batches to run from those of an epoch; None runs all.
         """
         self.begun: list[float] = []
         self.done: list[Any] = []  # the batches of the last epoch
@@ -125,13 +125,13 @@ class Watch:
         return self.done
 
     def epochs(self) -> list[float]:
-        """Seconds of each epoch, at the end of the training."""
+        """Return the seconds of each epoch, at the end of the training."""
         ends = [*self.begun[1:], time.perf_counter()]
         return [round(end - begin, 4) for begin, end in zip(self.begun, ends, strict=True)]
 
 
 def clip_ve_ours(folder: Path, epochs: int) -> Measured:
-    """Return the stage `finetune_clip_ve`; the stored vectors are there, and what making them took is measured too."""
+    """Measure the stage `finetune_clip_ve` with stored image vectors; the time to compute them is measured as well."""
     from clseave.foundation.rows.records import read_splits
     from clseave.foundation.rows.vectors import VectorTable
     from clseave.models.clip_ve import ClipVE, TextTower
@@ -166,8 +166,9 @@ def clip_ve_ours(folder: Path, epochs: int) -> Measured:
 
 
 def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
-    """Return the photos of the case once, by the functions of the stage `encode_images`, which decodes ahead by
-    threads.
+    """Measure the encoding of the case's photos by the functions of the stage `encode_images`.
+
+    They decode ahead in threads.
     """
     from transformers import CLIPVisionModelWithProjection
 
@@ -191,7 +192,7 @@ def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
 
 
 def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
-    """Return the thesis author's way."""
+    """Measure CLIP-VE as the thesis's author trained it."""
     import as_published
     import torch
     from sampling import shuffled
@@ -228,7 +229,7 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
 
 
 def clseave_ours(folder: Path, epochs: int) -> Measured:
-    """Return the stage `clseave`."""
+    """Measure the stage `clseave`."""
     import numpy as np
     from sampling import sampled
 
@@ -269,14 +270,14 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
 
 
 def sentences(translations: Path) -> list[tuple[str, str]]:
-    """English sentences and their translations."""
+    """Return pairs of English sentences and their translations."""
     from clseave.foundation.rows.records import Translation, read_rows
 
     return [(row.source, row.text) for row in read_rows(translations, Translation)]
 
 
 def clseave_as_published(folder: Path, epochs: int) -> Measured:
-    """Return the thesis author's way."""
+    """Measure CLSEAVE as the thesis's author trained it."""
     import as_published
     import torch
 
@@ -301,7 +302,7 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
 
 
 def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
-    """sentence-transformers, from the folder that `bench.py` installed it into."""
+    """Measure sentence-transformers, imported from the folder where `bench.py` installed it."""
     sys.path.append(str(folder.parent / "packages"))
     import with_sentence_transformers as library
 
@@ -317,7 +318,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
     rate = values.lr * values.clseave.lr_scale
 
     def train(batches: Sequence[list[int]], epochs: int) -> int:
-        """Its epoch is what the others do of theirs."""
+        """Train on batches of row numbers for some epochs; return the number of steps."""
         used = [pairs[row] for batch in batches for row in batch]
         labels = [vectors[rows[hypothesis_id(english)]].tolist() for english, _ in used]
         return library.train(model, [text for _, text in used], labels, values.clseave, rate=rate, epochs=epochs)
@@ -329,7 +330,7 @@ def clseave_sentence_transformers(folder: Path, epochs: int) -> Measured:
 
 
 def align_ours(folder: Path, epochs: int) -> Measured:
-    """Return the stage `align_words`: reading, cutting into words, pairs, writing."""
+    """Measure the stage `align_words`: reading, segmentation, alignment, writing."""
     from clseave.foundation.process.resume import Parts, key_of
     from clseave.foundation.rows.records import Translation, iter_rows, write_rows
     from clseave.stages import align_words as stage
@@ -351,7 +352,7 @@ def align_ours(folder: Path, epochs: int) -> Measured:
 
 
 def align_awesome_align(folder: Path, epochs: int) -> Measured:
-    """The `awesome-align` command on the same words, in one process; its clock starts when its model is loaded."""
+    """Measure the `awesome-align` command on the same words, in one process, from the moment its model is loaded."""
     from clseave.foundation.rows.records import Translation, read_rows
     from clseave.foundation.settings import params
     from clseave.stages import align_words
@@ -378,7 +379,7 @@ def align_awesome_align(folder: Path, epochs: int) -> Measured:
 
 
 def seconds_after(sign: str, command: Sequence[str], folder: Path) -> float:
-    """Seconds from the line in which a program says `sign` to its end. SystemExit with its words when it fails."""
+    """Return the seconds from the line with `sign` in a program's output to its end. SystemExit when it fails."""
     begin, said = 0.0, []
     unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -394,7 +395,7 @@ def seconds_after(sign: str, command: Sequence[str], folder: Path) -> float:
 
 
 def with_server(ask: Callable[[list[str]], list[str | None]], folder: Path) -> Measured:
-    """Time the translation of the case's sentences by a server in a process of its own."""
+    """Measure the translation of the case's sentences by a server in its own process."""
     from deep_translator import constants
 
     texts = json.loads((folder / "to_translate.json").read_text(encoding="utf-8"))
@@ -410,7 +411,7 @@ def with_server(ask: Callable[[list[str]], list[str | None]], folder: Path) -> M
 
 
 def translate_ours(folder: Path, epochs: int) -> Measured:
-    """Return the backend `google` as profile thesis sets it up, but for the rate."""
+    """Measure the backend `google` with the settings of profile thesis, except the rate limit."""
     from clseave.foundation.settings import params
     from clseave.foundation.settings.schema import GoogleTranslation
     from clseave.translation.google import GoogleBackend
@@ -428,7 +429,7 @@ def translate_ours(folder: Path, epochs: int) -> Measured:
 
 
 def translate_one_by_one(folder: Path, epochs: int) -> Measured:
-    """deep-translator as its documentation shows: a request for each sentence, one after another."""
+    """Measure deep-translator as in its documentation: one request per sentence, one after another."""
     from deep_translator import GoogleTranslator
 
     def ask(texts: list[str]) -> list[str | None]:
@@ -439,8 +440,9 @@ def translate_one_by_one(folder: Path, epochs: int) -> Measured:
 
 
 def rates(folder: Path, epochs: int) -> Measured:
-    """Return what this machine multiplies in a second, and the share of it that our stages reach, without the first
-    epoch.
+    """Measure this machine's matrix products per second, and the share of that rate that our stages reach.
+
+    The first epoch is excluded.
     """
     import machine_rates as machine
 
@@ -478,7 +480,7 @@ CASES: dict[str, dict[str, Callable[[Path, int], Measured]]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Set the numerics before torch loads, measure, write."""
+    """Set the numeric environment before torch is imported, measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case")
     parser.add_argument("contender")

@@ -1,6 +1,6 @@
-"""A made-up corpus of any size in the formats of the real ones: SNLI 1.0, lists of photos, photos, translations.
+"""A synthetic corpus of any size in the formats of the real one: SNLI 1.0, lists of photos, photos, translations.
 
-Lengths, repetition and the size of a row are those of real text; words are no real sentences, photos are tiny.
+Lengths, repetitions and row sizes are those of real text; the sentences are meaningless, and the photos tiny.
 """
 
 import gzip
@@ -47,7 +47,7 @@ MBERT_ENTRIES, LEXICON = 119_547, 20_000
 
 @dataclass(frozen=True)
 class Size:
-    """Rows, photos and SNLI's own files for a corpus of a given number of rows."""
+    """The numbers of rows, of photos, and of rows in SNLI's own files, for a corpus of a given number of rows."""
 
     rows: dict[str, int]
     photos: dict[str, int]
@@ -57,7 +57,7 @@ class Size:
 
     @classmethod
     def of(cls, total: int) -> "Size":
-        """SNLI-VE's proportions with `total` rows in all splits; the official numbers for the official total."""
+        """Return the sizes for `total` rows in SNLI-VE's proportions; the official numbers for the official total."""
         share = total / sum(ROWS.values())
         rows = {split: max(6, round(count * share)) for split, count in ROWS.items()}
         photos = {split: max(2, round(count * share)) for split, count in PHOTOS.items()}
@@ -68,18 +68,18 @@ class Size:
 
     @property
     def official(self) -> bool:
-        """Whether Table 2.1 holds."""
+        """Whether the sizes are those of Table 2.1."""
         return self.rows == ROWS
 
 
 def syllables(letters: int) -> list[str]:
-    """Consonant, vowel and perhaps a consonant, in a fixed order."""
+    """Return syllables (consonant, vowel and perhaps a consonant) in a fixed order."""
     heads, vowels, tails = "bdfghklmnprstvwz", "aeiou", ("", "n", "r", "s", "t")
     return ["".join(parts) for parts in product(heads, vowels, tails)][:letters]
 
 
 def pseudo_words(seed: int) -> list[str]:
-    """`LEXICON` distinct words of one to three syllables, the short ones first, as frequent words are."""
+    """Return `LEXICON` distinct words of one to three syllables, short ones first, as frequent words are short."""
     rng, pieces = np.random.default_rng([SEED, seed]), syllables(400)
     words = dict.fromkeys(rng.permutation(pieces).tolist())
     while len(words) < LEXICON:
@@ -89,20 +89,20 @@ def pseudo_words(seed: int) -> list[str]:
 
 
 def read_bpe(path: Path) -> list[tuple[str, str]]:
-    """Return the merges of CLIP's vocabulary, from the file as its authors publish it."""
+    """Return the merges of CLIP's vocabulary from the file published by its authors."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         lines = stream.read().split("\n")[1 : 49152 - 256 - 2 + 1]
     return [(first, second) for first, second in (line.split() for line in lines)]
 
 
 def english_words(merges: list[tuple[str, str]]) -> list[str]:
-    """Words that CLIP's vocabulary holds whole, frequent ones first; pseudo-words without it."""
+    """Return words that are single tokens in CLIP's vocabulary, frequent ones first; pseudo-words without merges."""
     found = [word[:-4] for word in map("".join, merges) if word.endswith("</w>")]
     return [word for word in found if word.isascii() and word.isalpha() and len(word) > 1][:LEXICON] or pseudo_words(0)
 
 
 def clip_text(merges: list[tuple[str, str]], words: list[str]) -> CLIPTokenizer:
-    """CLIP's own tokenizer; without its merges a small byte-level one."""
+    """Return CLIP's own tokenizer; without its merges, a small byte-level one."""
     if not merges:
         return clip_tokenizer(words[:300], 900, 512)
     single = sorted(ByteLevel.alphabet())
@@ -131,7 +131,7 @@ def bert_text(english: list[str]) -> BertTokenizer:
 
 
 def sentences(words: list[str], lengths: np.ndarray, rng: np.random.Generator) -> Iterator[str]:
-    """Sentences of given lengths; word frequencies follow Zipf's law."""
+    """Yield sentences of given lengths, with word frequencies by Zipf's law."""
     weights = 1 / (np.arange(len(words)) + 2.7)
     drawn = rng.choice(len(words), int(lengths.sum()), p=weights / weights.sum())
     start = 0
@@ -142,13 +142,13 @@ def sentences(words: list[str], lengths: np.ndarray, rng: np.random.Generator) -
 
 
 def draw_lengths(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Words of each of `count` hypotheses."""
+    """Return numbers of words for `count` hypotheses."""
     weights = np.array(list(WORDS.values()), dtype=float)
     return rng.choice(list(WORDS), count, p=weights / weights.sum())
 
 
 def hypotheses(count: int, words: list[str], rng: np.random.Generator) -> list[str]:
-    """Return a hypothesis for each row: new ones, and a tenth that repeat popular ones."""
+    """Return a hypothesis for each row; a tenth repeats popular ones."""
     new = list(sentences(words, draw_lengths(round(count * DISTINCT), rng), rng))
     popular = min(POPULAR, len(new))
     weights = 1 / (np.arange(popular) + 1.0)
@@ -158,7 +158,7 @@ def hypotheses(count: int, words: list[str], rng: np.random.Generator) -> list[s
 
 
 def translate(text: str, language: str, rng: np.random.Generator, words: list[str]) -> str:
-    """Return a made-up translation of like length."""
+    """Return a made-up translation of similar length."""
     count = max(1, round(len(text.split()) * RATIOS[language]))
     if language in ("de", "nl"):
         text = " ".join(words[row] for row in (rng.zipf(1.3, count) % len(words)).tolist())
@@ -173,14 +173,14 @@ def translate(text: str, language: str, rng: np.random.Generator, words: list[st
 
 
 def photo_ids(size: Size) -> dict[str, list[str]]:
-    """Ids of the photos of each split, numbers as long as Flickr's."""
+    """Return photo ids for each split, numbers as long as Flickr's."""
     ids = [str(1_000_092_795 + 1_009 * number) for number in range(sum(size.photos.values()))]
     rows = iter(ids)
     return {split: list(islice(rows, size.photos[split])) for split in SPLITS}
 
 
 def split_labels(split: str, size: Size, rng: np.random.Generator) -> list[str]:
-    """Labels of a split: the official counts of each, or equal shares."""
+    """Return the labels of a split, in the official numbers or equal shares."""
     official = OFFICIAL_COUNTS[split].labels
     if size.official:
         labels = [label for label, count in official.items() for _ in range(count)]
@@ -190,7 +190,7 @@ def split_labels(split: str, size: Size, rng: np.random.Generator) -> list[str]:
 
 
 def snli_rows(size: Size, words: list[str]) -> list[dict[str, object]]:
-    """Every row of SNLI, in a random order: those of the three splits, without a gold label, of Visual Genome."""
+    """Return all rows of SNLI in random order: of the three splits, without a gold label, and of Visual Genome."""
     rng = np.random.default_rng([SEED, 1])
     plan = [
         (photo, row, label)
@@ -209,7 +209,7 @@ def snli_rows(size: Size, words: list[str]) -> list[dict[str, object]]:
 
 
 def snli_row(pair_id: str, label: str, premise: str, hypothesis: str) -> dict[str, object]:
-    """Return a row with all fields of SNLI 1.0, parses included: they are most of its bytes."""
+    """Return a row with all fields of SNLI 1.0, including the parses, which are most of its bytes."""
     row: dict[str, object] = {
         "annotator_labels": [label.replace("-", "neutral")] * 5,
         "captionID": pair_id.partition("r")[0],
@@ -225,7 +225,7 @@ def snli_row(pair_id: str, label: str, premise: str, hypothesis: str) -> dict[st
 
 
 def write_snli(path: Path, rows: list[dict[str, object]], size: Size) -> None:
-    """SNLI 1.0's zip: three files of JSON Lines."""
+    """Write SNLI 1.0's zip: three files of JSON Lines."""
     rest = iter(rows)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for split, count in size.snli.items():
@@ -235,7 +235,7 @@ def write_snli(path: Path, rows: list[dict[str, object]], size: Size) -> None:
 
 
 def write_lists(folder: Path, size: Size) -> None:
-    """The two lists of photos; dev is the end of the first."""
+    """Write the two lists of photos; dev is the end of the first."""
     ids = photo_ids(size)
     for name, listed in (("train_val", ids["train"] + ids["dev"]), ("test", ids["test"])):
         text = "".join(f"{image_id}.jpg\n" for image_id in listed)
@@ -243,7 +243,7 @@ def write_lists(folder: Path, size: Size) -> None:
 
 
 def write_photos(path: Path, size: Size) -> None:
-    """A tar with a tiny photo for each id."""
+    """Write a tar with a tiny photo for each id."""
     rng, contents = np.random.default_rng([SEED, 2]), []
     for _ in range(16):
         buffer = io.BytesIO()
@@ -258,7 +258,7 @@ def write_photos(path: Path, size: Size) -> None:
 
 
 def write_translations(folder: Path, texts: Iterable[str], languages: list[str]) -> None:
-    """LANGUAGE.tsv for each language, a line for each distinct hypothesis."""
+    """Write LANGUAGE.tsv for each language, with a line per distinct hypothesis."""
     texts = list(texts)
     folder.mkdir(exist_ok=True)
     for number, language in enumerate(languages, start=1):
@@ -268,5 +268,5 @@ def write_translations(folder: Path, texts: Iterable[str], languages: list[str])
 
 
 def tokens_per_text(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> float:
-    """Mean tokens of a text, special ones included."""
+    """Return the mean number of tokens per text, special tokens included."""
     return round(float(np.mean([len(row) for row in tokenizer(texts).input_ids])), 2)

@@ -1,4 +1,4 @@
-"""How fast a machine multiplies, what the towers multiply, and what the thesis's size then takes."""
+"""A machine's rate of matrix products, the operations of the towers, and the resulting time at the thesis's size."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ LANGUAGES = 5
 
 
 def matmul(dtype: str, device: torch.device, repeats: int = 20) -> float:
-    """Operations in a second (a multiplication and an addition are two) of the product of two square matrices."""
+    """Return the operations per second of a product of two square matrices; a multiply-add counts as two."""
     edge = EDGE[device.type]
     one, other = (torch.randn(edge, edge, device=device, dtype=getattr(torch, dtype)) for _ in range(2))
     for count in (3, repeats):  # the first are not counted
@@ -32,14 +32,14 @@ def _settle(device: torch.device) -> None:
 
 
 def patches(config: Mapping[str, Any]) -> int:
-    """Tokens of an image: its patches and the class token."""
+    """Return the number of tokens of an image: its patches and the class token."""
     return int(config["image_size"] // config["patch_size"]) ** 2 + 1
 
 
 def tower(config: Mapping[str, Any], tokens: float) -> float:
-    """Operations of the forward pass of one text or image of `tokens` tokens: the blocks' matrix products.
+    """Return the operations in the matrix products of a forward pass for one text or image with `tokens` tokens.
 
-    Embeddings, norms and projections, which are below a hundredth of it, are left out.
+    Embeddings, norms and projections, which are less than one per cent, are ignored.
     """
     width, inner, layers = (config[key] for key in ("hidden_size", "intermediate_size", "num_hidden_layers"))
     weights = 4 * width**2 + 2 * width * inner
@@ -47,6 +47,6 @@ def tower(config: Mapping[str, Any], tokens: float) -> float:
 
 
 def minutes(found: Mapping[str, Any]) -> dict[str, float]:
-    """Minutes of the thesis's size at the rates found: photos once, CLIP-VE, CLSEAVE for all languages."""
+    """Return minutes at the thesis's size for the measured rates: photos once, CLIP-VE, CLSEAVE for all languages."""
     each = {name: size / found[name]["per_second"] / 60 for name, size in SIZES.items()}
     return each | {"clseave": LANGUAGES * each["clseave"]}

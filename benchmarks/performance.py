@@ -1,4 +1,4 @@
-"""docs/PERFORMANCE.md from the files in benchmarks/results: medians, ratios, targets, growth. All is measured."""
+"""Generate docs/PERFORMANCE.md from the files in benchmarks/results: medians, ratios, targets, growth."""
 
 import json
 import re
@@ -87,7 +87,7 @@ Python counts, and makes small corpora look slow and the exponent small: that of
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio that ours shall reach against one contender."""
+    """A target ratio of our time to one contender's."""
 
     work: str
     size: str
@@ -106,7 +106,7 @@ TARGETS = [
 
 
 def summary(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Of each contender: all times, their median, and the median over ours; ours None where ours was not run."""
+    """Return all times, the median and its ratio to our median for each contender; None when ours was not run."""
     medians = {name: statistics.median(run["seconds"] for run in some) for name, some in runs.items()}
     ours = medians.get(OURS)
     return {
@@ -121,12 +121,12 @@ def summary(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Return the power p of values = c * sizes**p that fits best: least squares of the logarithms."""
+    """Return the power p that fits values = c * sizes**p best, by least squares of the logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def growth(steps: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float, int]]]:
-    """Return rows, seconds and peak MiB of each step, from entries named like "prepare 10,000 rows"; by rows."""
+    """Return rows, seconds and peak MiB of each step, sorted by rows, from entries like "prepare 10,000 rows"."""
     found: dict[str, list[tuple[int, float, int]]] = {}
     for step in steps:
         if match := re.fullmatch(r"(.+) ([\d,]+) rows", step["name"]):
@@ -135,24 +135,24 @@ def growth(steps: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, floa
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], rest: str = "---:") -> str:
-    """Lines of a Markdown table; columns from the second on stand to the right, or as `rest` says."""
+    """Return a Markdown table; columns from the second on are right-aligned, or as `rest` says."""
     lines = [head, ["---"] + [rest] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def find(results: Results, size: str, device: str, case: str) -> Mapping[str, Any] | None:
-    """Return what was measured of a case."""
+    """Return the measurements of a case, or None."""
     same = (one for one in results["cases"] if (one["size"], one["device"], one["case"]) == (size, device, case))
     return next(same, None)
 
 
 def verdict(reached: bool) -> str:
-    """Return a word for a target."""
+    """Return the word for a target that was reached or missed."""
     return "yes" if reached else "**no**"
 
 
 def targets(results: Results) -> str:
-    """Return each target, what was measured, and whether that is enough; `not run` for what was not."""
+    """Return each target with the measurement and whether it was reached; `not run` without a measurement."""
     rows = []
     for one in TARGETS:
         case = find(results, one.size, "cpu", one.case)
@@ -173,13 +173,13 @@ def targets(results: Results) -> str:
 
 
 def _time(work: str, most: float, minutes: float | None) -> list[str]:
-    """Return a row of a target in minutes."""
+    """Return a row for a target in minutes."""
     measured = NOT_RUN if minutes is None else f"{minutes:.1f} min"
     return [work, f"{most:g} min", measured, "–" if minutes is None else verdict(minutes <= most)]
 
 
 def one_case(case: Mapping[str, Any]) -> str:
-    """Return the contenders of a case, slowest first, and what they worked on."""
+    """Return the contenders of a case, slowest first, and the data they worked on."""
     facts, rows = case["facts"], []
     for name, one in sorted(case["contenders"].items(), key=lambda item: -item[1]["median_s"]):
         times = ", ".join(f"{value:.2f}" for value in one["seconds"])
@@ -203,7 +203,7 @@ def one_case(case: Mapping[str, Any]) -> str:
 
 
 def widths(tokens: Mapping[str, Any]) -> str:
-    """How long the translations of a case are, and how wide the batches."""
+    """Return the lengths of a case's translations and the widths of its batches, in words."""
     (ours, all_ours), (theirs, all_theirs) = tokens["bucket"], tokens["random"]
     return (
         f"A translation has {tokens['mean']} tokens on average, the longest {tokens['longest']}; "
@@ -222,7 +222,7 @@ def _sentence(text: str) -> str:
 
 
 def rates(case: Mapping[str, Any]) -> str:
-    """Return what the machine multiplies, and what our stages reach of it."""
+    """Return the machine's rate of matrix products, and the share that our stages reach."""
     found, rows = case["rates"], []
     product = found["matmul"]
     for name, (work, _) in LONGEST.items():
@@ -241,7 +241,7 @@ def rates(case: Mapping[str, Any]) -> str:
 
 
 def growth_table(results: Results) -> str:
-    """Seconds and memory by rows, and the fitted exponent, of each step."""
+    """Return seconds and memory by number of rows, and the fitted exponent, of each step."""
     rows = []
     for name, points in growth(results.get("growth", [])).items():
         if len(points) < 2:
@@ -254,19 +254,19 @@ def growth_table(results: Results) -> str:
 
 
 def machine_name(results: Results) -> str:
-    """Return the machine in words."""
+    """Return a description of the machine."""
     about = results["machine"]
     gpu = f", {about['gpu']}" if about.get("gpu") else ""
     return f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB{gpu}"
 
 
 def versions(results: Results) -> str:
-    """Return a line of versions."""
+    """Return a line with the versions."""
     return "Versions: " + ", ".join(f"{name} {value}" for name, value in results["versions"].items()) + "."
 
 
 def render(measured: Sequence[Results], scales: Sequence[Results]) -> str:
-    """Return the document: a part for each machine, and one for growth."""
+    """Return the document: a section for each machine, and one for growth."""
     rows = [[was, now, f"`{test}`"] for was, now, test in REMOVED]
     head = ["as published", "here", "equal by, in `tests/unit`"]
     parts = [INTRODUCTION, f"## What was removed\n\n{table(head, rows, '---')}"]
@@ -288,7 +288,7 @@ def render(measured: Sequence[Results], scales: Sequence[Results]) -> str:
 
 
 def wrapped(text: str, width: int = 120) -> str:
-    """Lines of at most `width` characters."""
+    """Return the text wrapped to at most `width` characters per line."""
     import textwrap
 
     return textwrap.fill(text, width)

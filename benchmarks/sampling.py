@@ -1,4 +1,4 @@
-"""Which steps of an epoch a contender does, where the whole epoch would take too long."""
+"""Samples of an epoch's steps for contenders, when the whole epoch would take too long."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -13,13 +13,13 @@ Item = TypeVar("Item")
 
 
 def shuffled(rows: int, size: int, epochs: int = 1) -> list[list[int]]:
-    """Batches of row numbers in a random order, as a loader draws them; each epoch has another."""
+    """Return batches of row numbers in random order, as a data loader draws them, different in each epoch."""
     sampler = RandomSampler(range(rows), generator=torch.Generator().manual_seed(0))
     return [batch for _ in range(epochs) for batch in BatchSampler(sampler, size, drop_last=False)]
 
 
 def evenly(items: Sequence[Item], count: int) -> list[list[Item]]:
-    """Return each way to take `count` of the items at even distances. UserError when there are fewer."""
+    """Return all ways to take `count` of the items at even distances. UserError when there are fewer items."""
     if len(items) < count:
         raise UserError(f"{len(items)} batches at hand, {count} wanted: lower the size in benchmarks/workload.py")
     return [
@@ -30,10 +30,10 @@ def evenly(items: Sequence[Item], count: int) -> list[list[Item]]:
 def sampled(
     batches: Sequence[Sequence[int] | np.ndarray], lengths: np.ndarray, steps: int, part: int | None = None
 ) -> list[Sequence[int] | np.ndarray]:
-    """`steps` of an epoch's batches that cost what the epoch's do, the widest last.
+    """Return `steps` batches of an epoch whose mean cost is that of the epoch, the widest last.
 
-    They are at even distances of all batches sorted by width, and of such choices the one whose width is on average
-    nearest to the epoch's. `part`: see `padded`.
+    They are taken at even distances from all batches sorted by width; of the possible choices, the one with the mean
+    width nearest to the epoch's. For `part` see `padded`.
     """
     by_width = sorted(batches, key=lambda rows: padded([rows], lengths, part))
     mean = padded(batches, lengths, part)
@@ -41,9 +41,9 @@ def sampled(
 
 
 def padded(batches: Sequence[Sequence[int] | np.ndarray], lengths: np.ndarray, part: int | None = None) -> float:
-    """Tokens of a row when each batch is padded to its longest: the mean over all rows.
+    """Return the mean number of tokens per row when each batch is padded to its longest row.
 
-    `part` is for batches that run in parts of like length, of so many rows at least.
+    `part` is the smallest sub-batch, when batches run in sub-batches of similar length.
     """
     whole = [np.sort(lengths[rows]) for rows in batches]
     parts = [some for one in whole for some in np.array_split(one, max(1, len(one) // part) if part else 1)]

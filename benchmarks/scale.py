@@ -1,12 +1,12 @@
-"""Does SNLI-VE's size fit? Time, memory and disk of the stages on a made-up corpus as large as the thesis's.
+"""Measure time, memory and disk of the stages on a synthetic corpus of the thesis's size.
 
     python benchmarks/scale.py FOLDER [--rows 565286] [--bpe FILE] [--growth 10000 40000 160000]
     python benchmarks/scale.py FOLDER --growth-only --growth 10000 40000 160000
 
-FOLDER must be new or empty; 3 GB go there at full size, and nothing is removed. Each step is a stage's own
-command in a process of its own, one after another. The models have real vocabularies and the real width of a sentence
-vector, are tiny otherwise, and train for one epoch: what is measured is what grows with the corpus. Only in
-`align_words` the model is left out (`without_model.py`), as awesome-align would take hours on a CPU.
+FOLDER must be new or empty; it takes 3 GB at full size, and nothing is removed. Each step runs a stage's own command in
+a separate process, one after another. The models have real vocabularies and sentence vectors of the real width, but are
+tiny otherwise and train for one epoch: only what grows with the corpus is measured. In `align_words` the model is
+left out (`without_model.py`), as awesome-align would take hours on a CPU.
 """
 
 import argparse
@@ -39,9 +39,9 @@ POLL_S = 0.05
 
 @dataclass
 class Step:
-    """What one process took: seconds, memory in 2**20 bytes, and what it wrote, in 1e6 bytes.
+    """The cost of one process: seconds, memory in 2**20 bytes, and output in 1e6 bytes.
 
-    `peak_mb` counts the pages of mapped files, which the system can drop at any time; `own_mb` is without those, and
+    `peak_mb` includes pages of mapped files, which the system can drop at any time; `own_mb` excludes them and is
     sampled.
     """
 
@@ -53,7 +53,7 @@ class Step:
 
 
 def measure(name: str, command: Sequence[str], folder: Path, written: Sequence[Path] = ()) -> Step:
-    """Run a process to its end; its output goes to a log. SystemExit with its last words when it fails."""
+    """Run a process with its output in a log, and measure it. SystemExit with the end of the log when it fails."""
     log, own, start = folder / "logs" / f"{name.replace(' ', '-')}.txt", 0, time.monotonic()
     log.parent.mkdir(exist_ok=True)
     with open(log, "wb") as output:
@@ -70,7 +70,7 @@ def measure(name: str, command: Sequence[str], folder: Path, written: Sequence[P
 
 
 def own_kb(pid: int) -> int:
-    """Memory of a process that no file stands behind, in 2**10 bytes; 0 when it has ended."""
+    """Return a process's memory not backed by files, in 2**10 bytes; 0 when it has ended."""
     try:
         found = re.search(r"^RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except OSError:
@@ -79,12 +79,12 @@ def own_kb(pid: int) -> int:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file or of all files of a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
 
 
 def generate(folder: Path, rows: int, bpe: Path | None) -> None:
-    """Write the source folder, values, image vectors and backbones; what it holds goes to corpus.json."""
+    """Write the source folder, values, image vectors and backbones; a description goes to corpus.json."""
     import corpus
 
     size, source = corpus.Size.of(rows), folder / "source"
@@ -129,7 +129,7 @@ def sample(folder: Path, language: str) -> list[str]:
 
 
 def write_values(folder: Path, size: Any) -> None:
-    """The thesis's profile with the made-up corpus as its source; once more with vectors left in their files."""
+    """Write the thesis's profile with the synthetic corpus, and a second one that leaves vectors in their files."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -154,7 +154,7 @@ def write_values(folder: Path, size: Any) -> None:
 
 
 def write_models(folder: Path, tokenizers: dict[str, Any]) -> None:
-    """A CLIP text tower and a BERT with real vocabularies and next to no weights."""
+    """Write a CLIP text tower and a BERT with real vocabularies and very few weights."""
     import torch
     from transformers import BertConfig, BertForMaskedLM, CLIPTextConfig, CLIPTextModelWithProjection
 
@@ -180,7 +180,7 @@ def write_models(folder: Path, tokenizers: dict[str, Any]) -> None:
 
 
 def write_image_vectors(folder: Path, ids: list[str]) -> None:
-    """Random vectors, as many and as wide as `encode_images` writes."""
+    """Write random image vectors, in the number and width that `encode_images` writes."""
     import numpy as np
 
     from clseave.foundation.rows.records import write_vectors
@@ -192,14 +192,14 @@ def write_image_vectors(folder: Path, ids: list[str]) -> None:
 def stage(
     stage_name: str, /, profile: str = "resident", script: Path = ROOT / "src/run.py", **values: Any
 ) -> list[str]:
-    """Return a stage's command; paths are relative to the folder in which it runs."""
+    """Return the command of a stage; paths are relative to the folder in which it runs."""
     values = {"params": "params.yaml", "profile": f"profiles/{profile}.yaml"} | values
     arguments = [part for key, value in values.items() for part in (f"--{key}", str(value))]
     return [sys.executable, str(script), stage_name, *arguments]
 
 
 def prepare(folder: Path, name: str = "prepare") -> Step:
-    """SNLI's zip, the lists and the photos to examples and hypotheses."""
+    """Measure `prepare`: from SNLI's zip, the lists and the photos to examples and hypotheses."""
     command = stage(
         "prepare", examples="examples", hypotheses="hypotheses/en.jsonl", independent="independent", images="images",
         text="text", counts="counts.json", source="source", downloads="downloads", problems="problems",
@@ -208,7 +208,7 @@ def prepare(folder: Path, name: str = "prepare") -> Step:
 
 
 def of_language(folder: Path, name: str, language: str) -> Step:
-    """`translate` from files, or `align_words` without its model."""
+    """Measure `translate` from files, or `align_words` without its model."""
     if name == "translate":
         out = f"hypotheses/{language}.jsonl"
         command = stage(
@@ -225,7 +225,7 @@ def of_language(folder: Path, name: str, language: str) -> Step:
 
 
 def trained(folder: Path, name: str, profile: str = "resident") -> Step:
-    """One of the stages that train, or that use what they trained."""
+    """Measure a stage that trains, or uses a trained model."""
     out, language = f"out/{name}-{profile}", LANGUAGES[0]
     common = {"seed": 0, "examples": "examples"}
     one = {"translations": f"hypotheses/{language}.jsonl", "mbert": "models/mbert", "curve": f"{out}.csv"}
@@ -251,7 +251,7 @@ def trained(folder: Path, name: str, profile: str = "resident") -> Step:
 
 
 def all_steps(folder: Path, chosen: Sequence[str], languages: Sequence[str]) -> Iterator[Step]:
-    """Yield the steps in the order of the pipeline."""
+    """Yield the measured steps in the order of the pipeline."""
     for name in chosen:
         if name == "prepare":
             yield prepare(folder)
@@ -264,14 +264,14 @@ def all_steps(folder: Path, chosen: Sequence[str], languages: Sequence[str]) -> 
 
 
 def make_corpus(folder: Path, rows: int, bpe: Path | None) -> Step:
-    """Generate, in a process of its own: its memory is nobody's concern."""
+    """Generate the corpus in a separate process, so that its memory does not count."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(HERE / "scale.py"), str(folder), "--rows", str(rows), "--generate-only"]
     return measure("(make the corpus)", command + (["--bpe", str(bpe)] if bpe else []), folder)
 
 
 def machine() -> dict[str, Any]:
-    """Return the machine by what decides speed: no name, no path."""
+    """Return the properties of the machine that determine its speed, without name or path."""
     from clseave.preflight.needs import memory_gb
 
     text = Path("/proc/cpuinfo").read_text()
@@ -290,7 +290,7 @@ def table(steps: Sequence[Step]) -> list[str]:
 
 
 def bpe_file(given: Path | None) -> Path | None:
-    """CLIP's merges: the file given, or the one in an installed open-clip-torch."""
+    """Return the file of CLIP's merges: the one given, or that of an installed open-clip-torch."""
     if given:
         return given.resolve(strict=True)
     spec = importlib.util.find_spec("open_clip")
@@ -315,7 +315,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def grow(folder: Path, args: argparse.Namespace, bpe: Path | None) -> list[Step]:
-    """Return the steps on corpora of other sizes, in the first language; a step's name says how many rows."""
+    """Return the steps for corpora of other sizes, in the first language; a step's name includes the rows."""
     found = []
     for rows in args.growth:
         place = folder / f"rows-{rows}"
@@ -326,7 +326,7 @@ def grow(folder: Path, args: argparse.Namespace, bpe: Path | None) -> list[Step]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Generate, run, write the results' file, print the table."""
+    """Generate the corpus, run the steps, write the results file, and print the table."""
     args = parse(argv)
     folder, bpe = args.folder.resolve(), bpe_file(args.bpe)
     if args.generate_only:

@@ -1,8 +1,8 @@
-"""A translation page on the loopback interface that answers after a fixed time, until its input is closed.
+"""A translation page on the loopback interface that responds after a fixed delay, until its input is closed.
 
     python benchmarks/slow_server.py SECONDS
 
-Prints the page's address. It is the server of the tests (tests/translate_server.py), in a process of its own.
+Prints the page's URL. It runs the server of the tests (tests/translate_server.py) in a separate process.
 """
 
 import sys

@@ -1,9 +1,8 @@
-"""CLSEAVE with sentence-transformers: its `MSELoss` and its Trainer, on precomputed labels, as its documentation does.
+"""CLSEAVE with sentence-transformers: its `MSELoss` and Trainer on precomputed labels, as in its documentation.
 
-The model is the same: mBERT, layer norm, the state of the last token (which is [SEP]), a linear map without bias. Of
-the Trainer only what is no training is turned off: reports, checkpoints, the progress bar, examples for a model card,
-clipping of the gradient.
-Single precision, as the other contenders.
+The model is the same: mBERT, layer norm, the state of the last token (which is [SEP]), a linear map without bias. In
+the Trainer only extras are turned off: reports, checkpoints, the progress bar, examples for a model card, and gradient
+clipping. Single precision, as for the other contenders.
 """
 
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch.utils.data import SequentialSampler
 
 
 def make_model(mbert: Path, width: int, dropout: float, device: str) -> SentenceTransformer:
-    """Return the student of modules of the library; `width` is that of the teacher's vectors."""
+    """Return the student built from the library's modules; `width` is that of the teacher's vectors."""
     rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     words = Transformer(str(mbert), config_kwargs=rates)
     size = words.get_embedding_dimension()
@@ -36,14 +35,17 @@ def make_model(mbert: Path, width: int, dropout: float, device: str) -> Sentence
 
 
 def as_given(dataset: Dataset, *, batch_size: int, drop_last: bool, **_: Any) -> DefaultBatchSampler:
-    """Batches in the order of the rows, which is random already."""
+    """Return batches in the order of the rows, which are shuffled already."""
     return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
 
 
 def train(
     model: SentenceTransformer, texts: list[str], labels: list[list[float]], settings: Any, *, rate: float, epochs: int
 ) -> int:
-    """Train on texts and the teacher's vectors of their English; `settings` are those of CLSEAVE. Returns the steps."""
+    """Train on texts and the teacher's vectors of their English originals; return the number of steps.
+
+    `settings` are CLSEAVE's.
+    """
     rows = Dataset.from_dict({"text": texts, "label": labels})
     arguments = SentenceTransformerTrainingArguments(
         output_dir="trainer",

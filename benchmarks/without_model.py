@@ -1,6 +1,6 @@
-"""The stage `align_words` as it is, but for the model: word pairs are the diagonal's.
+"""The stage `align_words` without its model: word pairs are those of the diagonal.
 
-Reading, segmentation, token ids, sorting by length, padded batches and writing are the stage's own.
+Reading, segmentation, token ids, sorting by length, padding of batches and writing are the stage's own.
 """
 
 import sys
@@ -18,10 +18,10 @@ from clseave.word_alignment.aligner import Encoded, Pairs, WordAligner, diagonal
 
 
 class WithoutModel(WordAligner):
-    """Everything of the aligner but the forward pass."""
+    """The aligner without its forward pass."""
 
     def _align_batch(self, batch: Sequence[tuple[Encoded, Encoded]]) -> list[Pairs]:
-        """Pads both sides, as the model would need them."""
+        """Pad both sides as for the model, and return the pairs of the diagonal."""
         left, right = zip(*batch, strict=True)
         self._pad(left)
         self._pad(right)

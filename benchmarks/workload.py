@@ -1,8 +1,9 @@
-"""What the contenders of `make bench` work on: models, rows and photos of one size, in a folder of their own.
+"""Workloads of the contenders in `make bench`: models, rows and photos of one size, in a folder.
 
-CLIP-VE's rows are chosen so that batches of them cost what batches of the whole corpus at hand cost: its sentences are
-sorted by length and cut into batches, and every so many of these is taken. CLSEAVE gets all pairs, and each contender
-does some steps of its epoch (`sampling`): as published, how wide a batch is depends on the longest of all sentences.
+CLIP-VE's rows are chosen so that their batches cost as much as those of the whole corpus: its sentences are sorted by
+length and cut into batches, of which some are taken at even distances. CLSEAVE gets all pairs, and each contender does
+some steps of its epoch (`sampling`), because in the published procedure the width of a batch depends on its longest
+sentence.
 """
 
 import hashlib
@@ -108,7 +109,7 @@ FULL: dict[str, Any] = {"text": {"hidden_size": 512, "intermediate_size": 2048, 
 
 @dataclass(frozen=True)
 class Material:
-    """What is at hand: rows for CLIP-VE, sentence pairs, the file of each photo, and what all that is, in words."""
+    """The available data: rows for CLIP-VE, sentence pairs, the file of each photo, and a description."""
 
     examples: list[Example]
     pairs: list[tuple[str, str]]
@@ -123,7 +124,7 @@ def example(number: int, image_id: str, text: str, label: str) -> Example:
 
 
 def real(data: Path) -> Material:
-    """Return rows of SNLI-VE with their photos, and hypotheses of XVNLI with their French translations by people."""
+    """Return rows of SNLI-VE with their photos, and hypotheses of XVNLI with human translations into French."""
     names = {path.stem: path for path in sorted((data / "snli_ve_real/flickr30k_images").iterdir())}
     raw = [json.loads(line) for line in (data / "snli_ve_real/snli_ve_train.jsonl").read_text().splitlines()]
     rows = [(row["Flickr30K_ID"], row["sentence2"].strip(), row["gold_label"]) for row in raw]
@@ -137,20 +138,20 @@ def real(data: Path) -> Material:
 
 
 def reordered(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the pairs, then the same ones with their last words in other orders: as long, but other sentences."""
+    """Return the pairs, then copies with their last words in other orders: other sentences of equal length."""
     sides = ([islice(permutations(text.split()), ORDERS) for text in pair] for pair in pairs.items())
     orders = [[(" ".join(one), " ".join(other)) for one, other in zip(*both, strict=False)] for both in sides]
     return list({one: other for order in zip_longest(*orders) for one, other in filter(None, order)}.items())
 
 
 def _xvnli(path: Path) -> dict[str, str]:
-    """Hypotheses by the id of their pair."""
+    """Return hypotheses by the id of their pair."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {row["pairID"]: row["sentence2"].strip() for row in rows}
 
 
 def made(folder: Path, size: tuple[int, int] = PHOTO) -> Material:
-    """Sentences of the miniature's grammar, and generated photos of a size."""
+    """Return sentences of the miniature's grammar, and generated photos of a size."""
     facts = all_facts()
     english, german = ([grammar.express(fact, code, 0).text for fact in facts] for code in ("en", "de"))
     rng, photos = np.random.default_rng(0), {}
@@ -167,7 +168,7 @@ def made(folder: Path, size: tuple[int, int] = PHOTO) -> Material:
 
 
 def miniature(folder: Path) -> Material:
-    """Return the committed results of profile mini. UserError where they are not there."""
+    """Return the committed results of profile mini. UserError when they are missing."""
     source, models = ROOT / "data/mini", ROOT / "models/mini"
     needed = [source / name for name in ("examples/train.jsonl", "hypotheses/de.jsonl", "images/archive.zip")]
     needed += [models / name / "config.json" for name in ("clip", "mbert", "clip_ve/seed0")]
@@ -186,9 +187,9 @@ def miniature(folder: Path) -> Material:
 
 
 def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
-    """Row numbers of `steps` batches, taken at even distances of all batches of rows sorted as for training.
+    """Return row numbers of `steps` batches, taken at even distances from all batches of rows sorted as for training.
 
-    UserError when there are fewer rows than that.
+    UserError when there are too few rows.
     """
     order = np.argsort(-(-lengths // LIKE), kind="stable")
     parts = np.array_split(order, len(order) // batch)
@@ -197,7 +198,7 @@ def choose(lengths: np.ndarray, batch: int, steps: int) -> list[int]:
 
 
 def save_models(folder: Path, material: Material, size: str) -> None:
-    """CLIP and mBERT with random weights: small ones for size tiny, else in the published shapes."""
+    """Write CLIP and mBERT with random weights: small ones for size tiny, else with the published sizes."""
     shape: dict[str, Any] = TINY if size == "tiny" else FULL
     english = [row.hypothesis for row in material.examples] + [one for one, _ in material.pairs]
     bpe = scale.bpe_file(None) if size != "tiny" else None
@@ -218,7 +219,7 @@ def save_models(folder: Path, material: Material, size: str) -> None:
 
 
 def _clip_config(tokenizer: PreTrainedTokenizerBase, shape: Mapping[str, Any], ids: int) -> CLIPConfig:
-    """Return the shape with the tokenizer's own special ids."""
+    """Return the configuration with the tokenizer's special ids."""
     special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     width = shape["projection"]
     text = CLIPTextConfig(vocab_size=ids, projection_dim=width, max_position_embeddings=77, **special, **shape["text"])
@@ -227,14 +228,14 @@ def _clip_config(tokenizer: PreTrainedTokenizerBase, shape: Mapping[str, Any], i
 
 
 def link_models(folder: Path) -> None:
-    """The models of profile mini."""
+    """Link the models of profile mini."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, place in (("clip", "clip"), ("mbert", "mbert"), ("teacher", "clip_ve/seed0")):
         (folder / name).symlink_to(ROOT / "models/mini" / place)
 
 
 def save_for_awesome_align(mbert: Path, folder: Path) -> None:
-    """The weights of mBERT in the files that awesome-align's own loader knows."""
+    """Write the weights of mBERT in the format that awesome-align's own loader reads."""
     folder.mkdir()
     tokenizer = load_tokenizer(mbert)
     vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
@@ -245,7 +246,7 @@ def save_for_awesome_align(mbert: Path, folder: Path) -> None:
 
 
 def write_values(folder: Path, size: Size, device: str, layers: int) -> None:
-    """params.yaml, and the profile with our batch sizes and one epoch."""
+    """Write params.yaml, and the profile with the benchmark's batch sizes and one epoch."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -261,7 +262,7 @@ def write_values(folder: Path, size: Size, device: str, layers: int) -> None:
 
 @torch.no_grad()
 def write_arrays(folder: Path, photos: Mapping[str, Path], english: Sequence[str]) -> None:
-    """What our stages have made before: a vector for each photo, and the teacher's for each English sentence."""
+    """Write outputs of earlier stages: a vector for each photo, and the teacher's for each English sentence."""
     numerics.start_torch(0, "cpu")
     vision = load_model(CLIPVisionModelWithProjection, folder / "models/clip")
     processor = load_processor(folder / "models/clip")
@@ -278,7 +279,7 @@ def write_arrays(folder: Path, photos: Mapping[str, Path], english: Sequence[str
 
 
 def write_data(folder: Path, material: Material, size: Size, device: str) -> dict[str, Any]:
-    """Return rows, photos and pairs of each case, and figures of them."""
+    """Write rows, photos and pairs of each case; return their statistics."""
     clip_lengths = encode(load_tokenizer(folder / "models/clip"), [row.hypothesis for row in material.examples]).lengths
     rows = [material.examples[row] for row in choose(clip_lengths, *size.clip_ve)]
     (folder / "photos").mkdir()
@@ -307,14 +308,14 @@ def write_data(folder: Path, material: Material, size: Size, device: str) -> dic
 
 
 def random_steps(lengths: np.ndarray, batch: int, steps: int) -> list[list[int]]:
-    """Row numbers of the steps that contenders with random batches do, the widest step last."""
+    """Return row numbers of the steps for contenders with random batches, the widest step last."""
     return [list(rows) for rows in sampled(shuffled(len(lengths), batch), lengths, steps)]
 
 
 def tokens_of(lengths: np.ndarray, batch: int, steps: int, part: int | None) -> dict[str, Any]:
-    """How long the translations are, and how wide batches of each kind are padded: of its sample, and of an epoch.
+    """Return the lengths of translations and the padded widths of each kind of batch, in its sample and in an epoch.
 
-    Ours run in parts of at least `part` rows, if it is given.
+    With `part`, our batches run in sub-batches of at least that many rows.
     """
     even, random = draw_batches(lengths, batch, "bucket", [0, 1]), shuffled(len(lengths), batch)
     widths = {
@@ -329,9 +330,9 @@ def tokens_of(lengths: np.ndarray, batch: int, steps: int, part: int | None) -> 
 
 
 def prepare(folder: Path, name: str, device: str, data: Path | None) -> dict[str, Any]:
-    """Make the folder of a size, or take up one that was made the same way; returns figures of it.
+    """Make the folder of a size, or reuse one that was made in the same way; return its statistics.
 
-    `data` is a folder of real photos and sentences; None: they are made up.
+    `data` is a folder of real photos and sentences; None: synthetic ones.
     """
     size = SIZES["full-cuda" if (name, device) == ("full", "cuda") else name]
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
@@ -356,12 +357,12 @@ def prepare(folder: Path, name: str, device: str, data: Path | None) -> dict[str
 
 
 def _layers(folder: Path) -> int:
-    """Layers of mBERT."""
+    """Return the number of mBERT's layers."""
     return int(read_json(folder / "models/mbert/config.json")["num_hidden_layers"])
 
 
 def main(argv: Sequence[str]) -> int:
-    """`workload.py FOLDER SIZE DEVICE [DATA]`: make the folder; 2 with one line when something is missing."""
+    """Run `workload.py FOLDER SIZE DEVICE [DATA]`: make the folder; return 2, with a message, when data are missing."""
     try:
         prepare(Path(argv[0]), argv[1], argv[2], Path(argv[3]) if argv[3:] else None)
     except UserError as error:
