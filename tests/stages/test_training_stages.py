@@ -392,6 +392,8 @@ def test_prepare_leaves_examples_images_hypotheses_texts_and_counts(backbone_wor
         "split",
         "kind",
         "seen",
+        "statement",
+        "pair",
     ]
     assert len({row.pair_id for row in rows}) == len(rows)
     english = read_rows(data / "hypotheses/en.jsonl", Translation)
