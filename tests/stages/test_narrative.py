@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -76,6 +77,14 @@ def test_one_language(roots):
 def test_seeds(roots):
     assert "two seeds (0 and 3)" in narrative.intervals(show(roots("two seeds")).run)
     assert "one seed (0)" in narrative.intervals(show(roots("one language")).run)
+    assert "**Not** the choice of training seed" in narrative.intervals(show(roots("one language")).run)
+
+
+def test_an_interval_of_several_known_seeds_covers_them():
+    """Seeds may be known from elsewhere than this run: the table counts them."""
+    values = SimpleNamespace(seeds=[0])
+    told = narrative.intervals(narrative.Run("own", values, {"results": pd.DataFrame({"all_seeds": [3, 1]})}))
+    assert "several seeds (at most 3); this run has one seed (0)" in told and "**Not**" not in told
 
 
 @pytest.mark.parametrize(

@@ -101,17 +101,18 @@ def corpus(run: Run) -> str:
 
 def intervals(run: Run) -> str:
     """What an interval covers, and over how many seeds there is a spread."""
-    seeds = run.values.seeds
+    seeds, results = run.values.seeds, run.table("results")
+    most = int(results["all_seeds"].max()) if "all_seeds" in results else 1
+    asked = f"this run has {number(len(seeds), 'seed')} ({listed([str(seed) for seed in seeds])})"
     spread = (
-        f"this run has {number(len(seeds), 'seed')} ({listed([str(seed) for seed in seeds])}), and their standard "
-        f"deviation is given apart"
-        if len(seeds) > 1
-        else f"this run has one seed ({seeds[0]}), so that nothing is known of the spread"
+        f"The choice of training seed is in it where an evaluation has several seeds (at most {most}); {asked}"
+        if most > 1
+        else f"**Not** the choice of training seed: {asked}, and nothing is known of the spread"
     )
     return (
-        f"The choice of test images, by resampling whole images (95 %), because rows of one image are not independent. "
-        f"A dash stands where all images have the same share, so that resampling them tells nothing. **Not** the "
-        f"choice of training seed: {spread}. The thesis has one run of each model and no interval."
+        f"The choice of test images and of statements (95 %): rows that share an image or a statement are not "
+        f"independent, so the variance is clustered by both. A dash stands where all images have the same share. "
+        f"{spread}. The thesis has one run of each model and no interval."
     )
 
 

@@ -6,6 +6,7 @@ Frames are the CSV tables that `compare` writes. Every figure states its unit an
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clseave.comparison.verdicts import ENGLISH
@@ -80,6 +81,19 @@ def languages(results: pd.DataFrame) -> Figure:
     return figure
 
 
+def _part_intervals(axes: Axes, frame: pd.DataFrame) -> list[pd.Series]:
+    """Draw the intervals of both parts, where they are known, a little above and below the marks; give their ends."""
+    found = []
+    for part, colour, shift in (("seen", BLUE, -0.2), ("unseen", ORANGE, 0.2)):
+        names = [f"accuracy_{part}_{end}" for end in ("low", "high")]
+        if all(name in frame for name in names):
+            low, high = (100 * frame[name] for name in names)
+            places = [place + shift for place in range(len(frame))]
+            axes.hlines(places, low, high, color=colour, linewidth=2)
+            found += [low, high]
+    return found
+
+
 def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training beside that on sentences that did not."""
     frame = need(_judged(results), "accuracy_seen", "accuracy_unseen")
@@ -90,9 +104,10 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     rows = frame.iloc[0]
     axes.scatter(seen, places, color=BLUE, marker="o", s=44, label=f"seen ({rows['rows_seen']:,.0f} rows)")
     axes.scatter(unseen, places, color=ORANGE, marker="D", s=38, label=f"not seen ({rows['rows_unseen']:,.0f} rows)")
+    ends = pd.concat([seen, unseen, *_part_intervals(axes, frame)])
     axes.set_yticks(list(places), frame["label"])
     axes.set_ylim(len(frame) - 0.4, -0.8)
-    percent_axis(axes, min(unseen.min(), seen.min()) - 3, min(101.0, max(unseen.max(), seen.max()) + 3))
+    percent_axis(axes, ends.min() - 2, min(101.0, ends.max() + 2))
     axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
     figure.legend(loc="outside lower center", ncols=2)
     return figure

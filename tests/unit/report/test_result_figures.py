@@ -233,9 +233,20 @@ def test_more_languages_than_marks_can_be_drawn():
     assert len([line for line in thesis_figures.figure_4_1b(many).axes[0].lines if len(line.get_xdata())]) == 12
 
 
-def test_only_what_both_test_and_interval_tell_apart_is_filled():
+def test_only_what_the_table_calls_apart_is_filled():
     fills = [line.get_markerfacecolor() for line in DRAW["significance"]().axes[0].lines if line.get_marker() == "o"]
     assert fills == [style.BLUE, "white", "white"]
+
+
+def test_intervals_of_both_parts_are_drawn_where_they_are_known():
+    known = {f"accuracy_{part}_{end}": RESULTS[f"accuracy_{part}"] + shift
+             for part in ("seen", "unseen") for end, shift in (("low", -0.25), ("high", 0.05))}  # fmt: skip
+    axes = result_figures.seen_unseen(RESULTS.assign(**known)).axes[0]
+    drawn = [[[round(x, 6) for x in line[:, 0]] for line in part.get_segments()] for part in axes.collections
+             if hasattr(part, "get_segments")]  # fmt: skip
+    assert drawn[1:] == [[[65.0, 95.0], [60.0, 90.0]], [[65.0, 95.0], [55.0, 85.0]]]
+    assert axes.get_xlim() == pytest.approx((53.0, 97.0))
+    assert len(result_figures.seen_unseen(RESULTS).axes[0].collections) == 3  # no interval known: marks and a line
 
 
 def test_an_empty_bin_is_not_drawn():

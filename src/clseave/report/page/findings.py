@@ -66,8 +66,8 @@ def ties(run: Run) -> str:
     said = (separate, "told apart from English"), (tied, "tied with it" if separate else "tied with English")
     parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {what}" for names, what in said if names]
     return (
-        f"**Ties.** {'; '.join(parts)}, by the paired test on the same rows with Holm's correction and the 95 % "
-        f"interval of the difference together."
+        f"**Ties.** {'; '.join(parts)}, by the test of the difference on the same rows, clustered by image and "
+        f"statement, with Holm's correction (in brackets 95 % intervals, not corrected)."
     )
 
 
