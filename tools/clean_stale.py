@@ -29,7 +29,7 @@ def active() -> tuple[str, set[Path]]:
     """Return the active profile, and the outputs of its stages as relative paths.
 
     Raises:
-        UnreadableError: when the pipeline cannot be parsed, or another dvc is running.
+        UnreadableError: when the pipeline cannot be parsed, or DVC is running already.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError

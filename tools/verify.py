@@ -250,7 +250,7 @@ def verify(network: bool) -> tuple[list[Fault], str]:
     """Return all faults, and a summary of what was read, in one line.
 
     Raises:
-        UnreadableError: when the pipeline cannot be parsed, another dvc is running, or the remote does not respond.
+        UnreadableError: when the pipeline cannot be parsed, DVC is running already, or the remote does not respond.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError

@@ -55,7 +55,7 @@ def load(source: Path) -> None:
 
 
 def become(script: str, *arguments: str) -> None:
-    """Run a script in this process as `python SCRIPT ARGUMENT...` would. Raises SystemExit or another exception."""
+    """Run a script in this process as `python SCRIPT ARGUMENT...` would; raise what it raises, also SystemExit."""
     tempfile.tempdir = None  # so that TMPDIR is read again
     # Reseed, as all forks share these states; Python reseeds `random` itself after a fork.
     if numpy := sys.modules.get("numpy"):

@@ -184,7 +184,7 @@ def batches_by_length(lengths: dict[str, int], batch_tokens: int) -> Iterator[li
 
 
 def _direction(tokenizer: Any, kind: str, pair: tuple[str, str], name: str) -> tuple[str, dict[str, int]]:
-    """Return how the model is told its two languages: a prefix of the text, and arguments of `generate`.
+    """Return how the two languages are passed to the model: as a prefix of the text, and as arguments of `generate`.
 
     UserError for a model of an unsupported type, or without one of the languages.
     """

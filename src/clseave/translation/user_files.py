@@ -103,7 +103,7 @@ def read_given(
 
 
 def _rows(path: Path, wanted: Wanted) -> Iterator[tuple[int, Parts]]:
-    """Yield line number and parts of each row, in either format. UserError for a missing file or another suffix."""
+    """Yield line number and parts of each row, in either format. UserError: no file, or an unknown suffix."""
     if not path.is_file():
         raise UserError(f"{path} does not exist: expected a file of translations")
     if form(path) == ".jsonl":

@@ -37,6 +37,30 @@ def test_ties_are_those_of_the_table(apart, said):
     assert f"is {said}" in text and "(English +2.5 points, " in text
 
 
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [
+        ((True, False), "German is apart"),
+        ((True, True), "German and Dutch are apart"),
+        ((False, False), "none is apart"),
+    ],
+)
+def test_new_sentences_are_judged_by_the_corrected_test(apart, said):
+    rows = [
+        {"evaluation": code, "rows_set": part, "points": -2.0, "low": -3.5, "high": -0.5, "apart": one}
+        for part in ("all", "unseen")
+        for code, one in zip(("de", "nl"), apart, strict=True)
+    ]
+    english = result("en", 0.9, rows_unseen=400, accuracy_unseen=0.8)
+    text = findings.unseen(run(["de", "nl"], results=[english], against_english=rows))
+    assert "On the 400 test rows" in text and "right on 80.0 %" in text
+    assert f"German −2.0 (−3.5 to −0.5) and Dutch −2.0 (−3.5 to −0.5); by the same test, {said} from it." in text
+
+
+def test_new_sentences_are_left_out_where_the_corpus_does_not_know_them():
+    assert findings.unseen(run(["de"], results=[result("en", 0.9)])) == ""
+
+
 def test_word_level_is_set_beside_the_control():
     rows = [result("clteave", 0.35), result("clteave_padded", 0.36), result("hypothesis_only", 0.4)]
     text = findings.word_level(run(["de"], results=rows))
@@ -48,7 +72,10 @@ def test_the_worst_and_the_best_kind():
     kinds = [
         {"evaluation": "en", "kind": kind, "rows": 10, "accuracy": share} for kind, share in (("a_b", 0.5), ("c", 1))
     ]
-    assert "on 50.0 % of *a b* (n = 10) and most often on 100.0 % of *c*" in findings.hard(run(["de"], kinds=kinds))
+    swap = [{"evaluation": "en", "pairs": 40, "swap_accuracy": 0.5, "swap_low": 0.4, "swap_high": 0.6}]
+    text = findings.hard(run(["de"], kinds=kinds, swap=swap))
+    assert "on 50.0 % of *a b* (n = 10) and most often on 100.0 % of *c*" in text
+    assert "both sentences of a minimal pair right in 50.0 % (40.0 to 60.0) of 40 pairs" in text
 
 
 def made(root, *, kind=None, archive=True):

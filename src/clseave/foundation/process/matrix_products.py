@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-_registered: list["torch.library.Library"] = []  # the kernels live as long as their library
+_registered: list["torch.library.Library"] = []  # torch drops the kernels when this object is gone
 
 
 def use_openblas() -> None:
@@ -24,14 +24,14 @@ def use_openblas() -> None:
 
     if _registered:
         return
-    library = torch.library.Library("aten", "IMPL")
+    kernels = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Warning only once for all operators")
-        library.impl("mm", mm, "CPU")
-        library.impl("addmm", addmm, "CPU")
-        library.impl("_slow_conv2d_forward", convolve, "CPU")
-        library.impl("_slow_conv2d_backward.output_mask", convolve_backward, "CPU")
-    _registered.append(library)
+        kernels.impl("mm", mm, "CPU")
+        kernels.impl("addmm", addmm, "CPU")
+        kernels.impl("_slow_conv2d_forward", convolve, "CPU")
+        kernels.impl("_slow_conv2d_backward.output_mask", convolve_backward, "CPU")
+    _registered.append(kernels)
 
 
 def mm(first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":

@@ -78,24 +78,24 @@ def _difference(row: Mapping[str, object]) -> str:
 
 
 def unseen(run: Run) -> str:
-    """What new sentences cost."""
-    columns = ("points_vs_en_unseen", "low_vs_en_unseen", "high_vs_en_unseen")
-    english = _row(run, ENGLISH)
-    if english is None or not english.get("rows_unseen") or any(name not in english for name in columns):
+    """What new sentences cost, and which languages are apart from English on them."""
+    frame, english = run.table("against_english"), _row(run, ENGLISH)
+    if english is None or not english.get("rows_unseen") or frame.empty:
         return ""
-    rows = [(code, row) for code in run.values.languages if (row := _row(run, code)) is not None]
-    known = [(code, [row[name] for name in columns]) for code, row in rows if pd.notna(row[columns[0]])]
-    if not known:
+    chosen = (frame["rows_set"] == "unseen") & frame["evaluation"].isin(run.values.languages)
+    rows = frame[chosen].to_dict("records")
+    if not rows:
         return ""
-    behind = [code for code, (_, _, high) in known if pd.notna(high) and high < 0]
-    each = listed(
-        [f"{language_name(code)} {points:+.1f} ({low:+.1f} to {high:+.1f})" for code, (points, low, high) in known]
-    )
-    below = f"the interval excludes 0 for {languages(behind)}" if behind else "no interval lies below 0"
-    share = f"{100 * english['accuracy_unseen']:.1f} %"
+    each = [
+        f"{language_name(row['evaluation'])} {row['points']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
+        for row in rows
+    ]
+    separate = [row["evaluation"] for row in rows if apart(row)]
+    verdict = f"{languages(separate)} {'is' if len(separate) == 1 else 'are'}" if separate else "none is"
     text = (
         f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence training never had, "
-        f"English is right on {share}, and the languages differ from it by so many points: {each}; {below}."
+        f"English is right on {100 * english['accuracy_unseen']:.1f} %, and the languages differ from it by so many "
+        f"points: {listed(each)}; by the same test, {verdict} apart from it."
     )
     return text.replace(" -", " −").replace("(-", "(−")
 
@@ -112,11 +112,12 @@ def hard(run: Run) -> str:
             for row in (worst, best)
         ]
         parts.append(f"Of all kinds, English is right least often {said[0]} and most often {said[1]}")
-    english = _row(run, ENGLISH)
-    if english is not None and pd.notna(english.get("swap_accuracy")):
+    swaps = run.table("swap")
+    for row in swaps[swaps["evaluation"] == ENGLISH].to_dict("records") if len(swaps) else []:
+        ends = f"{100 * row['swap_low']:.1f} to {100 * row['swap_high']:.1f}"
         parts.append(
-            f"it gets both sentences of a minimal pair right in {100 * english['swap_accuracy']:.1f} % of "
-            f"{whole(english['swap_pairs'])} pairs"
+            f"it gets both sentences of a minimal pair right in {100 * row['swap_accuracy']:.1f} % ({ends}) of "
+            f"{whole(row['pairs'])} pairs"
         )
     return f"**What is hard.** {'; '.join(parts)} (counts of rows; no test between kinds)." if parts else ""
 
