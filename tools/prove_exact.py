@@ -166,7 +166,8 @@ def read_stages(tree: Path) -> list[Stage]:
     from reproduce import sort_stages
 
     with Repo(str(tree)) as repo:
-        stages = {stage.name: stage for stage in repo.index.stages if stage.cmd}
+        own = [stage for stage in repo.index.stages if stage.cmd and stage.path_in_repo == "dvc.yaml"]
+        stages = {stage.name: stage for stage in own}
         graph = repo.index.graph
         needs = {name: {one.name for one in graph.successors(stage) if one.cmd} for name, stage in stages.items()}
         return [

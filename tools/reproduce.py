@@ -2,7 +2,8 @@
 
 Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as usual; this program
 chooses the order and starts stages with their libraries loaded (tools/preload). A final plain `dvc repro` must find
-nothing to do: the result is the same as with DVC alone. Unknown flags are passed to dvc, for example `--no-run-cache`
+nothing to do: the result is the same as with DVC alone. `--pipeline studies/NAME/dvc.yaml` does so with a study and
+what it needs of the main pipeline. Unknown flags are passed to dvc, for example `--no-run-cache`
 or `--force`. A second run in the same folder waits for the first, and for stages left by a killed one. Files of DVC
 that a kill has truncated are repaired first.
 
@@ -33,6 +34,7 @@ from clseave.foundation.process import interrupts
 
 LOGS = Path(".work/logs")
 LOCK = Path(".work/reproduce.lock")
+PIPELINE = "dvc.yaml"
 DVC_LOCK, BUSY_PATHS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 DVC = [sys.executable, "-m", "dvc"]
 # Another dvc held a lock for longer than DVC waits: the stage itself is fine, so it is retried.
@@ -86,6 +88,7 @@ class State:
     jobs: int
     lock: int
     environment: dict[str, str]
+    pipeline: str = PIPELINE
     running: list[Running] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -141,21 +144,28 @@ def fix() -> None:
         temporary.replace(DVC_LOCK)
 
 
-def make_plan(force: bool) -> Plan:
+def make_plan(force: bool, pipeline: str = PIPELINE) -> Plan:
     """Read DVC's stage graph and status. DvcException when dvc.yaml or params.yaml cannot be parsed.
 
-    A stage is a candidate when DVC calls it changed, or when it depends on a candidate; the others are skipped, to save
+    The plan has the stages of one dvc.yaml and those of others that they depend on; `force` is of its own only. A stage
+    is a candidate when DVC calls it changed, or when it depends on a candidate; the others are skipped, to save
     the start of a dvc for each.
     """
     from dvc.repo import Repo
 
     with Repo() as repo:
-        stages = [stage for stage in repo.index.stages if stage.cmd]
-        needs = {
-            stage.addressing: {before.addressing for before in repo.index.graph.successors(stage) if before.cmd}
-            for stage in stages
-        }
-        changed = set(needs) if force else set(repo.status())
+        graph = repo.index.graph
+        own = [stage for stage in repo.index.stages if stage.cmd and stage.path_in_repo == pipeline]
+        wanted, frontier = set(own), list(own)
+        while frontier:
+            new = {stage for stage in graph.successors(frontier.pop()) if stage.cmd} - wanted
+            wanted |= new
+            frontier += new
+        stages = [stage for stage in repo.index.stages if stage in wanted]
+        needs = {stage.addressing: {one.addressing for one in graph.successors(stage) if one.cmd} for stage in stages}
+        changed = set(repo.status([pipeline], with_deps=pipeline != PIPELINE))
+        if force:
+            changed |= {stage.addressing for stage in own}
     order = sort_stages(needs)
     candidates: set[str] = set()
     for name in order:
@@ -210,7 +220,7 @@ def surroundings(load: bool) -> contextlib.AbstractContextManager[dict[str, str]
 def launch(name: str, command: Sequence[str], lock: int, environment: dict[str, str]) -> Running:
     """Start a dvc in its own process group, so that an interrupt reaches its children only through this program."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{name}.log"
+    log = LOGS / f"{name.replace('/', '.')}.log"
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -322,7 +332,7 @@ def bring_up(state: State, summary: Path) -> bool | None:
 
 def verify(final: list[Running], state: State) -> bool:
     """Run plain `dvc repro` and return whether it succeeds; report any stage that it still ran."""
-    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro"], state.lock, state.environment)
+    check = launch("dvc-repro", [*DVC, "--wait-for-lock", "repro", state.pipeline], state.lock, state.environment)
     final.append(check)
     check.process.wait()
     check.reader.join()
@@ -380,6 +390,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return this program's arguments and those for dvc."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
+    parser.add_argument("--pipeline", default=PIPELINE, help="file that lists the stages (default: %(default)s)")
     parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for what became of each")
     parser.add_argument("--no-preload", dest="preload", action="store_false", help="each stage loads its libraries")
     args, flags = parser.parse_known_args(argv)
@@ -398,7 +409,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         without_git.tell_dvc()
         fix()
-        plan = make_plan(force=bool({"-f", "--force"} & set(flags)))
+        plan = make_plan(bool({"-f", "--force"} & set(flags)), args.pipeline)
         profile = read_profile()
     except (DvcException, OSError, KeyError) as error:
         print(f"cannot read the pipeline: {error}", file=sys.stderr)
@@ -407,13 +418,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for sign in (signal.SIGINT, signal.SIGTERM):  # also where the parent shell had it ignored
         signal.signal(sign, signal.default_int_handler)
     with surroundings(args.preload and len(plan.candidates) >= MANY) as environment:
-        state = State(plan, flags, args.jobs, lock, environment)
+        state = State(plan, flags, args.jobs, lock, environment, args.pipeline)
         good = bring_up(state, args.summary)
     if good is None:
         return 130
     report_failure(state.failed)
     if good:
-        report_results(profile)
+        if args.pipeline == PIPELINE:
+            report_results(profile)
         ran = sum(outcome == "ran" for outcome in state.outcomes.values())
         say(f"up to date: {ran} stages ran, in {time.monotonic() - started:.0f} s")
     return 0 if good else 1

@@ -23,12 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "clseave"
 PROFILES = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
 
-# The packages in reading order: each imports only packages above it. `stages` and `commands` may import all of them.
+# The packages in reading order: each imports only packages above it.
 ORDER = (
     "foundation", "miniature", "corpora", "statistics", "models", "training", "word_alignment", "translation",
-    "objectives", "backbones", "comparison", "report", "cards", "preflight", "stages", "commands",
+    "objectives", "backbones", "variants", "comparison", "report", "cards", "preflight", "stages", "commands", "studies",
 )  # fmt: skip
 
+PROGRAMS = ("stages", "commands", "studies")  # packages of what `src/run.py` starts, and of nothing else
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 130, 260, 40
 # What may be longer, and why: "path" or "path::function".
 LONGER: dict[str, str] = {
@@ -199,7 +200,7 @@ def read_yaml(path: Path) -> dict:
 def nouns() -> list[Path]:
     """All modules but stages, commands and those that only describe a package."""
     found = (path for path in PACKAGE.rglob("*.py") if path.stem != "__init__")
-    return sorted(path for path in found if package(path) not in ("stages", "commands"))
+    return sorted(path for path in found if package(path) not in PROGRAMS)
 
 
 def stage_modules() -> list[Path]:
@@ -458,7 +459,7 @@ def test_packages_import_only_packages_above_them() -> None:
 
 
 def test_a_package_has_at_most_a_dozen_modules_and_says_what_it_is_for() -> None:
-    folders = [path.parent for path in PACKAGE.rglob("__init__.py") if path.parent.name not in ("stages", "commands")]
+    folders = [path.parent for path in PACKAGE.rglob("__init__.py") if path.parent.name not in PROGRAMS]
     sizes = {folder.name: len([path for path in folder.glob("*.py") if path.stem != "__init__"]) for folder in folders}
     assert {name: size for name, size in sizes.items() if size > 12} == {}
     for folder in folders:

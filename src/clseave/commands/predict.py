@@ -14,6 +14,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 from transformers import CLIPVisionModelWithProjection
@@ -24,6 +25,7 @@ from clseave.foundation.files.archives import LARGEST
 from clseave.foundation.files.formats import read_bytes
 from clseave.foundation.process import cli, numerics
 from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.settings.schema import Assembly
 from clseave.models.clip_ve import judge, load_head
 from clseave.models.encoders import MARKS, Encoder, embed_texts, load_encoder
 from clseave.models.loading import load_model
@@ -42,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--text", action="append", required=True, help="a hypothesis; may be repeated")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
-    made.add_argument("--assembly", choices=["direct", "padded", "decoder"], default="direct", help="of CLTEAVE")
+    made.add_argument("--assembly", choices=get_args(Assembly), default="direct", help="of CLTEAVE")
     made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="(default: %(default)s)")
     made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     return made

@@ -42,6 +42,11 @@ class TextTower(nn.Module):
         """Token states of the last layer, before the final norm and the projection: (B, T) -> (B, T, W)."""
         return self.model.text_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
 
+    def projected_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token states after the final norm and the projection, (B, T) -> (B, T, D): at [EOS] the sentence vector."""
+        states = self.model.text_model.final_layer_norm(self.final_states(ids, mask))
+        return self.model.text_projection(states)
+
     def save(self, folder: Path | str) -> None:
         """Write the tower in Hugging Face layout."""
         self.model.save_pretrained(folder)

@@ -10,9 +10,10 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN
 from clseave.foundation.files.remedies import have_again
 from clseave.foundation.process import progress
+from clseave.foundation.settings.schema import Assembly
 from clseave.models.clip_ve import TextTower
 from clseave.models.student import Student
-from clseave.models.token_student import Assembly, TokenStudent
+from clseave.models.token_student import TokenStudent
 from clseave.models.tokens import encode, in_order, pad
 
 Encoder = TextTower | Student | TokenStudent

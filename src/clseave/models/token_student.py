@@ -1,7 +1,6 @@
 """The multilingual autoencoder and the CLTEAVE student built on its encoder (thesis 3.2)."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors.torch import save_file
@@ -9,13 +8,12 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
 from clseave.foundation.files.formats import atomic, write_json
+from clseave.foundation.settings.schema import Assembly
 from clseave.models.clip_ve import TextTower
 from clseave.models.loading import load_layers, make
 from clseave.models.pooling import pool_at_end
 from clseave.models.student import load_mbert
 from clseave.models.tokens import checked_end, load_tokenizer
-
-Assembly = Literal["direct", "padded", "decoder"]
 
 
 class Autoencoder(nn.Module):
@@ -24,11 +22,11 @@ class Autoencoder(nn.Module):
     The ReLUs are the thesis's: encoder and decoder cannot give a negative number, though token states have them.
     """
 
-    def __init__(self, wide: int, narrow: int):
-        """`wide` is mBERT's width, `narrow` that of CLIP's text tower."""
+    def __init__(self, wide: int, narrow: int, relu: bool = True):
+        """`wide` is mBERT's width, `narrow` that of CLIP's text tower; `relu`: whether the encoder ends in a ReLU."""
         super().__init__()
         self.wide, self.narrow = wide, narrow
-        self.encoder = nn.Sequential(nn.Linear(wide, narrow), nn.ReLU())
+        self.encoder = nn.Sequential(nn.Linear(wide, narrow), nn.ReLU() if relu else nn.Identity())
         self.decoder = nn.Sequential(nn.Linear(narrow, wide), nn.ReLU())
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
@@ -39,10 +37,13 @@ class Autoencoder(nn.Module):
         """Write the weights and the two widths."""
         with atomic(Path(folder) / "autoencoder.safetensors") as temporary:
             save_file(self.state_dict(), temporary)
-        write_json(
-            Path(folder) / "autoencoder.json",
-            {"wide": self.wide, "narrow": self.narrow},
-        )
+        relu = isinstance(self.encoder[1], nn.ReLU)
+        write_json(Path(folder) / "autoencoder.json", {"wide": self.wide, "narrow": self.narrow, "relu": relu})
+
+    def without_relu(self) -> "Autoencoder":
+        """Make the encoder linear, with the same weights."""
+        self.encoder[1] = nn.Identity()
+        return self
 
     @classmethod
     def load(cls, folder: Path | str) -> "Autoencoder":
@@ -80,10 +81,11 @@ class TokenStudent(nn.Module):
         return self
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors, (B, T) -> (B, D), by one of the thesis's three assemblies:
+        """Sentence vectors, (B, T) -> (B, D), by one of the thesis's three assemblies or a fourth:
 
         direct: the encoder's output · padded: CLIP's final norm and projection, padded with zeros to mBERT's width,
-        on mBERT's state · decoder: the same on the autoencoder's reconstruction.
+        on mBERT's state · decoder: the same on the autoencoder's reconstruction · projected (not in the thesis): the
+        same, unpadded, on the encoder's output, which is what training compares with the teacher's states.
         """
         state = pool_at_end(self.states(ids, mask), ids, self.end)  # (B, wide)
         match self.assembly:
@@ -93,6 +95,8 @@ class TokenStudent(nn.Module):
                 return _padded_projection(state, self.tower)
             case "decoder":
                 return _padded_projection(self.autoencoder(state), self.tower)
+            case "projected":
+                return _padded_projection(self.autoencoder.encoder(state), self.tower)
 
     def save(self, folder: Path | str) -> None:
         """Write mBERT in Hugging Face layout and the autoencoder beside it."""

@@ -4,12 +4,16 @@ import numpy as np
 import torch
 
 from clseave.foundation.process import distributed
+from clseave.foundation.process.resume import Checkpoint
 from clseave.foundation.settings.schema import Clteave, Sampler
 from clseave.models.clip_ve import TextTower
 from clseave.models.token_student import TokenStudent
 from clseave.models.tokens import pad
 from clseave.training.batching import draw_batches
+from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
+from clseave.training.optimiser import make_optimiser
+from clseave.training.used_embeddings import hold_only, put_back
 from clseave.word_alignment.token_pairs import TokenPairs, gather
 
 
@@ -18,7 +22,8 @@ class TokenDistillation(Objective):
 
     With e the autoencoder's encoder, s_k mBERT's last state at the first sub-word of the k-th aligned word, and t_k the
     text tower's last state, before its final norm and projection, at the first sub-word of its English partner, over
-    the P word pairs of a batch and the W elements of a teacher state:
+    the P word pairs of a batch and the W elements of a teacher state (`settings.targets`: "projected" compares with the
+    states after norm and projection; the tokens that end the sentences are a pair too with `settings.terminal_pair`):
 
         loss = 1/(P W) sum_k sum_w (e(s_k)_w - t_kw)^2
 
@@ -29,7 +34,7 @@ class TokenDistillation(Objective):
         student: mBERT and the autoencoder, whose encoder is trained with it.
         teacher: CLIP-VE's text tower, frozen and in evaluation mode.
         data: sentence pairs with the token positions of their aligned words.
-        settings: `batch_size`.
+        settings: `batch_size`, `targets`.
         sampler: how batches are drawn.
         seed: decides the batches, with the epoch.
 
@@ -67,12 +72,33 @@ class TokenDistillation(Objective):
 
         Several processes each compute their share of the sentences.
         """
-        data, rows = self.data, distributed.share(batch)
-        source, target = [data.source[row] for row in rows], [data.target[row] for row in rows]
-        with torch.no_grad():
-            states = self.teacher.final_states(*pad(source, self.teacher.tokenizer, self.device))  # (B, S, W)
-            teacher = gather(states, [data.source_positions[row] for row in rows])  # (P, W)
-        states = self.student.states(*pad(target, self.student.tokenizer, self.device))  # (B, T, wide)
-        student = gather(states, [data.target_positions[row] for row in rows])  # (P, wide)
-        words = int(data.target_positions.lengths[batch].sum())
-        return distributed.squared_error(self.student.autoencoder.encoder(student), teacher, words)
+        rows = distributed.share(batch)
+        words = int(self.data.target_positions.lengths[batch].sum())
+        return distributed.squared_error(self.student_states(rows), self.teacher_states(rows), words)
+
+    @torch.no_grad()
+    def teacher_states(self, rows: np.ndarray) -> torch.Tensor:
+        """The teacher's states of the P English words that have a partner, of some rows, (B,) -> (P, W)."""
+        inputs = pad([self.data.source[row] for row in rows], self.teacher.tokenizer, self.device)
+        projected = self.settings.targets == "projected"
+        states = (self.teacher.projected_states if projected else self.teacher.final_states)(*inputs)  # (B, S, W)
+        return gather(states, [self.data.source_positions[row] for row in rows])
+
+    def student_states(self, rows: np.ndarray) -> torch.Tensor:
+        """The student's encoded states of their partners, (B,) -> (P, W)."""
+        inputs = pad([self.data.target[row] for row in rows], self.student.tokenizer, self.device)
+        states = self.student.states(*inputs)  # (B, T, wide)
+        return self.student.autoencoder.encoder(gather(states, [self.data.target_positions[row] for row in rows]))
+
+
+def fit(objective: TokenDistillation, checkpoint: Checkpoint | None = None) -> Curve:
+    """Train mBERT and the autoencoder's encoder for the fixed number of epochs; the student is left ready to use."""
+    student, settings = objective.student, objective.settings
+    words = hold_only(student, [objective.data.target], student.tokenizer.pad_token_id)
+    groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
+    steps = settings.epochs * len(objective.batches(1))
+    optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
+    words.follow(optimiser)
+    curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    put_back(student)
+    return curve

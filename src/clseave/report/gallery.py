@@ -11,8 +11,8 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from clseave.foundation.settings.schema import Report
-from clseave.report import captions, narrative, result_figures, statistics_figures, thesis_figures
-from clseave.report.page import cards, corpus, findings
+from clseave.report import captions, narrative, result_figures, statistics_figures, study_figures, thesis_figures
+from clseave.report.page import cards, corpus, findings, studies
 from clseave.report.style import NothingToDrawError
 from clseave.report.tables.statistics_tables import VIEWS
 
@@ -46,9 +46,18 @@ CARDS = {"world": cards.world, "examples": cards.examples}
 class Gallery:
     """The tables of one profile's reports, and what they and its settings let the report say."""
 
-    def __init__(self, tables: Path, profile: str, values: Report, rows: corpus.Corpus | None = None):
-        """Read the tables' CSV files; `rows` are the test rows, where they are to be shown."""
-        self.rows = rows
+    def __init__(
+        self,
+        tables: Path,
+        profile: str,
+        values: Report,
+        rows: corpus.Corpus | None = None,
+        studies_folder: Path | None = None,
+    ):
+        """Read the tables' CSV files; `rows` are the test rows, where they are to be shown, `studies_folder` holds the
+        results of the studies by name.
+        """
+        self.rows, self.studies_folder = rows, studies_folder
         self.tables = tables
         frames = {path.stem: pd.read_csv(path) for path in sorted(tables.glob("*.csv"))}
         self.run = narrative.Run(profile, values, frames)
@@ -79,6 +88,29 @@ class Gallery:
             return
         display(picture)
         display(Markdown(captions.CAPTIONS[name](self.run) if name in captions.CAPTIONS else caption))
+
+    def study(self, name: str) -> Markdown:
+        """The chapter of a study: its answer, and what is stale of it."""
+        found = self._study(name)
+        return Markdown(found.chapter(self.run) if found else studies.missing(name))
+
+    def study_figure(self, name: str) -> None:
+        """Accuracy of the study's variants; nothing where it was not run."""
+        if found := self._study(name):
+            display(study_figures.systems(found.frame("results")))
+            display(Markdown(study_figures.CAPTION))
+
+    def study_table(self, name: str, kind: str) -> Markdown:
+        """The `tests` of a study's questions or its `systems`; nothing where it was not run."""
+        found = self._study(name)
+        if not found:
+            return Markdown("")
+        table = found.tests() if kind == "tests" else found.systems()
+        return Markdown(f"{table.caption}\n\n{table.markdown()}")
+
+    def _study(self, name: str) -> studies.Study | None:
+        folder = self.studies_folder / name if self.studies_folder else None
+        return studies.Study(name, folder) if folder and (folder / "study.json").is_file() else None
 
 
 def sources(shown: str) -> tuple[str, ...]:

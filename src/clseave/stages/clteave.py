@@ -6,11 +6,17 @@ Thesis: 3.2.1, Figure 3.4 (both sides' last hidden states, first sub-word of eac
 Cost:   about a minute.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import write_csv
 from clseave.foundation.process import cli, distributed, numerics, ranks
 from clseave.foundation.process.resume import begin
-from clseave.foundation.rows.records import SPLITS, distinct_hypotheses, read_splits
+from clseave.foundation.rows.records import SPLITS, Alignment, Translation, distinct_hypotheses, read_splits
 from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Clteave, Processor, Sampler
@@ -18,10 +24,7 @@ from clseave.models.clip_ve import TextTower
 from clseave.models.student import load_mbert
 from clseave.models.token_student import Autoencoder, TokenStudent
 from clseave.models.tokens import load_tokenizer
-from clseave.objectives.token_distillation import TokenDistillation
-from clseave.training.loop import train
-from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only, put_back
+from clseave.objectives.token_distillation import TokenDistillation, fit
 from clseave.word_alignment.token_pairs import read_aligned, token_pairs
 
 
@@ -30,6 +33,35 @@ class Values(Processor):
 
     sampler: Sampler
     clteave: Clteave
+
+
+def prepare(
+    teacher: Path,
+    mbert: Path,
+    autoencoder: Path,
+    aligned: Sequence[tuple[Translation, Alignment]],
+    values: Values,
+    *,
+    seed: int,
+    device: torch.device,
+) -> TokenDistillation:
+    """The objective of sentence pairs with aligned words, from the folders of the three models.
+
+    UserError when the encoder's width is not that of the targets.
+    """
+    settings = values.clteave
+    tower = TextTower.load(teacher).eval().requires_grad_(False).to(device)
+    encoder = Autoencoder.load(autoencoder) if settings.relu else Autoencoder.load(autoencoder).without_relu()
+    student = TokenStudent(load_mbert(mbert), load_tokenizer(mbert), encoder).to(device)
+    student.autoencoder.decoder.requires_grad_(False)
+    if settings.targets == "projected" and encoder.narrow != tower.width:
+        raise UserError(
+            f"clteave.targets: found 'projected', allowed with {teacher}: states, since its vectors have {tower.width} "
+            f"elements and the encoder gives {encoder.narrow}"
+        )
+    pairs = {"words": settings.word_pairs, "terminal": settings.terminal_pair}
+    data = token_pairs(aligned, tower.tokenizer, student.tokenizer, **pairs)
+    return TokenDistillation(student, tower, data, settings, sampler=values.sampler, seed=seed)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,30 +73,20 @@ def main(argv: list[str] | None = None) -> None:
         numbers=["seed"],
     )
     values = params.load(args.params, args.profile, Values)
-    settings = values.clteave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
-    tower = TextTower.load(args.teacher).eval().requires_grad_(False).to(device)
-    student = TokenStudent(load_mbert(args.mbert), load_tokenizer(args.mbert), Autoencoder.load(args.autoencoder))
-    student.to(device).autoencoder.decoder.requires_grad_(False)
     wanted = distinct_hypotheses(read_splits(args.examples, SPLITS[:1]))
-    aligned = read_aligned(args.translations, args.alignments, wanted)
-    data = token_pairs(aligned, tower.tokenizer, student.tokenizer)
-    objective = TokenDistillation(student, tower, data, settings, sampler=values.sampler, seed=args.seed)
-    words = hold_only(student, [data.target], student.tokenizer.pad_token_id)
-    groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
-    steps = settings.epochs * len(objective.batches(1))
-    optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    words.follow(optimiser)
+    aligned = read_aligned(args.translations, args.alignments, wanted, unpaired=values.clteave.terminal_pair)
+    models = (args.teacher, args.mbert, args.autoencoder)
+    objective = prepare(*models, aligned, values, seed=args.seed, device=device)
     names = "examples translations alignments teacher mbert autoencoder"
     inputs = {name: getattr(args, name) for name in names.split()}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
-    curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
+    curve = fit(objective, checkpoint)
     distributed.stop()
     if not ranks.first():
         return
-    put_back(student)
     with whole_folder(args.out) as folder:
-        student.save(folder)
+        objective.student.save(folder)
         TrainingRecord(
             name="clteave", stage="clteave", profile=args.profile.stem, seed=args.seed,
             languages=[args.translations.stem], parameters=plain(values), metrics=curve[-1],

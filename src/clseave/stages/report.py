@@ -1,7 +1,7 @@
 """Execute the notebook on the tables and write it as a notebook, an HTML page and figures.
 
-Reads:  the notebook, the page's template, the tables and predictions of this profile, the test examples, their
-        translations and generated images; `params.yaml` and the profile, to show them; the
+Reads:  the notebook, the page's template, the tables and predictions of this profile, results of studies, the test
+        examples, their translations and generated images; `params.yaml` and the profile, to show them; the
         code, for its fingerprint (SHA-256 over the names and contents of every .py file below `--code`).
 Writes: the executed notebook, one HTML page that loads nothing, a PNG and an SVG of every figure.
 Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3 and Figures 2.1, 3.2, 4.1 are what it shows.
@@ -19,10 +19,12 @@ from clseave.foundation.files.formats import write_text
 from clseave.foundation.process import cli
 from clseave.report import gallery, notebook
 
+STUDY = "study_"  # first part of what a tag names: study_NAME, study_NAME-tests, study_NAME-systems
+TABLES = {"": "results", "tests": "contrasts", "systems": "results"}
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = (
-    "notebook template reports examples hypotheses images params profile code out-notebook out-html out-figures".split()
-)
+    "notebook template reports studies examples hypotheses images params profile code out-notebook out-html out-figures"
+).split()
 
 
 def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
@@ -34,11 +36,16 @@ def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
             write_text(made / f"{name}.svg", picture["image/svg+xml"].strip() + "\n")
 
 
-def attached(tags: Iterable[str], tables: Path) -> dict[str, dict[str, bytes]]:
+def attached(tags: Iterable[str], tables: Path, studies: Path) -> dict[str, dict[str, bytes]]:
     """The CSV files behind every figure and table, and the LaTeX of a table, by the tag of the cell that shows it."""
     found = {}
     for tag in tags:
         kind, _, name = tag.partition("-")
+        if name.startswith(STUDY):
+            study, _, table = name.removeprefix(STUDY).partition("-")
+            path = studies / study / f"{TABLES[table]}.csv"
+            found[tag] = {path.name: path.read_bytes()} if path.exists() else {}
+            continue
         paths = [tables / f"{source}.csv" for source in gallery.sources(name)]
         paths += [tables / f"{name}.tex"] if kind == "table" else []
         found[tag] = {path.name: path.read_bytes() for path in paths if path.exists()}
@@ -51,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     parameters = {
         "profile": args.profile.stem,
         "reports": args.reports.as_posix(),
+        "studies": (args.studies / args.profile.stem).as_posix(),
         "examples": args.examples.as_posix(),
         "hypotheses": args.hypotheses.as_posix(),
         "images": args.images.as_posix(),
@@ -60,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[2]))
     figures = notebook.take_figures(executed)
-    files = attached(notebook.tags_shown(executed), args.reports / "tables")
+    files = attached(notebook.tags_shown(executed), args.reports / "tables", args.studies / args.profile.stem)
     title = TITLE.format(profile=args.profile.stem)
     body = notebook.page(executed, args.template.read_text(encoding="utf-8"), title, files)
     write_figures(figures, args.out_figures)

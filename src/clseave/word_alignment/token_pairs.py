@@ -26,13 +26,18 @@ class TokenPairs:
         return len(self.source)
 
 
-def read_aligned(translations: Path, alignments: Path, wanted: Collection[str]) -> list[tuple[Translation, Alignment]]:
-    """Return translation and alignment of the wanted hypotheses that have a word pair. UserError for a missing row."""
+def read_aligned(
+    translations: Path, alignments: Path, wanted: Collection[str], *, unpaired: bool = False
+) -> list[tuple[Translation, Alignment]]:
+    """Return translation and alignment of the wanted hypotheses that have a word pair; with `unpaired`, of all.
+
+    UserError for a missing row.
+    """
     rows = {row.hypothesis_id: row for row in iter_rows(translations, Translation) if row.hypothesis_id in wanted}
     require(wanted, rows, f"translation in {translations}")
     links = {row.hypothesis_id: row for row in iter_rows(alignments, Alignment) if row.hypothesis_id in rows}
     require(wanted, links, f"alignment in {alignments}")
-    return [(row, links[key]) for key, row in rows.items() if links[key].pairs]
+    return [(row, links[key]) for key, row in rows.items() if unpaired or links[key].pairs]
 
 
 def first_positions(
@@ -72,8 +77,14 @@ def token_pairs(
     rows: Sequence[tuple[Translation, Alignment]],
     source_tokenizer: PreTrainedTokenizerBase,
     target_tokenizer: PreTrainedTokenizerBase,
+    *,
+    words: bool = True,
+    terminal: bool = False,
 ) -> TokenPairs:
-    """Convert word pairs to token pairs, with CLIP's tokenizer on the English side and mBERT's on the other."""
+    """Convert word pairs to token pairs, with CLIP's tokenizer on the English side and mBERT's on the other.
+
+    `words`: whether aligned words are pairs; `terminal`: whether the tokens that end the two sentences are one.
+    """
     source, left = first_positions(
         source_tokenizer, [row.source for row, _ in rows], [link.source_words for _, link in rows]
     )
@@ -82,8 +93,13 @@ def token_pairs(
     )
     pairs = [
         [(start, end) for i, j in link.pairs if (start := ours[i]) is not None and (end := theirs[j]) is not None]
+        if words
+        else []
         for (_, link), ours, theirs in zip(rows, left, right, strict=True)
     ]
+    if terminal:  # every row ends with its end token, a shortened one too
+        for row, ours, theirs in zip(pairs, source.lengths, target.lengths, strict=True):
+            row.append((int(ours) - 1, int(theirs) - 1))
     starts, ends = (Ragged.of([pair[side] for pair in row] for row in pairs) for side in (0, 1))
     return TokenPairs(source, target, starts, ends)
 

@@ -33,6 +33,8 @@ def test_a_vector_is_the_projected_state_of_the_first_end_token():
     wanted = torch.stack([states[row, end] for row, end in enumerate(ends)]) @ made.model.text_projection.weight.T
     assert min(ends) < max(ends) == IDS.shape[1] - 1  # rows of unlike length, padded with the end token
     assert torch.allclose(made(IDS, MASK), wanted, atol=1e-6)
+    projected = made.projected_states(IDS, MASK)
+    assert torch.allclose(torch.stack([projected[row, end] for row, end in enumerate(ends)]), wanted, atol=1e-6)
     assert made(IDS, MASK).shape == (3, made.width) == (3, PROJECTED)
 
 

@@ -42,7 +42,7 @@ def test_clip_ve_is_its_own_encoder(teacher):
     assert type(made) is TextTower and not any(module.training for module in made.modules())
 
 
-@pytest.mark.parametrize("assembly", ["direct", "padded", "decoder"])
+@pytest.mark.parametrize("assembly", ["direct", "padded", "decoder", "projected"])
 def test_the_assembly_and_the_teachers_layers_are_used(tmp_path, teacher, assembly):
     model = models()["tokens"].eval()
     model.save(tmp_path)

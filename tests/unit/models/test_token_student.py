@@ -77,16 +77,18 @@ BY_HAND_IDS = torch.tensor([[2, 9, 3, 0], [2, 3, 0, 0]])
         # [1.414214, -0.707107]; [2.828427, 0.292893]; [3.121320, 0.878680].
         # [0.5, 1, 1]: gaps [-2, 1, 1] / 6, deviation sqrt(2) / 6: [-1.414214, 0.707107]; [-2.828427, 1.707107].
         ("decoder", [[3.121320, 0.878680], [-1.121320, 5.121320]]),
+        # The same on the encoder's output, unpadded. [5, 0]: [1, -1]; [2, 0]; [2, 0]. [0, 1]: [-1, 1]; [-2, 2]; [0, 6].
+        ("projected", [[2, 0], [0, 6]]),
     ],
 )
-def test_the_three_assemblies_by_hand(assembly, wanted):
+def test_the_assemblies_by_hand(assembly, wanted):
     student = TokenStudent(FakeBert(), bert_text(), made()).assemble(assembly, FakeTower())
     with torch.no_grad():
         found = student(BY_HAND_IDS, (BY_HAND_IDS > 0).long())
     assert torch.allclose(found, torch.tensor(wanted, dtype=torch.float32), atol=1e-5)
 
 
-@pytest.mark.parametrize("assembly", ["padded", "decoder"])
+@pytest.mark.parametrize("assembly", ["padded", "decoder", "projected"])
 def test_an_assembly_without_a_tower_raises(assembly):
     student = TokenStudent(FakeBert(), bert_text(), made())
     student.assembly = assembly
@@ -99,7 +101,7 @@ def token_student():
     return TokenStudent(bert(layer_norm_eps=1e-3), bert_text(), Autoencoder(WIDE, NARROW)).eval()
 
 
-@pytest.mark.parametrize("assembly", ["direct", "padded", "decoder"])
+@pytest.mark.parametrize("assembly", ["direct", "padded", "decoder", "projected"])
 def test_a_saved_student_gives_the_same_bits_and_padding_changes_nothing(tmp_path, assembly):
     student = token_student()
     student.save(tmp_path)
@@ -117,6 +119,19 @@ def test_a_saved_autoencoder_gives_the_same_bits(tmp_path):
     model.save(tmp_path)
     states = torch.randn(5, WIDE)
     assert torch.equal(Autoencoder.load(tmp_path)(states), model(states))
+
+
+def test_an_encoder_without_its_relu_gives_negative_numbers_and_stays_so_when_saved(tmp_path):
+    model = made().without_relu()
+    assert model.encoder(STATE).tolist() == [[5, -2], [-3, 1]]
+    model.save(tmp_path)
+    assert Autoencoder.load(tmp_path).encoder(STATE).tolist() == [[5, -2], [-3, 1]]
+
+
+def test_a_folder_that_says_nothing_of_the_relu_has_one(tmp_path):
+    made().save(tmp_path)
+    (tmp_path / "autoencoder.json").write_text('{"wide": 3, "narrow": 2}')
+    assert Autoencoder.load(tmp_path).encoder(STATE).tolist() == [[5, 0], [0, 1]]
 
 
 def test_an_autoencoder_that_lacks_a_weight_is_refused(tmp_path):

@@ -19,12 +19,16 @@ DATA = TokenPairs(
     source_positions=Ragged.of([[0, 1], [0]]),
     target_positions=Ragged.of([[1, 0], [1]]),
 )
-SETTINGS = Clteave(lr=1e-3, weight_decay=0.0, batch_size=1, epochs=1)
+PAIRS = {"word_pairs": True, "terminal_pair": False, "relu": True, "targets": "states"}
+SETTINGS = Clteave(lr=1e-3, weight_decay=0.0, batch_size=1, epochs=1, **PAIRS)
 
 
 class Teacher(TokenVectors):
     def final_states(self, ids, mask):
         return self.states(ids, mask)
+
+    def projected_states(self, ids, mask):
+        return 10 * self.states(ids, mask)
 
 
 @pytest.fixture
@@ -43,6 +47,12 @@ def test_the_loss_is_the_mean_squared_error_over_aligned_words(objective):
     # Sentence 1: token 2 with token 1, (2 - 3)^2.
     assert objective.loss(np.array([0, 1])).item() == 3.0  # (4 + 4 + 1) / 3: over words, not over sentences
     assert objective.loss(np.array([1])).item() == 1.0
+
+
+def test_targets_after_the_projection_are_those_states(objective):
+    objective.settings = SETTINGS.model_copy(update={"targets": "projected"})
+    # Squares of 1 - 30, 2 - 0 and 2 - 30.
+    assert objective.loss(np.array([0, 1])).item() == pytest.approx((841 + 4 + 784) / 3)
 
 
 def test_student_and_encoder_get_the_gradient_and_the_teacher_none(objective):

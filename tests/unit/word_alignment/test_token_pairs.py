@@ -6,9 +6,9 @@ from tiny_models import bert_text, clip_text
 
 from clseave.backbones.vocabulary import bert_tokenizer
 from clseave.foundation.errors import UserError
-from clseave.foundation.rows.records import Alignment, Translation
+from clseave.foundation.rows.records import Alignment, Translation, write_rows
 from clseave.models.tokens import pad
-from clseave.word_alignment.token_pairs import first_positions, flatten, gather, token_pairs
+from clseave.word_alignment.token_pairs import first_positions, flatten, gather, read_aligned, token_pairs
 
 
 def pieces(words):
@@ -112,3 +112,32 @@ def test_gathering_by_hand():
 
 def test_nothing_to_gather_gives_no_row():
     assert gather(torch.ones(2, 3, 4), [[], []]).shape == (0, 4)
+
+
+def aligned(pairs):
+    """A sentence of three words and its translation of two."""
+    row = Translation("a" * 16, "red circle here", "de", "roter Kreis", "gold", "1")
+    return [(row, Alignment("a" * 16, ["red", "circle", "here"], ["roter", "Kreis"], pairs))]
+
+
+@pytest.mark.parametrize(
+    ("words", "terminal", "wanted"), [(True, False, 2), (True, True, 3), (False, True, 1), (False, False, 0)]
+)
+def test_pairs_of_words_of_the_terminal_tokens_or_both(words, terminal, wanted):
+    data = token_pairs(aligned([[0, 0], [1, 1]]), clip_text(), bert_text(), words=words, terminal=terminal)
+    assert data.source_positions.lengths.tolist() == data.target_positions.lengths.tolist() == [wanted]
+    if terminal:
+        source, target = (
+            side[0][place[0][-1]]
+            for side, place in ((data.source, data.source_positions), (data.target, data.target_positions))
+        )
+        assert (source, target) == (clip_text().eos_token_id, bert_text().sep_token_id)
+
+
+def test_sentences_without_a_word_pair_are_read_on_request_only(tmp_path):
+    ((row, link),) = aligned([])
+    write_rows(tmp_path / "text.jsonl", [row])
+    write_rows(tmp_path / "links.jsonl", [link])
+    files = tmp_path / "text.jsonl", tmp_path / "links.jsonl", {"a" * 16}
+    assert read_aligned(*files) == []
+    assert read_aligned(*files, unpaired=True) == [(row, link)]

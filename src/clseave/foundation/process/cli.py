@@ -39,12 +39,13 @@ def parse(
     optional: Sequence[str] = (),
     defaults: Mapping[str, str] | None = None,
     shard: bool = False,
+    changes: bool = False,
 ) -> argparse.Namespace:
     """Parse `--name VALUE` for every name: paths become `Path`, numbers `int`. Wrong arguments exit with code 2.
 
     Paths of `SCRATCH` have defaults; that of checkpoints follows from `--out`. `optional` paths may be left out and are
     then None; `defaults` are paths with a default. With `shard`, the option `--shard I/N` gives a `Shard` or None;
-    UserError when its value is not I/N.
+    UserError when its value is not I/N. With `changes`, `--set KEY=VALUE ...` changes values of the settings.
     """
     made = parser(doc)
     for group, kind in ((paths, Path), (names, str), (numbers, int)):
@@ -56,6 +57,8 @@ def parse(
         made.add_argument(f"--{name}", type=Path, default=usual, metavar="PATH", help="(default: %(default)s)")
     if shard:
         made.add_argument("--shard", type=shards.parse, metavar="I/N", help="do the I-th of N shards only")
+    if changes:
+        made.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="values other than the profile's")
     args = made.parse_args(argv)
     for name in set(paths) & set(SCRATCH):
         setattr(args, name, getattr(args, name) or SCRATCH[name](args))

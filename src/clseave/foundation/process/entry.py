@@ -27,7 +27,7 @@ Modules = Mapping[str, str]  # full names of modules, by the name of the stage o
 
 def main(argv: list[str]) -> int:
     """Run a stage or a command; return the exit code: 0 for success, 2 for a `UserError` (one line, no traceback)."""
-    return start(argv, {"stages": modules("stages"), "commands": modules("commands")})
+    return start(argv, {group: modules(group) for group in ("stages", "commands", "studies")})
 
 
 def people() -> int:
@@ -45,7 +45,7 @@ def people() -> int:
 
 
 def modules(package: str) -> dict[str, str]:
-    """Return the full names of the modules in `stages` or `commands`, by their short names."""
+    """Return the full names of the modules in `stages`, `commands` or `studies`, by their short names."""
     found = importlib.import_module(f"clseave.{package}")
     return {module.name: f"{found.__name__}.{module.name}" for module in pkgutil.iter_modules(found.__path__)}
 

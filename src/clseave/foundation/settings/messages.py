@@ -44,7 +44,9 @@ def _describe(fault: Any, keys: list[str], siblings: list[str], tags: list[str])
     key, kind, found = ".".join(keys).replace(".[key]", ""), fault["type"], fault["input"]
     message = fault["msg"][0].lower() + fault["msg"][1:]
     text = f"found {_quoted(found)}, allowed: {message.removeprefix('input should be ')}"
-    if kind == "extra_forbidden":
+    if kind == "value_error":  # raised by the section's own check
+        text = str(fault["ctx"]["error"])
+    elif kind == "extra_forbidden":
         text = unknown_key(keys[-1], siblings)
     elif kind == "missing":
         text = f"missing; expected keys: {', '.join(siblings)}"

@@ -3,6 +3,7 @@
 YAML is read by the 1.2 rules, so that `4e-05`, which `dvc exp run -S lr=4e-5` writes, is a number.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -12,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from clseave.foundation.errors import UserError, did_you_mean, nearest
 from clseave.foundation.files.formats import read_text
+from clseave.foundation.settings import changes as changing
 from clseave.foundation.settings import references
 from clseave.foundation.settings.messages import not_one_of, require_few, settings_fault, unknown_key
 from clseave.foundation.settings.schema import (
@@ -63,16 +65,18 @@ def profile_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load(params: Path | str, profile: Path | str, view: type[Values]) -> Values:
+def load(params: Path | str, profile: Path | str, view: type[Values], changes: Sequence[str] = ()) -> Values:
     """The values of the fields of `view`, each validated, from `params.yaml` or the profile, whichever owns the key.
 
-    A stage's view names the keys it reads, and it gets no other: DVC re-runs it when one of them changes.
+    A stage's view names the keys it reads, and it gets no other: DVC re-runs it when one of them changes. `changes` are
+    of the form `key.key=value`; UserError for one of a key that the view does not have.
     """
     values = {}
+    changing.require_known(changes, list(view.model_fields))
     for path, model in ((params, Params), (profile, Profile)):
         owned = [key for key in view.model_fields if key in model.model_fields]
         if owned:
-            content = read_yaml(path)
+            content = changing.apply(read_yaml(path), changes)
             values.update({key: _validate(path, model, key, content) for key in owned})
     return view.model_validate(values)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 STEPS_PER_LINE = 100  # of pre-training: one row of its curve
 BYTE_VOCABULARY = 2 * 256 + 2  # the least a byte-level vocabulary holds: bytes, bytes that end a word, two specials
@@ -25,6 +25,8 @@ VeModels = Annotated[list[Literal["clip_ve", "hypothesis_only", "image_only"]], 
 Device = Literal["cpu", "cuda", "auto"]
 Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
+Assembly = Literal["direct", "padded", "decoder", "projected"]  # how CLTEAVE makes a sentence vector
+Targets = Literal["states", "projected"]  # the teacher's token states before or after its final norm and projection
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
 HeldOut = dict[Literal["dev", "test"], dict[Kind, Positive]]  # numbers of statements; of relations, pairs of things
@@ -59,7 +61,7 @@ class Evaluation(Section):
     head: str
     hypotheses: Literal["english", "translated", "back_translated"]
     examples: Literal["test", "independent"]
-    assembly: Literal["direct", "padded", "decoder"]  # how CLTEAVE makes a sentence vector
+    assembly: Assembly
 
 
 Evaluations = Annotated[list[Evaluation], Field(min_length=1)]
@@ -281,12 +283,22 @@ class AutoencoderParams(Section):
 
 
 class Clteave(Section):
-    """Word-level transfer (thesis 3.2)."""
+    """Word-level transfer (thesis 3.2), and what differs in the variants that explain its failure."""
 
     lr: Rate
     weight_decay: Share
     batch_size: Positive
     epochs: Positive
+    word_pairs: bool  # aligned words: the thesis's only pairs
+    terminal_pair: bool  # the tokens that end the two sentences, [EOS] and [SEP]
+    relu: bool  # of the encoder, whose output cannot be negative with it
+    targets: Targets
+
+    @model_validator(mode="after")
+    def _some_pair(self) -> "Clteave":
+        if not (self.word_pairs or self.terminal_pair):
+            raise ValueError("found word_pairs and terminal_pair false, allowed: at least one of them true")
+        return self
 
 
 class Clseave(Section):

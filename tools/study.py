@@ -1,0 +1,96 @@
+"""Run studies, and take their results into reports/studies and their READMEs.
+
+`python tools/study.py NAME ...` runs studies/NAME/dvc.yaml with what it needs of the main pipeline, two stages at a
+time; an interrupted study goes on where it was. Without a name it lists the studies; `--all` runs every one. The
+results are then copied to reports/studies/<profile>/NAME, which the report shows, and for the profile mini the answer
+is put into the study's README. `--check` runs nothing and says what is stale.
+
+Exit codes: 0 done, 1 a stage failed or, with --check, something is stale, 2 there is no such study.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import _path  # noqa: F401
+from clseave.foundation.process import interrupts
+from clseave.foundation.settings import params
+from readme import block
+
+STUDIES, REPORTS = Path("studies"), Path("reports/studies")
+PUBLISHED = "mini"  # the profile whose answers the READMEs hold
+
+
+def names() -> list[str]:
+    """Return the studies: the folders with a dvc.yaml."""
+    return sorted(path.parent.name for path in STUDIES.glob("*/dvc.yaml"))
+
+
+def copies(name: str, profile: str) -> list[tuple[Path, str]]:
+    """Return each file outside the study that follows from its results, with the content it must have."""
+    results = STUDIES / name / profile / "results"
+    found = [
+        (REPORTS / profile / name / path.name, path.read_text(encoding="utf-8")) for path in sorted(results.iterdir())
+    ]
+    readme = STUDIES / name / "README.md"
+    title = readme.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    found.append((REPORTS / profile / name / "title.txt", f"{title}\n"))
+    if profile == PUBLISHED:
+        answer = (results / "answer.md").read_text(encoding="utf-8")
+        found.append((readme, block(readme.read_text(encoding="utf-8"), "answer", answer)))
+    return found
+
+
+def take(name: str, profile: str) -> None:
+    """Write the copies."""
+    shutil.rmtree(REPORTS / profile / name, ignore_errors=True)
+    for path, text in copies(name, profile):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def stale(name: str, profile: str) -> list[Path]:
+    """Return the files that do not follow from the study's results."""
+    return [
+        path for path, text in copies(name, profile) if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the studies and take their results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="folders of studies/")
+    parser.add_argument("--all", action="store_true", help="every study")
+    parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
+    parser.add_argument("--check", action="store_true", help="run nothing, say which copies are stale")
+    args, flags = parser.parse_known_args(argv)
+    known, profile = names(), str(params.read_yaml(Path("params.yaml"))["profile"])
+    wanted = known if args.all or (args.check and not args.names) else args.names
+    if not wanted:
+        print(f"studies: {', '.join(known)}; `make study NAME=...` runs one, `make studies` all")
+        return 2
+    if unknown := [name for name in wanted if name not in known]:
+        print(f"no study {unknown[0]!r}; studies are {', '.join(known)}", file=sys.stderr)
+        return 2
+    for name in wanted:
+        if args.check:
+            for path in (found := stale(name, profile)):
+                print(f"{path} is stale: run `make study NAME={name}`", file=sys.stderr)
+            if found:
+                return 1
+            continue
+        pipeline = (STUDIES / name / "dvc.yaml").as_posix()
+        command = [sys.executable, "tools/reproduce.py", "--jobs", str(args.jobs), "--pipeline", pipeline]
+        if code := subprocess.run([*command, *flags], check=False).returncode:
+            return code
+        take(name, profile)
+        print(f"{name}: results in {REPORTS / profile / name}; `dvc repro` takes them into the report")
+    return 0
+
+
+if __name__ == "__main__":
+    interrupts.end_in_one_line()
+    sys.exit(main())
