@@ -30,7 +30,8 @@ pytestmark = pytest.mark.slow
 LANGUAGES = ("de", "ja")
 DVC = (sys.executable, "-m", "dvc")
 OUTPUTS = ("data", "models", "reports")
-MADE = re.compile(r"(store|(data|models|reports|studies/\w+|reports/studies)/mini)/|(.*/)?dvc\.lock$")  # not for the copy
+# What is made and not copied.
+MADE = re.compile(r"(store|(data|models|reports|studies/\w+|reports/studies)/mini)/|(.*/)?dvc\.lock$")
 UP_TO_DATE = "Data and pipelines are up to date."
 PREDICTION = ["pair_id", "logits"]  # other tools read these files
 CHECK = (
