@@ -1,22 +1,24 @@
 """Token states to one sentence vector: the only place where a position is chosen."""
 
-from typing import Literal
-
 import torch
 
-Pooling = Literal["sep", "cls", "mean"]
+from clseave.foundation.settings.schema import Pooling
 
 
 def position(ids: torch.Tensor, end: int, how: Pooling) -> torch.Tensor | None:
     """The token of each row that is pooled, (B, T) -> (B,): the first `end` (thesis 3.3: [SEP]), or the first of all.
 
-    None: the mean of all. ValueError when a row has no end: the position would silently be the first token.
+    None: the mean of all. "highest" is the first token with the highest id, which in CLIP's vocabulary is the end but
+    in BERT's any word: the code that the thesis's author published evaluates so. ValueError when a row has no end: the
+    position would silently be the first token.
     """
     match how:
         case "sep":
             return _ends(ids, end)
         case "cls":
             return torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+        case "highest":
+            return ids.argmax(dim=1)
         case "mean":
             return None
 

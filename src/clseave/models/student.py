@@ -11,8 +11,9 @@ from transformers import BertModel, PreTrainedTokenizerBase
 from transformers.masking_utils import create_bidirectional_mask
 
 from clseave.foundation.files.formats import atomic, write_json
+from clseave.foundation.settings.schema import Pooling
 from clseave.models.loading import load_layers, load_model, make
-from clseave.models.pooling import Pooling, pool_at, pool_mean, position
+from clseave.models.pooling import pool_at, pool_mean, position
 from clseave.models.tokens import checked_end, load_tokenizer
 
 LAYER_NORM_EPS = 1e-12  # mBERT's own value, kept by the thesis author's code

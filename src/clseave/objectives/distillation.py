@@ -9,6 +9,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from clseave.foundation.process import distributed
+from clseave.foundation.process.resume import Checkpoint
 from clseave.foundation.rows.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
 from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings.schema import Clseave, Precision, Sampler
@@ -16,9 +17,10 @@ from clseave.models.student import Student
 from clseave.models.tokens import Ragged, encode, in_order, pad
 from clseave.training.acceleration import Forward, for_training
 from clseave.training.batching import draw_batches
+from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only
+from clseave.training.used_embeddings import hold_only, put_back
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,12 @@ def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
     words.follow(optimiser)
     return optimiser, schedule
+
+
+def fit(objective: Distillation, lr: float, checkpoint: Checkpoint | None = None) -> tuple[Curve, int]:
+    """Train the student, which is left as its best epoch made it. Returns the curve and that epoch, from 1."""
+    settings, (optimiser, schedule) = objective.settings, optimiser_for(objective, lr)
+    stop = {"keep": settings.keep, "stop_after": settings.stop_after, "checkpoint": checkpoint}
+    curve, kept = train(objective, optimiser, schedule, settings.epochs, settings.patience, **stop)
+    put_back(objective.student)
+    return curve, kept

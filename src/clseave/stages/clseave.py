@@ -6,6 +6,10 @@ Thesis: 3.3 (mean squared error, AdamW, linear schedule with 10 % warm-up, [SEP]
 Cost:   about 2 minutes a language.
 """
 
+from pathlib import Path
+
+import torch
+
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import write_csv, write_json
 from clseave.foundation.process import cli, distributed, numerics, ranks
@@ -16,9 +20,28 @@ from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import SentenceTransfer
 from clseave.models.student import Student, load_mbert
 from clseave.models.tokens import load_tokenizer
-from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
-from clseave.training.loop import train
-from clseave.training.used_embeddings import put_back
+from clseave.objectives.distillation import Distillation, Pairs, fit
+
+
+def prepare(
+    examples: Path,
+    translations: Path,
+    targets: Path,
+    mbert: Path,
+    values: SentenceTransfer,
+    *,
+    seed: int,
+    device: torch.device,
+) -> Distillation:
+    """The objective of translations and the teacher's vectors, with a student that starts as mBERT."""
+    settings = values.clseave
+    tokenizer, teacher = load_tokenizer(mbert), VectorTable(targets, device, values.max_resident_gb)
+    data, dev = (Pairs.read(examples, translations, split, tokenizer, teacher) for split in ("train", "dev"))
+    student = Student(load_mbert(mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
+    return Distillation(
+        student, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
+        precision=values.precision, compiled=values.compile, seed=seed,
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,29 +51,24 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, SentenceTransfer)
     settings = values.clseave
     device = distributed.start(numerics.start_torch(args.seed, values.device, values.kernels))
-    tokenizer, teacher = load_tokenizer(args.mbert), VectorTable(args.targets, device, values.max_resident_gb)
-    data, dev = (Pairs.read(args.examples, args.translations, split, tokenizer, teacher) for split in ("train", "dev"))
-    student = Student(load_mbert(args.mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
-    objective = Distillation(
-        student, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
-        precision=values.precision, compiled=values.compile, seed=args.seed,
-    )  # fmt: skip
-    optimiser, schedule = optimiser_for(objective, values.lr)
+    sources = (args.examples, args.translations, args.targets, args.mbert)
+    objective = prepare(*sources, values, seed=args.seed, device=device)
     inputs = {name: getattr(args, name) for name in "examples translations targets mbert".split()}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed)
-    epochs, keep, stop = settings.epochs, settings.keep, settings.stop_after
-    curve, kept = train(
-        objective, optimiser, schedule, epochs, settings.patience, keep=keep, stop_after=stop, checkpoint=checkpoint
-    )
+    curve, kept = fit(objective, values.lr, checkpoint)
     distributed.stop()
     if not ranks.first():
         return
-    put_back(student)
     rate = float(f"{values.lr * settings.lr_scale:.6g}")
-    about = {"lr": rate, "loss": settings.loss, "width": teacher.width, **numerics.used(device, values.precision)}
+    about = {
+        "lr": rate,
+        "loss": settings.loss,
+        "width": objective.data.teacher.width,
+        **numerics.used(device, values.precision),
+    }
     metrics = {**about, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:
-        student.save(folder)
+        objective.student.save(folder)
         TrainingRecord(
             name="clseave", stage="clseave", profile=args.profile.stem, seed=args.seed,
             languages=[args.translations.stem], parameters=plain(values), metrics=metrics,

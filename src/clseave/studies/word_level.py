@@ -25,22 +25,18 @@ from clseave.foundation.rows.records import (
     distinct_hypotheses,
     examples_with_images,
     read_splits,
-    read_vectors,
-    rows_of,
 )
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Assembly
 from clseave.miniature import gold
-from clseave.models.clip_ve import judge, load_head
-from clseave.models.encoders import embed_texts
 from clseave.models.tokens import in_order
 from clseave.objectives.token_distillation import TokenDistillation, fit
 from clseave.stages import clteave
-from clseave.variants.runs import Run, row_key, to_digits
+from clseave.variants.judging import answers
+from clseave.variants.runs import Run, row_key
 from clseave.word_alignment.retrieval import retrieval_accuracy
 from clseave.word_alignment.token_pairs import read_aligned, token_pairs
 
-SENTENCES = 500  # encoded at a time
 PAIRS = 2000  # word pairs of test sentences among which words are retrieved
 Aligned = list[tuple[Translation, Alignment]]
 
@@ -97,7 +93,6 @@ def measure(objective: TokenDistillation, test: Aligned) -> dict[str, float]:
     return found | retrieval_accuracy(student[:PAIRS], teacher[:PAIRS], words[:PAIRS])
 
 
-@torch.no_grad()
 def judge_all(
     objective: TokenDistillation,
     examples: Sequence[Example],
@@ -106,19 +101,15 @@ def judge_all(
     head: Path,
 ) -> tuple[dict[str, str], dict[str, dict[str, float]]]:
     """Answers to the test rows by each assembly as digits, and the cosine of its vectors with the teacher's."""
-    wanted = list(dict.fromkeys(row.hypothesis_id for row in examples))
-    place = {key: row for row, key in enumerate(wanted)}
-    rows = rows_of((row.hypothesis_id for row in examples), place, "hypothesis vector")
-    image_rows, vectors = read_vectors(images)
-    premise = torch.from_numpy(vectors[rows_of((row.image_id for row in examples), image_rows, "image vector")])
-    teacher = embed_texts(objective.teacher, [texts[key].source for key in wanted], SENTENCES)
-    answers, judged = {}, {}
+    rows = (examples, {key: row.source for key, row in texts.items()}, images, head)
+    _, teacher = answers(objective.teacher, *rows)
+    translated = {key: row.text for key, row in texts.items()}
+    found, judged = {}, {}
     for assembly in get_args(Assembly):
         student = objective.student.assemble(assembly, objective.teacher)
-        found = embed_texts(student, [texts[key].text for key in wanted], SENTENCES)
-        answers[assembly] = to_digits(judge(*load_head(head), found[rows], premise).argmax(1).numpy())
-        judged[assembly] = {"vector_cosine": float(functional.cosine_similarity(found, teacher).mean())}
-    return answers, judged
+        found[assembly], vectors = answers(student, examples, translated, images, head)
+        judged[assembly] = {"vector_cosine": float(functional.cosine_similarity(vectors, teacher).mean())}
+    return found, judged
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -140,8 +131,8 @@ def main(argv: list[str] | None = None) -> None:
     measures = {"final_loss": curve[-1]["train_loss"], "negative_half": floor} | measure(objective, test)
     examples = examples_with_images(read_splits(args.examples, ["test"]), args.images)
     texts = {row.hypothesis_id: row for row, _ in test}
-    answers, judged = judge_all(objective, examples, texts, args.images, args.teacher)
+    found, judged = judge_all(objective, examples, texts, args.images, args.teacher)
     code = fingerprint(code_files(__name__))
     key = row_key(examples)
-    Run(args.variant, args.translations.stem, args.seed, code, key, measures, judged, answers).write(args.out)
+    Run(args.variant, args.translations.stem, args.seed, code, key, measures, judged, found).write(args.out)
     checkpoint.remove()

@@ -26,6 +26,7 @@ Device = Literal["cpu", "cuda", "auto"]
 Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Assembly = Literal["direct", "padded", "decoder", "projected"]  # how CLTEAVE makes a sentence vector
+Pooling = Literal["sep", "cls", "mean", "highest"]  # which token's state is the sentence's
 Targets = Literal["states", "projected"]  # the teacher's token states before or after its final norm and projection
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
@@ -306,7 +307,7 @@ class Clseave(Section):
 
     lr_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     loss: Literal["raw", "normalised"]
-    pooling: Literal["sep", "cls", "mean"]
+    pooling: Pooling
     weight_decay: Share
     dropout: Share
     schedule: Literal["constant", "linear"]
