@@ -154,7 +154,9 @@ def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW
 def fit(objective: Distillation, lr: float, checkpoint: Checkpoint | None = None) -> tuple[Curve, int]:
     """Train the student, which is left as its best epoch made it. Returns the curve and that epoch, from 1."""
     settings, (optimiser, schedule) = objective.settings, optimiser_for(objective, lr)
-    stop = {"keep": settings.keep, "stop_after": settings.stop_after, "checkpoint": checkpoint}
-    curve, kept = train(objective, optimiser, schedule, settings.epochs, settings.patience, **stop)
+    epochs, patience, keep, stop = settings.epochs, settings.patience, settings.keep, settings.stop_after
+    curve, kept = train(
+        objective, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop, checkpoint=checkpoint
+    )
     put_back(objective.student)
     return curve, kept

@@ -38,7 +38,7 @@ def test_a_row_without_an_end_token_raises_and_is_named():
         pool_at_end(STATES, torch.tensor([[2, 9, END, 0], [2, 9, 8, 7]]), END)
 
 
-@pytest.mark.parametrize("how", ["sep", "cls", "mean"])
+@pytest.mark.parametrize("how", ["sep", "cls", "mean", "highest"])
 def test_padding_does_not_matter(how):
     def wider(value, filling):
         return torch.cat([value, torch.full((2, 4, *value.shape[2:]), filling, dtype=value.dtype)], dim=1)
@@ -56,3 +56,8 @@ def test_gradients_reach_the_pooled_position_only():
     states = STATES.clone().requires_grad_()
     pool_at_end(states, IDS, END).sum().backward()
     assert states.grad.abs().sum(-1).bool().tolist() == [[False, False, True, False], [False, True, False, False]]
+
+
+def test_the_highest_id_is_the_first_of_the_largest():
+    ids = torch.tensor([[101, 900, 7, 900, 102], [101, 5, 102, 0, 0]])
+    assert position(ids, 102, "highest").tolist() == [1, 2]

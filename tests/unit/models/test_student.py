@@ -22,7 +22,7 @@ def student(pooling="sep", **changes):
     return made
 
 
-@pytest.mark.parametrize("pooling", ["sep", "cls", "mean"])
+@pytest.mark.parametrize("pooling", ["sep", "cls", "mean", "highest"])
 def test_a_vector_by_hand(pooling):
     made = student(pooling)
     states = made.bert(input_ids=IDS, attention_mask=MASK).last_hidden_state
@@ -50,7 +50,7 @@ def test_the_state_of_one_token_and_its_gradients_are_those_of_all_tokens(poolin
     assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.parametrize("pooling", ["sep", "cls", "mean"])
+@pytest.mark.parametrize("pooling", ["sep", "cls", "mean", "highest"])
 def test_padding_to_a_longer_width_changes_nothing(pooling):
     made = student(pooling)
     ids, mask = (torch.cat([value, torch.zeros(4, 8, dtype=torch.long)], dim=1) for value in (IDS, MASK))
