@@ -18,6 +18,8 @@ EXACT_FLAGS ?=
 PYTEST_FLAGS ?=
 # Flags for the benchmark, e.g. `make bench BENCH_FLAGS="--repeats 5 --only clseave"`.
 BENCH_FLAGS ?=
+# Flags for studies: STUDY_FLAGS=--confirm repeats a run of each variant after a change of code.
+STUDY_FLAGS ?=
 # Flags for clean-stale: `make clean-stale CLEAN_FLAGS=--dry-run` only lists what would go.
 CLEAN_FLAGS ?=
 # Flags for Jupyter, e.g. `make notebook NOTEBOOK_FLAGS="--no-browser --port 9999"`.
@@ -32,7 +34,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce seeds shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
+.PHONY: help setup check check-thesis reproduce seeds study studies shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
@@ -83,6 +85,12 @@ reproduce: check ## run what is out of date, two stages at a time; print the res
 
 seeds: check ## repeat all trainings with the seeds 0, 1 and 2, in a copy, and write reports/seeds (SEEDS="0 1 2 3": others)
 	@python tools/seeds.py --jobs "$(JOBS)" --seeds $(SEEDS)
+
+study: check ## run one study of studies/ and take its results into its README and the report: make study NAME=word_level
+	@python tools/study.py --jobs "$(JOBS)" $(STUDY_FLAGS) $(NAME)
+
+studies: check ## run all studies, an interrupted one from where it was (STUDY_FLAGS=--confirm: a run of each variant again)
+	@python tools/study.py --jobs "$(JOBS)" $(STUDY_FLAGS) --all
 
 shard: setup ## do one share of a stage: make shard STAGE=encode_images@thesis SHARD=1/4 (docs/SCALING.md)
 	@python src/run.py shard $(if $(STAGE),"$(STAGE)") $(if $(SHARD),"$(SHARD)")

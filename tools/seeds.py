@@ -63,6 +63,8 @@ def prepare(copy: Path, seeds: Sequence[int]) -> None:
         [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", str(Path(".dvc/cache").resolve())],
     ):
         subprocess.run(command, cwd=copy, check=True)
+    # What DVC's cache holds of the committed results need not be computed again; the rest is.
+    subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet"], cwd=copy, check=False, capture_output=True)
     settings = copy / "params.yaml"
     settings.write_text(with_seeds(settings.read_text(encoding="utf-8"), seeds), encoding="utf-8")
 

@@ -3,24 +3,34 @@
 `python tools/study.py NAME ...` runs studies/NAME/dvc.yaml with what it needs of the main pipeline, two stages at a
 time; an interrupted study goes on where it was. Without a name it lists the studies; `--all` runs every one. The
 results are then copied to reports/studies/<profile>/NAME, which the report shows, and for the profile mini the answer
-is put into the study's README. `--check` runs nothing and says what is stale.
+is put into the study's README. `--check` runs nothing and says which of these copies are stale.
 
-Exit codes: 0 done, 1 a stage failed or, with --check, something is stale, 2 there is no such study.
+After a change of code that should move no number, `--confirm` repeats one run of each variant, in turn of another
+language and seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
+the report says how many runs were repeated.
+
+Exit codes: 0 done, 1 a stage failed, a repeated run differs or, with --check, a copy is stale, 2 no such study.
 """
 
 import argparse
+import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import _path  # noqa: F401
 from clseave.foundation.process import interrupts
+from clseave.foundation.process.fingerprint import code_files, fingerprint
 from clseave.foundation.settings import params
 from readme import block
 
 STUDIES, REPORTS = Path("studies"), Path("reports/studies")
+CONFIRMED = "confirmed.json"
 PUBLISHED = "mini"  # the profile whose answers the READMEs hold
 
 
@@ -35,6 +45,9 @@ def copies(name: str, profile: str) -> list[tuple[Path, str]]:
     found = [
         (REPORTS / profile / name / path.name, path.read_text(encoding="utf-8")) for path in sorted(results.iterdir())
     ]
+    confirmed = results.parent / CONFIRMED
+    if confirmed.exists():
+        found.append((REPORTS / profile / name / CONFIRMED, confirmed.read_text(encoding="utf-8")))
     readme = STUDIES / name / "README.md"
     title = readme.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     found.append((REPORTS / profile / name / "title.txt", f"{title}\n"))
@@ -59,6 +72,47 @@ def stale(name: str, profile: str) -> list[Path]:
     ]
 
 
+def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
+    """Return one run of each variant, its file and its command, in turn of another language and seed."""
+    settings = params.read_yaml(STUDIES / name / "params.yaml")
+    lock = params.read_yaml(STUDIES / name / "dvc.lock")["stages"]
+    commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
+    found = []
+    for number, variant in enumerate(settings["variants"]):
+        language, seed = (settings[key][number % len(settings[key])] for key in ("languages", "seeds"))
+        path = STUDIES / name / profile / "runs" / f"{variant['name']}-{language}-seed{seed}.json"
+        found.append((path, commands[path.as_posix()]))
+    return found
+
+
+def repeat(path: Path, command: str) -> bool:
+    """Run a command again with another output; return whether it holds the same but for the code's fingerprint."""
+    again = Path(".work/confirm", *path.parts[1:])
+    again.parent.mkdir(parents=True, exist_ok=True)
+    words = [re.sub(f"^{re.escape(path.as_posix())}$", again.as_posix(), word) for word in shlex.split(command)]
+    if subprocess.run([sys.executable, *words[1:]], check=False, stderr=subprocess.DEVNULL).returncode:
+        return False
+    first, second = (json.loads(one.read_text(encoding="utf-8")) | {"code": ""} for one in (path, again))
+    print(f"{path.name}: {'the same' if first == second else 'DIFFERS'}", flush=True)
+    return first == second
+
+
+def confirm(name: str, profile: str, jobs: int) -> bool:
+    """Repeat some runs; where all are the same, record it. Return whether they are."""
+    runs = chosen_runs(name, profile)
+    with ThreadPoolExecutor(jobs) as pool:
+        if not all(list(pool.map(lambda run: repeat(*run), runs))):
+            return False
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "commit", "-f", "-q", (STUDIES / name / "dvc.yaml").as_posix()], check=True
+    )
+    total = len(list((STUDIES / name / profile / "runs").glob("*.json")))
+    code = fingerprint(code_files(f"clseave.studies.{name}"))
+    text = json.dumps({"code": code, "repeated": len(runs), "runs": total}, indent=2)
+    (STUDIES / name / profile / CONFIRMED).write_text(text + "\n", encoding="utf-8")
+    return True
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the studies and take their results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
@@ -66,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="every study")
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--check", action="store_true", help="run nothing, say which copies are stale")
+    parser.add_argument("--confirm", action="store_true", help="repeat a run of each variant after a change of code")
     args, flags = parser.parse_known_args(argv)
     known, profile = names(), str(params.read_yaml(Path("params.yaml"))["profile"])
     wanted = known if args.all or (args.check and not args.names) else args.names
@@ -82,6 +137,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if found:
                 return 1
             continue
+        if args.confirm:
+            if not confirm(name, profile, args.jobs):
+                print(f"{name}: runs differ, or failed: run `make study NAME={name}` again", file=sys.stderr)
+                return 1
+            take(name, profile)
+            continue
+        (STUDIES / name / profile / CONFIRMED).unlink(missing_ok=True)
         pipeline = (STUDIES / name / "dvc.yaml").as_posix()
         command = [sys.executable, "tools/reproduce.py", "--jobs", str(args.jobs), "--pipeline", pipeline]
         if code := subprocess.run([*command, *flags], check=False).returncode:

@@ -23,6 +23,7 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "confusion": (statistics_figures.confusion, ("confusion",)),
     "seen_unseen": (result_figures.seen_unseen, ("results",)),
     "kinds": (result_figures.kinds, ("kinds",)),
+    "swap": (statistics_figures.swap, ("swap",)),
     "predicted_classes": (result_figures.predicted_classes, ("classes",)),
     "alignment": (result_figures.alignment, ("alignment",)),
     "figure_2_1": (thesis_figures.figure_2_1, ("figure_2_1",)),

@@ -51,7 +51,7 @@ def accuracy(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def _judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
+def judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
     """The rows of English, of each language's student, and of other evaluations that are named."""
     if "evaluation" not in frame:
         return frame
@@ -62,7 +62,7 @@ def _judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
 def languages(results: pd.DataFrame) -> Figure:
     """Accuracy of English and of each language of a student with its 95 % interval, on an axis that fits them."""
     frame = need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
-    frame = _judged(frame)
+    frame = judged(frame)
     if frame.empty:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
     figure, (axes,) = canvas(1.3 + 0.36 * len(frame))
@@ -96,7 +96,7 @@ def _part_intervals(axes: Axes, frame: pd.DataFrame) -> list[pd.Series]:
 
 def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training beside that on sentences that did not."""
-    frame = need(_judged(results), "accuracy_seen", "accuracy_unseen")
+    frame = need(judged(results), "accuracy_seen", "accuracy_unseen")
     figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
@@ -115,7 +115,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
 
 def kinds(table: pd.DataFrame) -> Figure:
     """Accuracy by kind of statement (across) and evaluation (down)."""
-    table = need(_judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
+    table = need(judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
     rows = table.groupby("kind")["rows"].max()

@@ -2,15 +2,16 @@
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from clseave.comparison.diagnostics import MAKERS
 from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.rows.labels import LABELS
+from clseave.report.result_figures import judged
 from clseave.report.style import (
     BLUE,
-    COLOURS,
     DASHES,
     GREY,
     INK,
@@ -46,19 +47,55 @@ def significance(pairs: pd.DataFrame) -> Figure:
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
-    """Accuracy against mean confidence by bin; on the diagonal a model is as right as it says."""
+    """Accuracy against mean confidence by bin, a panel a model; on the diagonal a model is as right as it says."""
     frame = need(bins, "label", "confidence", "accuracy", "rows")
-    figure, (axes,) = canvas(4.6)
-    axes.plot([33, 100], [33, 100], color=GREY, linestyle=DASHES, linewidth=1.2, label="as right as it says")
-    for number, label in enumerate(dict.fromkeys(frame["label"])):
+    labels = list(dict.fromkeys(frame["label"]))
+    figure, panels = _panels(len(labels), 1.9)
+    for axes, label in zip(panels, labels, strict=True):
         part = frame[frame["label"] == label]
-        axes.plot(100 * part["confidence"], 100 * part["accuracy"], color=look(number)["color"], linewidth=1.2)
-        sizes = 8 + 90 * part["rows"] / frame["rows"].max()
-        shape = {"color": COLOURS[number % 10], "marker": MARKERS[number % 10], "s": sizes}
-        axes.scatter(100 * part["confidence"], 100 * part["accuracy"], label=label, **shape)
-    axes.set(title="Reliability", xlabel="mean confidence of a bin, percent", ylabel="accuracy, percent")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9, markerscale=0.8)
+        axes.plot([33, 100], [33, 100], color=GREY, linestyle=DASHES, linewidth=1.2)
+        axes.plot(100 * part["confidence"], 100 * part["accuracy"], color=BLUE, linewidth=1.2)
+        sizes = 8 + 60 * part["rows"] / frame["rows"].max()
+        axes.scatter(100 * part["confidence"], 100 * part["accuracy"], color=BLUE, s=sizes)
+        axes.set(title=label, ylabel="accuracy, percent")
+        axes.label_outer()
+    figure.supxlabel("mean confidence of a bin, percent", size=10)
     return figure
+
+
+def swap(table: pd.DataFrame) -> Figure:
+    """Share of minimal pairs of which both sentences are judged rightly, with its interval, and of their rows.
+
+    English, the languages, and two that cannot judge by image and order: a text-only model and translate-train.
+    """
+    frame = need(table, "label", "swap_accuracy", "swap_low", "swap_high", "row_accuracy", "pairs")
+    frame = judged(frame, "translate_train", "hypothesis_only")
+    figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
+    places = range(len(frame))
+    axes.hlines(places, 100 * frame["swap_low"], 100 * frame["swap_high"], color=BLUE, linewidth=4, alpha=0.35)
+    for number, (column, label) in enumerate(
+        (("swap_accuracy", "both of a pair"), ("row_accuracy", "single sentences"))
+    ):
+        axes.plot(100 * frame[column], places, linestyle="", markersize=6, label=label, **look(number))
+    axes.set_yticks(list(places), frame["label"])
+    axes.set_ylim(len(frame) - 0.4, -0.6)
+    name_axis(axes)
+    axes.set_xlim(-3, 103)
+    axes.set(title="Minimal pairs judged rightly", xlabel=f"percent of n = {frame['pairs'].max():,} pairs")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """At least `count` panels with common axes, two a line of `height` inches; those beyond `count` are not shown."""
+    pin()
+    lines = -(-count // 2)
+    figure = Figure(figsize=(WIDTH, 0.7 + height * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(lines, 2, squeeze=False, sharex=True, sharey=True).flat)
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    return figure, panels[:count]
 
 
 def confusion(table: pd.DataFrame) -> Figure:
@@ -69,20 +106,15 @@ def confusion(table: pd.DataFrame) -> Figure:
     )
     if not names:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
-    pin()
-    figure = Figure(figsize=(WIDTH, 0.7 + 1.6 * -(-len(names) // 2)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(-(-len(names) // 2), 2, squeeze=False, sharex=True, sharey=True).flat
+    figure, panels = _panels(len(names), 1.6)
     short = [name if len(name) < 8 else f"{name[:7]}." for name in LABELS]
-    for axes, name in zip(panels, names, strict=False):
+    for axes, name in zip(panels, names, strict=True):
         grid = table[table["label"] == name].set_index("gold").loc[list(LABELS), list(LABELS)]
         shares = 100 * grid.div(grid.sum(axis=1), axis=0)
         sns.heatmap(shares, ax=axes, cmap="Blues", vmin=0, vmax=100, annot=True, fmt=".0f", cbar=False, linewidths=1)
         axes.set(title=name.split(" (")[0], xlabel="", ylabel="gold")
         axes.set_xticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
         axes.set_yticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
-    for axes in list(panels):
-        axes.set_visible(False)
     figure.supxlabel("what the model says; percent of each gold label", size=9)
     return figure
 

@@ -33,7 +33,7 @@ def systems(results: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(titles)), titles)
     axes.set_ylim(len(titles) - 0.4, -0.9)
     percent_axis(axes, 25, 101)
-    axes.legend(title="judged", loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=len(ways), frameon=False)
+    figure.legend(title="judged", loc="outside lower center", ncols=len(ways))
     axes.set(
         title="Accuracy over all languages",
         xlabel=f"accuracy, percent\nn = {reference['rows']:,.0f} rows",

@@ -97,10 +97,9 @@ def figure_4_1b(table: pd.DataFrame) -> Figure:
     figure, (axes,) = canvas(3.8, width=HALF)
     _draw_students(axes, table, "train_mse")
     for row in table.dropna(subset=["train_mse_low"]).to_dict("records"):
-        ends = [row["train_mse_low"], row["train_mse_high"]]
-        axes.plot(
-            [row["epoch"]] * 2, ends, color=INK, linewidth=5, solid_capstyle="butt", label="thesis, its last epoch"
-        )
+        ends = (row["train_mse_low"], row["train_mse_high"])
+        axes.axhspan(*ends, color=INK, alpha=0.5, linewidth=0)
+        axes.plot([], [], color=INK, alpha=0.5, linewidth=4, label=f"thesis, epoch {row['epoch']:.0f}")
     return _finish(figure, axes, "(b) Training error", "MSE per element, log scale")
 
 

@@ -98,7 +98,7 @@ def answer(template: Path, results: Rows, contrasts: Rows) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Read all runs that the settings name and write the tables; UserError for a missing one."""
-    args = cli.parse(argv, __doc__, "study profile runs references examples images out".split())
+    args = cli.parse(argv, __doc__, "study runs references examples images out".split())
     study = settings.read(args.study / "params.yaml")
     examples = examples_with_images(read_splits(args.examples, ["test"]), args.images)
     systems, code = read_systems(study, args.runs, examples)
@@ -108,5 +108,5 @@ def main(argv: list[str] | None = None) -> None:
         write_csv(made / "results.csv", results)
         write_csv(made / "contrasts.csv", contrasts)
         write_text(made / "answer.md", answer(args.study / "answer.md.j2", results, contrasts))
-        about = {"seeds": study.seeds, "languages": study.languages, "code": code, "profile": args.profile.stem}
+        about = {"seeds": study.seeds, "languages": study.languages, "code": code}
         write_json(made / "study.json", about | {"rows": runs.row_key(examples)})

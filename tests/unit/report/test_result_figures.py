@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from drawn_texts import outside, overlapping
 
-from clseave.report import result_figures, statistics_figures, style, thesis_figures
+from clseave.report import result_figures, statistics_figures, study_figures, style, thesis_figures
 
 RESULTS = pd.DataFrame(
     [
@@ -112,6 +112,20 @@ SAME = pd.DataFrame(
         }
     ]
 )
+SWAPS = pd.DataFrame(
+    [
+        {"evaluation": code, "label": label, "pairs": 40, "swap_accuracy": 0.5, "swap_low": 0.4, "swap_high": 0.6}
+        | {"row_accuracy": 0.75}
+        for code, label in (("en", "English (CLIP-VE)"), ("de", "German (CLSEAVE)"), ("majority", "majority"))
+    ]
+)
+SYSTEMS = pd.DataFrame(
+    [
+        {"title": title, "judged": way, "language": language, "rows": 60, "accuracy": 0.5, "low": 0.4, "high": 0.6}
+        for title, way in (("words", "direct"), ("words", "projected"), ("pairs", "direct"), ("CLSEAVE", "direct"))
+        for language in ("all", "de")
+    ]
+)
 FITS = pd.DataFrame(
     [
         {"distance": "syntactic", "maker": maker, "r": -0.9, "r_low": -1.0, "r_high": 0.2, "points": 5}
@@ -134,6 +148,8 @@ DRAW = {
     "backbones": lambda: thesis_figures.backbones(STEPS),
     "significance": lambda: statistics_figures.significance(PAIRS),
     "reliability": lambda: statistics_figures.reliability(BINS),
+    "swap": lambda: statistics_figures.swap(SWAPS),
+    "study": lambda: study_figures.systems(SYSTEMS),
     "slices": lambda: statistics_figures.slices(SLICES),
     "consistency": lambda: statistics_figures.consistency(SAME),
     "fits": lambda: statistics_figures.fits(FITS),
@@ -223,8 +239,8 @@ def test_curves_of_figure_4_1_are_ours_and_the_thesis_dashed_in_the_same_colour(
     assert de.get_color() == thesis.get_color() != ko.get_color()
     assert de.get_linestyle() == "-" != thesis.get_linestyle()
     assert DRAW["figure_4_1c"]().axes[0].get_yscale() == DRAW["figure_4_1d"]().axes[0].get_yscale() == "log"
-    ends = [line.get_ydata() for line in DRAW["figure_4_1b"]().axes[0].lines if set(line.get_xdata()) == {9}]
-    assert [list(one) for one in ends] == [[0.013, 0.014]]
+    (band,) = DRAW["figure_4_1b"]().axes[0].patches
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.013, 0.014))
     assert "(a) Learning rate, German" in words(DRAW["figure_4_1a"]())
 
 
@@ -247,6 +263,20 @@ def test_intervals_of_both_parts_are_drawn_where_they_are_known():
     assert drawn[1:] == [[[65.0, 95.0], [60.0, 90.0]], [[65.0, 95.0], [55.0, 85.0]]]
     assert axes.get_xlim() == pytest.approx((53.0, 97.0))
     assert len(result_figures.seen_unseen(RESULTS).axes[0].collections) == 3  # no interval known: marks and a line
+
+
+def test_swap_accuracy_is_drawn_for_english_languages_and_the_two_that_cannot_know():
+    axes = DRAW["swap"]().axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["English (CLIP-VE)", "German (CLSEAVE)"]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[50.0, 50.0], [75.0, 75.0]]
+
+
+def test_a_study_has_a_mark_for_each_way_of_judging_and_a_line_for_the_main_pipeline():
+    axes = DRAW["study"]().axes[0]
+    marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert [list(line.get_xdata()) for line in marks] == [[50.0, 50.0], [50.0]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["words", "pairs"]
+    assert "CLSEAVE" in words(axes.figure)
 
 
 def test_an_empty_bin_is_not_drawn():

@@ -148,7 +148,7 @@ def study(tmp_path):
 
 
 def summarised(folder):
-    names = {"study": "study", "profile": "profiles/mini.yaml", "runs": "runs", "references": "predictions"}
+    names = {"study": "study", "runs": "runs", "references": "predictions"}
     names |= {"examples": "examples", "images": "images", "out": "results"}
     summarise.main([word for name, path in names.items() for word in (f"--{name}", str(folder / path))])
     return folder / "results"
@@ -158,7 +158,7 @@ def test_a_study_is_summarised(study):
     results = summarised(study)
     assert (results / "answer.md").read_text().startswith("Right: 100.0 %. +66.7 points")
     about = json.loads((results / "study.json").read_text())
-    assert about["code"] == ["c0de"] and about["profile"] == "mini" and about["seeds"] == [0, 1]
+    assert about["code"] == ["c0de"] and about["seeds"] == [0, 1]
     lines = (results / "results.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 3 and lines[1].startswith("plain,direct,as it is,all,2,6,1.0")
 

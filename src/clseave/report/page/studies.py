@@ -27,6 +27,12 @@ class Study:
         """Seeds, languages and the code's fingerprints."""
         return json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
 
+    @cached_property
+    def confirmed(self) -> dict[str, Any]:
+        """Which later code gave the same bytes for some runs; empty where none was tried."""
+        path = self.folder / "confirmed.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
     def frame(self, name: str) -> pd.DataFrame:
         """The table `results` or `contrasts`."""
         return pd.read_csv(self.folder / f"{name}.csv")
@@ -42,6 +48,12 @@ class Study:
         answer = (self.folder / "answer.md").read_text(encoding="utf-8").strip()
         seeds = f"{len(self.about['seeds'])} seeds" if len(self.about["seeds"]) > 1 else "one seed"
         made = f"{seeds}; {listed([language_name(code) for code in self.about['languages']])}"
+        repeated = self.confirmed
+        if repeated:
+            made += (
+                f"; {repeated['repeated']} of its {repeated['runs']} runs were repeated with later code and gave the "
+                "same bytes"
+            )
         told = f"*Study `studies/{self.name}`: {made}.*"
         if reasons := self.stale(run):
             told += f" **Older than this page: {listed(reasons)}; `make study NAME={self.name}` makes it again.**"
@@ -50,7 +62,8 @@ class Study:
     def stale(self, run: Run) -> list[str]:
         """What of the study is not of this run: its code, or the predictions that it compares with."""
         found = []
-        if self.about["code"] != [fingerprint(code_files(f"clseave.studies.{self.name}"))]:
+        known = [self.confirmed["code"]] if self.confirmed else self.about["code"]
+        if known != [fingerprint(code_files(f"clseave.studies.{self.name}"))]:
             found.append("its code has changed")
         results, frame = run.table("results"), self.frame("results")
         own = dict(zip(results["evaluation"], results["accuracy"], strict=True)) if len(results) else {}
