@@ -78,8 +78,9 @@ def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
     lock = params.read_yaml(STUDIES / name / "dvc.lock")["stages"]
     commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
     found = []
-    for number, variant in enumerate(settings["variants"]):
+    for number, variant in enumerate([*settings["variants"], *settings.get("joint", [])]):
         language, seed = (settings[key][number % len(settings[key])] for key in ("languages", "seeds"))
+        language = "joint" if variant in settings.get("joint", []) else language
         path = STUDIES / name / profile / "runs" / f"{variant['name']}-{language}-seed{seed}.json"
         found.append((path, commands[path.as_posix()]))
     return found

@@ -85,7 +85,7 @@ def test_every_run_of_the_settings_is_a_stage(name: str) -> None:
         for variant in found.variants
         for language in found.languages
         for seed in found.seeds
-    }
+    } | {f"studies/{name}/mini/runs/{one.name}-joint-seed{seed}.json" for one in found.joint for seed in found.seeds}
     outs = {out for stage in resolve(name) for out in stage.outs if "/runs/" in out}
     assert outs == wanted
 
@@ -117,7 +117,8 @@ def test_a_repeated_run_is_one_of_each_variant_in_another_language_and_seed() ->
     from clseave.variants import settings
 
     chosen = study.chosen_runs(name, "mini")
-    variants = [one.name for one in settings.read(ROOT / "studies" / name / "params.yaml").variants]
+    found = settings.read(ROOT / "studies" / name / "params.yaml")
+    variants = [one.name for one in (*found.variants, *found.joint)]
     assert [path.name.rsplit("-", 2)[0] for path, _ in chosen] == variants
     assert len({path.name.split("-", 1)[1] for path, _ in chosen}) > 1
     assert all(path.as_posix() in command for path, command in chosen)

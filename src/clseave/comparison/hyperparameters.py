@@ -8,6 +8,13 @@ from clseave.comparison.measured import Training, settings
 from clseave.comparison.thesis_values import Published, Row
 from clseave.foundation.settings.schema import AutoencoderParams, ClipVe, Clseave, Rate, View
 
+STUDENT_LOSSES = {
+    "raw": "MSE",
+    "normalised": "MSE of unit vectors",
+    "infonce": "InfoNCE",
+    "raw+infonce": "MSE and InfoNCE",
+}
+
 
 class Recipe(View):
     """What the models of Table A.1 are trained with."""
@@ -34,7 +41,7 @@ def hyperparameters(thesis: Published, values: Recipe, trained: Training) -> lis
         "Epochs": epochs(values, trained),
         "Loss function": {
             "clip_ve": "CrossEntropy",
-            "clseave": "MSE" + (" of unit vectors" if student.loss == "normalised" else ""),
+            "clseave": STUDENT_LOSSES[student.loss],
             "autoencoder": "MSE",
         },
         "Optimizer": dict.fromkeys(models, "AdamW"),

@@ -1,7 +1,9 @@
 """CLSEAVE's objective: the student's vector of a translation equals the teacher's vector of the English sentence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from clseave.foundation.process import distributed
 from clseave.foundation.process.resume import Checkpoint
 from clseave.foundation.rows.records import Translation, distinct_hypotheses, iter_rows, read_splits, require, rows_of
 from clseave.foundation.rows.vectors import VectorTable
-from clseave.foundation.settings.schema import Clseave, Precision, Sampler
+from clseave.foundation.settings.schema import Clseave, Precision, Sampler, StudentLoss
 from clseave.models.student import Student
 from clseave.models.tokens import Ragged, encode, in_order, pad
 from clseave.training.acceleration import Forward, for_training
@@ -25,7 +27,7 @@ from clseave.training.used_embeddings import hold_only, put_back
 
 @dataclass(frozen=True)
 class Pairs:
-    """N translations as token ids, and where the teacher's vector of each English sentence is."""
+    """N texts as token ids, and where the teacher's vector of each one's English sentence is."""
 
     tokens: Ragged  # token ids of the N translations
     teacher: VectorTable  # of all splits
@@ -42,8 +44,18 @@ class Pairs:
             row.hypothesis_id: row.text for row in iter_rows(translations, Translation) if row.hypothesis_id in wanted
         }
         require(ids, texts, f"translation in {translations}")
-        tokens = encode(tokenizer, [texts[key] for key in ids])
-        return cls(tokens, teacher, rows_of(ids, teacher.rows, "teacher vector"))
+        return cls.of([(key, texts[key]) for key in ids], tokenizer, teacher)
+
+    @classmethod
+    def of(cls, texts: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, teacher: VectorTable) -> "Pairs":
+        """One pair for each (hypothesis id, text), in their order. UserError when a vector is missing."""
+        rows = rows_of((key for key, _ in texts), teacher.rows, "teacher vector")
+        return cls(encode(tokenizer, [text for _, text in texts]), teacher, rows)
+
+    def joined(self, other: "Pairs") -> "Pairs":
+        """These pairs and then those of another, of the same teacher."""
+        tokens = Ragged.joined([self.tokens, other.tokens])
+        return Pairs(tokens, self.teacher, np.concatenate([self.rows, other.rows]))
 
 
 class Distillation(Objective):
@@ -63,7 +75,7 @@ class Distillation(Objective):
         student: the model that is trained, (B, T) ids and mask -> (B, D).
         data: training pairs.
         dev: validation pairs.
-        settings: `loss` ("raw" or "normalised") and `batch_size`.
+        settings: `loss` and `batch_size`.
         sampler: how batches are drawn.
         encode_batch: translations that validation encodes at once.
         precision: of the student's passes in the steps, on a GPU.
@@ -132,8 +144,67 @@ class Distillation(Objective):
         return self.scaled(pairs.teacher[pairs.rows[rows]])
 
     def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The vectors that are compared, (B, D) -> (B, D): of length one for the normalised loss."""
-        return functional.normalize(vectors, dim=-1) if self.settings.loss == "normalised" else vectors
+        """The vectors that are compared, (B, D) -> (B, D): of length one for the losses of directions."""
+        directions = self.settings.loss in ("normalised", "infonce")
+        return functional.normalize(vectors, dim=-1) if directions else vectors
+
+
+class ContrastiveDistillation(Distillation):
+    """The teacher's vector of a sentence is nearer to the student's than those of the batch's other sentences.
+
+    With u_i = s_i / |s_i| of the student's vector of translation i, v_j = t_j / |t_j| of the teacher's stored vectors,
+    a temperature tau, and J_i the pairs of the batch whose teacher vector differs from t_i, over the batch's B pairs:
+
+        loss = -1/B sum_i log [ exp(u_i . v_i / tau) / (exp(u_i . v_i / tau) + sum_{j in J_i} exp(u_i . v_j / tau)) ]
+
+    With `settings.loss` "raw+infonce" the mean squared error of `Distillation` is the first term, and this one, times
+    `settings.infonce_weight`, the second.
+
+    Shapes, arguments and returns are those of `Distillation`; `settings.temperature` is tau. ValueError when several
+    processes share the batches, since each would see a part of the negatives only.
+
+    Source:
+        Oord et al. 2018, Representation Learning with Contrastive Predictive Coding (InfoNCE). Chi et al. 2021,
+        InfoXLM, contrasts a sentence with its translation in this way.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """As `Distillation`."""
+        super().__init__(*args, **kwargs)
+        if distributed.size() > 1:
+            raise ValueError("the loss `infonce` needs all of a batch in one process")
+        self.with_error = self.settings.loss == "raw+infonce"
+        self.loss_name = "train_loss" if self.with_error else "train_infonce"
+
+    def loss(self, batch: np.ndarray) -> torch.Tensor:
+        """Mean over the batch, (B,) -> ()."""
+        student = self.student_vectors(self.data, batch, self.forward)
+        teacher = self.teacher_vectors(self.data, batch)
+        contrast = infonce(student, teacher, self.settings.temperature)
+        if not self.with_error:
+            return contrast
+        return functional.mse_loss(student, teacher) + self.settings.infonce_weight * contrast
+
+
+def infonce(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """InfoNCE of each student vector and its teacher vector among the batch's others, two (B, D) -> ().
+
+    Pairs of equal teacher vectors, which are texts of one sentence, are no negatives of each other.
+    """
+    scores = functional.normalize(student, dim=-1) @ functional.normalize(teacher, dim=-1).T / temperature  # (B, B)
+    same = (teacher[:, None] == teacher[None]).all(-1)  # (B, B)
+    same.fill_diagonal_(False)
+    return functional.cross_entropy(
+        scores.masked_fill(same, -torch.inf), torch.arange(len(scores), device=scores.device)
+    )
+
+
+LOSSES: dict[StudentLoss, type[Distillation]] = {
+    "raw": Distillation,
+    "normalised": Distillation,
+    "infonce": ContrastiveDistillation,
+    "raw+infonce": ContrastiveDistillation,
+}
 
 
 def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:

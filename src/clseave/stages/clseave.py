@@ -6,6 +6,7 @@ Thesis: 3.3 (mean squared error, AdamW, linear schedule with 10 % warm-up, [SEP]
 Cost:   about 2 minutes a language.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import SentenceTransfer
 from clseave.models.student import Student, load_mbert
 from clseave.models.tokens import load_tokenizer
-from clseave.objectives.distillation import Distillation, Pairs, fit
+from clseave.objectives.distillation import LOSSES, Distillation, Pairs, fit
 
 
 def prepare(
@@ -32,14 +33,20 @@ def prepare(
     *,
     seed: int,
     device: torch.device,
+    also: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> Distillation:
-    """The objective of translations and the teacher's vectors, with a student that starts as mBERT."""
+    """The objective of translations and the teacher's vectors, with a student that starts as mBERT.
+
+    `also` are more texts by split, each with the id of its hypothesis.
+    """
     settings = values.clseave
     tokenizer, teacher = load_tokenizer(mbert), VectorTable(targets, device, values.max_resident_gb)
-    data, dev = (Pairs.read(examples, translations, split, tokenizer, teacher) for split in ("train", "dev"))
+    pairs = {split: Pairs.read(examples, translations, split, tokenizer, teacher) for split in ("train", "dev")}
+    for split, texts in (also or {}).items():
+        pairs[split] = pairs[split].joined(Pairs.of(texts, tokenizer, teacher))
     student = Student(load_mbert(mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
-    return Distillation(
-        student, data, dev, settings, sampler=values.sampler, encode_batch=values.encode_batch,
+    return LOSSES[settings.loss](
+        student, pairs["train"], pairs["dev"], settings, sampler=values.sampler, encode_batch=values.encode_batch,
         precision=values.precision, compiled=values.compile, seed=seed,
     )  # fmt: skip
 

@@ -26,22 +26,26 @@ def read_systems(study: settings.Study, folder: Path, examples: list[Example]) -
     """The systems of all variants, and the fingerprints of the code that ran. UserError for a run of other rows."""
     systems: dict[Key, Judged] = {}
     code: set[str] = set()
-    for variant in study.variants:
+    for variant in (*study.variants, *study.joint):
         found: dict[str, list[runs.Run]] = {}
         for language in study.languages:
-            paths = [folder / f"{variant.name}-{language}-seed{seed}.json" for seed in study.seeds]
+            who = runs.JOINT if variant in study.joint else language
+            paths = [folder / f"{variant.name}-{who}-seed{seed}.json" for seed in study.seeds]
             found[language] = [runs.read(path) for path in paths]
             for path, run in zip(paths, found[language], strict=True):
                 if run.rows != runs.row_key(examples):
                     raise UserError(f"{path}: its answers are to other test rows: {runs.REMEDY}")
             code |= {run.code for run in found[language]}
-        for way in found[study.languages[0]][0].answers:
+            if variant in study.joint:
+                found[language] = [run.of_language(language) for run in found[language]]
+        for way in dict.fromkeys(way for of_seeds in found.values() for way in of_seeds[0].answers):
             systems[variant.name, way] = judged(variant.title, way, found, folder, len(examples))
     return systems, sorted(code)
 
 
 def judged(title: str, way: str, found: dict[str, list[runs.Run]], folder: Path, count: int) -> Judged:
-    """One way of judging a variant's runs, by language."""
+    """One way of judging a variant's runs, by the languages that have it."""
+    found = {language: of_seeds for language, of_seeds in found.items() if way in of_seeds[0].answers}
     answers = {
         language: np.stack([runs.from_digits(folder, run.answers[way], count) for run in of_seeds])
         for language, of_seeds in found.items()

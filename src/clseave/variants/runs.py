@@ -1,6 +1,7 @@
 """What a run of a variant leaves: its answers to the test rows and its measures, small enough for git."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from clseave.foundation.files.formats import read_json, write_json
 from clseave.foundation.rows.records import Example, Prediction, read_rows, require
 from clseave.foundation.settings.messages import STRICT, one_fault
 
+OWN, JOINT = "own", "joint"  # the way of judging in the run's own language; the language of a run of all languages
 REMEDY = "run the study again: `make study NAME=...`"
 
 
@@ -33,6 +35,12 @@ class Run:
     measures: dict[str, float]
     judged_measures: dict[str, dict[str, float]]
     answers: dict[str, str]
+
+    def of_language(self, language: str) -> "Run":
+        """A joint run as that of one language: its answers in that language are its `own`."""
+        others = {way: found for way, found in self.answers.items() if way != language}
+        answers = {OWN: self.answers[language], **others}
+        return replace(self, language=language, answers=answers, judged_measures={way: {} for way in answers})
 
     def write(self, path: Path) -> None:
         """Write as JSON."""

@@ -1,5 +1,6 @@
 """A study's settings, its runs and the statistics of its systems."""
 
+import csv
 import json
 
 import numpy as np
@@ -75,6 +76,13 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
     (tmp_path / "run.json").write_text('{"variant": "plain"}')
     with pytest.raises(UserError, match=r"run\.json: .*make study"):
         runs.read(tmp_path / "run.json")
+
+
+def test_a_joint_run_is_one_of_each_language():
+    joint = runs.Run("all", "joint", 0, "c0de", "rows", {}, {"en": {}, "de": {}}, {"en": "0", "de": "1", "zh": "2"})
+    german = joint.of_language("de")
+    assert (german.language, german.answers) == ("de", {"own": "1", "en": "0", "zh": "2"})
+    assert german.judged_measures == {"own": {}, "en": {}, "zh": {}}
 
 
 def test_rows_in_another_order_have_another_key():
@@ -161,6 +169,19 @@ def test_a_study_is_summarised(study):
     assert about["code"] == ["c0de"] and about["seeds"] == [0, 1]
     lines = (results / "results.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 3 and lines[1].startswith("plain,direct,as it is,all,2,6,1.0")
+
+
+def test_a_joint_variant_is_read_from_one_run_for_all_languages(study):
+    one = {"name": "all", "title": "one for all", "changes": "clteave.relu=true"}
+    write_study(study / "study", joint=[one])
+    for seed in (0, 1):
+        answers = {"en": "012012", "de": "012012", "zh": "000000"}
+        ways = {way: {} for way in answers}
+        key = runs.row_key(ROWS)
+        runs.Run("all", "joint", seed, "c0de", key, {}, ways, answers).write(study / f"runs/all-joint-seed{seed}.json")
+    rows = list(csv.DictReader((summarised(study) / "results.csv").read_text().splitlines()))
+    own = {row["language"]: row["accuracy"] for row in rows if (row["variant"], row["judged"]) == ("all", "own")}
+    assert own["de"] == "1.0" and float(own["zh"]) == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_a_run_of_other_rows_or_none_is_refused(study):

@@ -27,6 +27,7 @@ Weights = Literal["safetensors", "convert"]
 Kernels = Literal["deterministic", "fast"]  # of a GPU
 Assembly = Literal["direct", "padded", "decoder", "projected"]  # how CLTEAVE makes a sentence vector
 Pooling = Literal["sep", "cls", "mean", "highest"]  # which token's state is the sentence's
+StudentLoss = Literal["raw", "normalised", "infonce", "raw+infonce"]
 Targets = Literal["states", "projected"]  # the teacher's token states before or after its final norm and projection
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
@@ -306,7 +307,9 @@ class Clseave(Section):
     """Sentence-level transfer (thesis 3.3); its learning rate is `lr` times `lr_scale`."""
 
     lr_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    loss: Literal["raw", "normalised"]
+    loss: StudentLoss
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # of the contrastive losses
+    infonce_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # of the second term of `raw+infonce`
     pooling: Pooling
     weight_decay: Share
     dropout: Share

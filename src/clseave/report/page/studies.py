@@ -100,7 +100,7 @@ class Study:
         by_language = {(row["variant"], row["judged"], row["language"]): row for row in frame.to_dict("records")}
 
         def of(code: str) -> Text:
-            return lambda row: percent(by_language[row["variant"], row["judged"], code]["accuracy"])
+            return lambda row: percent(by_language.get((row["variant"], row["judged"], code), {}).get("accuracy"))
 
         columns: dict[str, Text] = {
             "Variant": lambda row: row["title"],
