@@ -563,3 +563,47 @@ def test_the_report_loads_nothing(finished: Path) -> None:
     assert loads.found == []
     assert loads.pictures > 0, "the figures are part of the page"
     assert re.findall(r"@import[^;]*|url\(\s*[\"']?(?!data:|#)[^)]*", page) == []
+
+
+STUDIES = sorted(path.parent.name for path in (Path(__file__).resolve().parents[2] / "studies").glob("*/dvc.yaml"))
+
+
+def shrink(study: Path) -> list[str]:
+    """Two variants, or one and a joint one, of a study in one language and seed; their names."""
+    settings = read_yaml(study / "params.yaml")
+    joint = settings.get("joint", [])[:1]
+    variants = settings["variants"][: 2 - len(joint)]
+    names = [one["name"] for one in (*variants, *joint)]
+    way = settings["contrasts"][0]["system"]["judged"]
+    sides = [{"variant": name, "judged": way} for name in names]
+    contrast = {"name": "both", "question": "Is there a difference?", "system": sides[0], "other": sides[1]}
+    small = {"seeds": [0], "languages": [LANGUAGES[0]], "variants": variants, "references": settings["references"]}
+    small |= {"contrasts": [contrast]} | ({"joint": joint} if joint else {})
+    (study / "params.yaml").write_text(json.dumps(small))
+    (study / "answer.md.j2").write_text(
+        f'Found: {{{{ accuracy("{names[0]}", "{way}") }}}}, {{{{ difference("both") }}}}.'
+    )
+    return names
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_runs_beside_the_pipeline_and_its_answer_reaches_the_report(work: Path, name: str) -> None:
+    variants = shrink(work / "studies" / name)
+    commit(work, "a small study")
+    assert UP_TO_DATE in dvc(work, "repro"), "the main pipeline does not run studies"
+    output = run(work, sys.executable, "tools/study.py", name)
+    assert f"{name}: results in reports/studies/tiny/{name}" in output
+    ran = {stage.partition(":")[2] for stage, outcome in outcomes(work).items() if outcome == "ran"}
+    assert {stage.partition("@")[0] for stage in ran} >= {name, "summarise"} and "" not in ran
+    results = work / "reports/studies/tiny" / name
+    rows = list(csv.DictReader((results / "results.csv").read_text().splitlines()))
+    assert list(dict.fromkeys(row["variant"] for row in rows)) == [*variants, "clseave"]
+    assert (results / "answer.md").read_text().startswith("Found: ")
+    assert f"0 of {len(outcomes(work))} stages" in run(
+        work, *(sys.executable, "tools/reproduce.py", "--pipeline", f"studies/{name}/dvc.yaml")
+    ), "a second run does nothing"
+
+    assert stages_run(dvc(work, "repro")) == {"report@tiny"}
+    page = (work / "reports/tiny/report.html").read_text(encoding="utf-8")
+    assert (results / "answer.md").read_text().split(",")[0] in page and "Is there a difference?" in page
+    assert "Older than this page" not in page
