@@ -43,8 +43,9 @@ def stage_graph() -> Graph:
     """Return the graph of the stages in dvc.yaml, with one node per matrix, as DVC prints it."""
     command = [sys.executable, "-m", "dvc", "dag", "--dot", "--collapse-foreach-matrix"]
     drawn = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    graph: Graph = {name: set() for name in re.findall(r'^"([^"]+)";$', drawn, flags=re.MULTILINE)}
-    for stage, successor in re.findall(r'^"([^"]+)" -> "([^"]+)";$', drawn, flags=re.MULTILINE):
+    # Stages of studies have a path and a colon in their names.
+    graph: Graph = {name: set() for name in re.findall(r'^"([^":]+)";$', drawn, flags=re.MULTILINE)}
+    for stage, successor in re.findall(r'^"([^":]+)" -> "([^":]+)";$', drawn, flags=re.MULTILINE):
         graph[stage].add(successor)
     return graph
 

@@ -6,7 +6,7 @@ results are then copied to reports/studies/<profile>/NAME, which the report show
 is put into the study's README. `--check` runs nothing and says which of these copies are stale.
 
 After a change of code that should move no number, `--confirm` repeats one run of each variant, in turn of another
-language and seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
+seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
 the report says how many runs were repeated.
 
 Exit codes: 0 done, 1 a stage failed, a repeated run differs or, with --check, a copy is stale, 2 no such study.
@@ -14,7 +14,6 @@ Exit codes: 0 done, 1 a stage failed, a repeated run differs or, with --check, a
 
 import argparse
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -73,15 +72,14 @@ def stale(name: str, profile: str) -> list[Path]:
 
 
 def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
-    """Return one run of each variant, its file and its command, in turn of another language and seed."""
+    """Return one run of each variant, in turn of another seed: the folder of its results and its command."""
     settings = params.read_yaml(STUDIES / name / "params.yaml")
     lock = params.read_yaml(STUDIES / name / "dvc.lock")["stages"]
     commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
     found = []
-    for number, variant in enumerate([*settings["variants"], *settings.get("joint", [])]):
-        language, seed = (settings[key][number % len(settings[key])] for key in ("languages", "seeds"))
-        language = "joint" if variant in settings.get("joint", []) else language
-        path = STUDIES / name / profile / "runs" / f"{variant['name']}-{language}-seed{seed}.json"
+    for number, variant in enumerate(settings["variants"]):
+        seed = settings["seeds"][number % len(settings["seeds"])]
+        path = STUDIES / name / profile / "runs" / f"{variant['name']}-seed{seed}"
         found.append((path, commands[path.as_posix()]))
     return found
 
@@ -89,11 +87,13 @@ def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
 def repeat(path: Path, command: str) -> bool:
     """Run a command again with another output; return whether it holds the same but for the code's fingerprint."""
     again = Path(".work/confirm", *path.parts[1:])
-    again.parent.mkdir(parents=True, exist_ok=True)
-    words = [re.sub(f"^{re.escape(path.as_posix())}$", again.as_posix(), word) for word in shlex.split(command)]
+    words = [again.as_posix() if word == path.as_posix() else word for word in shlex.split(command)]
     if subprocess.run([sys.executable, *words[1:]], check=False, stderr=subprocess.DEVNULL).returncode:
         return False
-    first, second = (json.loads(one.read_text(encoding="utf-8")) | {"code": ""} for one in (path, again))
+    first, second = (
+        {file.name: json.loads(file.read_text(encoding="utf-8")) | {"code": ""} for file in folder.glob("*.json")}
+        for folder in (path, again)
+    )
     print(f"{path.name}: {'the same' if first == second else 'DIFFERS'}", flush=True)
     return first == second
 
@@ -107,7 +107,7 @@ def confirm(name: str, profile: str, jobs: int) -> bool:
     subprocess.run(
         [sys.executable, "-m", "dvc", "commit", "-f", "-q", (STUDIES / name / "dvc.yaml").as_posix()], check=True
     )
-    total = len(list((STUDIES / name / profile / "runs").glob("*.json")))
+    total = len(list((STUDIES / name / profile / "runs").iterdir()))
     code = fingerprint(code_files(f"clseave.studies.{name}"))
     text = json.dumps({"code": code, "repeated": len(runs), "runs": total}, indent=2)
     (STUDIES / name / profile / CONFIRMED).write_text(text + "\n", encoding="utf-8")

@@ -569,17 +569,15 @@ STUDIES = sorted(path.parent.name for path in (Path(__file__).resolve().parents[
 
 
 def shrink(study: Path) -> list[str]:
-    """Two variants, or one and a joint one, of a study in one language and seed; their names."""
+    """The first and the last variant of a study, in one language and seed; their names."""
     settings = read_yaml(study / "params.yaml")
-    joint = settings.get("joint", [])[:1]
-    variants = settings["variants"][: 2 - len(joint)]
-    names = [one["name"] for one in (*variants, *joint)]
+    variants = [settings["variants"][place] for place in (0, -1)]
+    names = [one["name"] for one in variants]
     way = settings["contrasts"][0]["system"]["judged"]
     sides = [{"variant": name, "judged": way} for name in names]
     contrast = {"name": "both", "question": "Is there a difference?", "system": sides[0], "other": sides[1]}
     small = {"seeds": [0], "languages": [LANGUAGES[0]], "variants": variants, "references": settings["references"]}
-    small |= {"contrasts": [contrast]} | ({"joint": joint} if joint else {})
-    (study / "params.yaml").write_text(json.dumps(small))
+    (study / "params.yaml").write_text(json.dumps(small | {"contrasts": [contrast]}))
     (study / "answer.md.j2").write_text(
         f'Found: {{{{ accuracy("{names[0]}", "{way}") }}}}, {{{{ difference("both") }}}}.'
     )

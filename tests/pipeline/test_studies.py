@@ -81,11 +81,8 @@ def test_every_run_of_the_settings_is_a_stage(name: str) -> None:
 
     found = settings.read(ROOT / "studies" / name / "params.yaml")
     wanted = {
-        f"studies/{name}/mini/runs/{variant.name}-{language}-seed{seed}.json"
-        for variant in found.variants
-        for language in found.languages
-        for seed in found.seeds
-    } | {f"studies/{name}/mini/runs/{one.name}-joint-seed{seed}.json" for one in found.joint for seed in found.seeds}
+        f"studies/{name}/mini/runs/{variant.name}-seed{seed}" for variant in found.variants for seed in found.seeds
+    }
     outs = {out for stage in resolve(name) for out in stage.outs if "/runs/" in out}
     assert outs == wanted
 
@@ -110,15 +107,14 @@ def test_an_unknown_study_is_refused_with_the_known_ones(capsys: pytest.CaptureF
     assert f"studies are {', '.join(NAMES)}" in capsys.readouterr().err
 
 
-def test_a_repeated_run_is_one_of_each_variant_in_another_language_and_seed() -> None:
+def test_a_repeated_run_is_one_of_each_variant_and_of_several_seeds() -> None:
     name = NAMES[0]
     if not (ROOT / "studies" / name / "dvc.lock").exists():
         pytest.skip(f"the study {name} was not run")
     from clseave.variants import settings
 
     chosen = study.chosen_runs(name, "mini")
-    found = settings.read(ROOT / "studies" / name / "params.yaml")
-    variants = [one.name for one in (*found.variants, *found.joint)]
-    assert [path.name.rsplit("-", 2)[0] for path, _ in chosen] == variants
-    assert len({path.name.split("-", 1)[1] for path, _ in chosen}) > 1
-    assert all(path.as_posix() in command for path, command in chosen)
+    variants = [one.name for one in settings.read(ROOT / "studies" / name / "params.yaml").variants]
+    assert [path.name.rpartition("-")[0] for path, _ in chosen] == variants
+    assert len({path.name.rpartition("-")[2] for path, _ in chosen}) > 1
+    assert all(path.as_posix() in command.split() for path, command in chosen)

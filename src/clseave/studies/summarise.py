@@ -5,6 +5,7 @@ Writes: a folder with results.csv, contrasts.csv, answer.md and study.json (what
 Cost:   seconds.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,29 @@ from clseave.variants.summary import ALL, Judged, Key, Table
 Rows = list[dict[str, Any]]
 
 
+def read_runs(folder: Path, language: str, seeds: Sequence[int], examples: Sequence[Example]) -> list[runs.Run]:
+    """A variant's runs in one language, one for each seed. UserError for a run of other rows, or none.
+
+    `folder` is that of the variant, but for the seed.
+    """
+    found = []
+    for seed in seeds:
+        path = folder.with_name(f"{folder.name}-seed{seed}") / f"{language}.json"
+        joint = path.with_name(f"{runs.JOINT}.json")
+        run = runs.read(joint).of_language(language) if joint.exists() else runs.read(path)
+        if run.rows != runs.row_key(examples):
+            raise UserError(f"{path}: its answers are to other test rows: {runs.REMEDY}")
+        found.append(run)
+    return found
+
+
 def read_systems(study: settings.Study, folder: Path, examples: list[Example]) -> tuple[dict[Key, Judged], list[str]]:
     """The systems of all variants, and the fingerprints of the code that ran. UserError for a run of other rows."""
     systems: dict[Key, Judged] = {}
     code: set[str] = set()
-    for variant in (*study.variants, *study.joint):
-        found: dict[str, list[runs.Run]] = {}
-        for language in study.languages:
-            who = runs.JOINT if variant in study.joint else language
-            paths = [folder / f"{variant.name}-{who}-seed{seed}.json" for seed in study.seeds]
-            found[language] = [runs.read(path) for path in paths]
-            for path, run in zip(paths, found[language], strict=True):
-                if run.rows != runs.row_key(examples):
-                    raise UserError(f"{path}: its answers are to other test rows: {runs.REMEDY}")
-            code |= {run.code for run in found[language]}
-            if variant in study.joint:
-                found[language] = [run.of_language(language) for run in found[language]]
+    for variant in study.variants:
+        found = {one: read_runs(folder / variant.name, one, study.seeds, examples) for one in study.languages}
+        code |= {run.code for of_seeds in found.values() for run in of_seeds}
         for way in dict.fromkeys(way for of_seeds in found.values() for way in of_seeds[0].answers):
             systems[variant.name, way] = judged(variant.title, way, found, folder, len(examples))
     return systems, sorted(code)

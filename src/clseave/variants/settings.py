@@ -50,9 +50,6 @@ class Study(Section):
     seeds: Seeds
     languages: Languages
     variants: Annotated[list[Variant], Field(min_length=1)]
-    joint: Annotated[
-        list[Variant], Field(default_factory=list)
-    ]  # with one run for all languages, whose ways of judging are the languages
     references: list[Reference]
     contrasts: list[Contrast]
 
@@ -63,7 +60,7 @@ def read(path: Path) -> Study:
         study = Study.model_validate(read_yaml(path))
     except ValidationError as error:
         raise UserError(settings_fault(path, Study, error)) from error
-    known = [one.name for one in (*study.variants, *study.joint)] + [one.name for one in study.references]
+    known = [one.name for one in study.variants] + [one.name for one in study.references]
     if repeated := [name for name in known if known.count(name) > 1]:
         raise UserError(f"{path}: variants: found {repeated[0]!r} twice, allowed: a name of its own for each")
     for number, contrast in enumerate(study.contrasts):

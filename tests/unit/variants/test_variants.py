@@ -143,9 +143,7 @@ def study(tmp_path):
     )
     for language in ("de", "zh"):
         for seed in (0, 1):
-            path = tmp_path / f"runs/plain-{language}-seed{seed}.json"
-            path.parent.mkdir(exist_ok=True)
-            run(language, seed).write(path)
+            run(language, seed).write(tmp_path / f"runs/plain-seed{seed}/{language}.json")
         (tmp_path / "predictions/seed0").mkdir(parents=True, exist_ok=True)
         logits = [[1.0, 0.0, 0.0] for _ in ROWS]
         predictions = [Prediction(row.pair_id, one) for row, one in zip(ROWS, logits, strict=True)]
@@ -173,21 +171,21 @@ def test_a_study_is_summarised(study):
 
 def test_a_joint_variant_is_read_from_one_run_for_all_languages(study):
     one = {"name": "all", "title": "one for all", "changes": "clteave.relu=true"}
-    write_study(study / "study", joint=[one])
+    write_study(study / "study", variants=[*STUDY["variants"], one])
     for seed in (0, 1):
         answers = {"en": "012012", "de": "012012", "zh": "000000"}
         ways = {way: {} for way in answers}
         key = runs.row_key(ROWS)
-        runs.Run("all", "joint", seed, "c0de", key, {}, ways, answers).write(study / f"runs/all-joint-seed{seed}.json")
+        runs.Run("all", "joint", seed, "c0de", key, {}, ways, answers).write(study / f"runs/all-seed{seed}/joint.json")
     rows = list(csv.DictReader((summarised(study) / "results.csv").read_text().splitlines()))
     own = {row["language"]: row["accuracy"] for row in rows if (row["variant"], row["judged"]) == ("all", "own")}
     assert own["de"] == "1.0" and float(own["zh"]) == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_a_run_of_other_rows_or_none_is_refused(study):
-    run(rows="another").write(study / "runs/plain-de-seed0.json")
+    run(rows="another").write(study / "runs/plain-seed0/de.json")
     with pytest.raises(UserError, match="other test rows"):
         summarised(study)
-    (study / "runs/plain-de-seed0.json").unlink()
-    with pytest.raises(UserError, match="plain-de-seed0"):
+    (study / "runs/plain-seed0/de.json").unlink()
+    with pytest.raises(UserError, match=r"plain-seed0/de\.json"):
         summarised(study)
