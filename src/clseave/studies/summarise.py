@@ -20,6 +20,7 @@ from clseave.foundation.rows.records import Example, examples_with_images, read_
 from clseave.variants import runs, settings
 from clseave.variants.summary import ALL, Judged, Key, Table
 
+NOT_RUN = "(not run)"
 Rows = list[dict[str, Any]]
 
 
@@ -83,24 +84,30 @@ def references(study: settings.Study, predictions: Path, examples: list[Example]
 
 def answer(template: Path, results: Rows, contrasts: Rows) -> str:
     """The study's answer, rendered from its tables: `accuracy(variant, way)` and `difference(contrast)` in text,
-    `value(variant, way, column)` and `contrast(name)` as numbers, all over all languages unless one is named.
+    `value(variant, way, column)` and `contrast(name)` as numbers, all over all languages unless one is named. What the
+    settings leave out is said to be not run.
     """
 
     def value(variant: str, way: str, column: str = "accuracy", language: str = ALL) -> Any:
         wanted = {"variant": variant, "judged": way, "language": language}
-        return next(row for row in results if wanted.items() <= row.items())[column]
+        return next((row[column] for row in results if wanted.items() <= row.items()), float("nan"))
 
     def contrast(name: str, language: str = ALL) -> dict[str, Any]:
-        return next(row for row in contrasts if row["contrast"] == name and row["language"] == language)
+        found = (row for row in contrasts if row["contrast"] == name and row["language"] == language)
+        return next(found, {"apart": False})
 
     def accuracy(variant: str, way: str, language: str = ALL) -> str:
-        return f"{100 * value(variant, way, 'accuracy', language):.1f} %"
+        share = value(variant, way, "accuracy", language)
+        return f"{100 * share:.1f} %" if share == share else NOT_RUN
 
     def difference(name: str, language: str = ALL) -> str:
         row = contrast(name, language)
-        if row["low"] is None:
-            return f"{row['points']:+.1f} points"
-        return f"{row['points']:+.1f} points (95 % interval {row['low']:+.1f} to {row['high']:+.1f})"
+        if "points" not in row:
+            return NOT_RUN
+        text = f"{row['points']:+.1f} points"
+        if row["low"] is not None:
+            text += f" ({row['low']:+.1f} to {row['high']:+.1f})"
+        return text.replace("-", "\N{MINUS SIGN}")
 
     given = {"value": value, "contrast": contrast, "accuracy": accuracy, "difference": difference}
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)

@@ -163,6 +163,7 @@ def summarised(folder):
 def test_a_study_is_summarised(study):
     results = summarised(study)
     assert (results / "answer.md").read_text().startswith("Right: 100.0 %. +66.7 points")
+    assert "Others: (not run), (not run)." in (results / "answer.md").read_text()
     about = json.loads((results / "study.json").read_text())
     assert about["code"] == ["c0de"] and about["seeds"] == [0, 1]
     lines = (results / "results.csv").read_text().splitlines()
