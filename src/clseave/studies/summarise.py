@@ -98,7 +98,7 @@ def answer(template: Path, results: Rows, contrasts: Rows) -> str:
 
     def accuracy(variant: str, way: str, language: str = ALL) -> str:
         share = value(variant, way, "accuracy", language)
-        return f"{100 * share:.1f} %" if share == share else NOT_RUN
+        return f"{100 * share:.1f} %" if np.isfinite(share) else NOT_RUN
 
     def difference(name: str, language: str = ALL) -> str:
         row = contrast(name, language)

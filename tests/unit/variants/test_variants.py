@@ -140,6 +140,7 @@ def study(tmp_path):
     (tmp_path / "study/answer.md.j2").write_text(
         'Right: {{ accuracy("plain", "direct") }}. {{ difference("left", "de") }}.\n'
         '{% if contrast("left").apart %}Apart.{% else %}Tied.{% endif %}\n'
+        'Others: {{ accuracy("other", "direct") }}, {{ difference("right") }}.\n'
     )
     for language in ("de", "zh"):
         for seed in (0, 1):
