@@ -39,8 +39,10 @@ def names() -> list[str]:
 
 
 def copies(name: str, profile: str) -> list[tuple[Path, str]]:
-    """Return each file outside the study that follows from its results, with the content it must have."""
+    """Return each file outside the study that follows from its results, with its content; none if it was not run."""
     results = STUDIES / name / profile / "results"
+    if not results.is_dir():
+        return []
     found = [
         (REPORTS / profile / name / path.name, path.read_text(encoding="utf-8")) for path in sorted(results.iterdir())
     ]
