@@ -6,7 +6,7 @@ results are then copied to reports/studies/<profile>/NAME, which the report show
 is put into the study's README. `--check` runs nothing and says which of these copies are stale.
 
 After a change of code that should move no number, `--confirm` repeats one run of each variant, in turn of another
-seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
+language and seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
 the report says how many runs were repeated.
 
 Exit codes: 0 done, 1 a stage failed, a repeated run differs or, with --check, a copy is stale, 2 no such study.
@@ -74,29 +74,34 @@ def stale(name: str, profile: str) -> list[Path]:
 
 
 def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
-    """Return one run of each variant, in turn of another seed: the folder of its results and its command."""
+    """Return one run of each variant, in turn of another language and seed: its file and its command."""
     settings = params.read_yaml(STUDIES / name / "params.yaml")
     lock = params.read_yaml(STUDIES / name / "dvc.lock")["stages"]
     commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
     found = []
     for number, variant in enumerate(settings["variants"]):
-        seed = settings["seeds"][number % len(settings["seeds"])]
-        path = STUDIES / name / profile / "runs" / f"{variant['name']}-seed{seed}"
-        found.append((path, commands[path.as_posix()]))
+        language, seed = (settings[key][number % len(settings[key])] for key in ("languages", "seeds"))
+        folder = STUDIES / name / profile / "runs" / f"{variant['name']}-seed{seed}"
+        joint = folder / "joint.json"
+        found.append((joint if joint.exists() else folder / f"{language}.json", commands[folder.as_posix()]))
     return found
 
 
 def repeat(path: Path, command: str) -> bool:
-    """Run a command again with another output; return whether it holds the same but for the code's fingerprint."""
+    """Make a run again elsewhere; return whether it holds the same but for the code's fingerprint."""
     again = Path(".work/confirm", *path.parts[1:])
-    words = [again.as_posix() if word == path.as_posix() else word for word in shlex.split(command)]
+    settings = params.read_yaml(Path(*path.parts[:2], "params.yaml"))
+    if path.stem in settings["languages"]:  # else it is a run of all languages
+        settings["languages"] = [path.stem]
+    study = again.parent.with_name(f"{again.parent.name}-settings")
+    study.mkdir(parents=True, exist_ok=True)
+    (study / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    other = {path.parent.as_posix(): again.parent.as_posix(), Path(*path.parts[:2]).as_posix(): study.as_posix()}
+    words = [other.get(word, word) for word in shlex.split(command)]
     if subprocess.run([sys.executable, *words[1:]], check=False, stderr=subprocess.DEVNULL).returncode:
         return False
-    first, second = (
-        {file.name: json.loads(file.read_text(encoding="utf-8")) | {"code": ""} for file in folder.glob("*.json")}
-        for folder in (path, again)
-    )
-    print(f"{path.name}: {'the same' if first == second else 'DIFFERS'}", flush=True)
+    first, second = (json.loads(one.read_text(encoding="utf-8")) | {"code": ""} for one in (path, again))
+    print(f"{path.parent.name}/{path.name}: {'the same' if first == second else 'DIFFERS'}", flush=True)
     return first == second
 
 
@@ -109,7 +114,7 @@ def confirm(name: str, profile: str, jobs: int) -> bool:
     subprocess.run(
         [sys.executable, "-m", "dvc", "commit", "-f", "-q", (STUDIES / name / "dvc.yaml").as_posix()], check=True
     )
-    total = len(list((STUDIES / name / profile / "runs").iterdir()))
+    total = len(list((STUDIES / name / profile / "runs").rglob("*.json")))
     code = fingerprint(code_files(f"clseave.studies.{name}"))
     text = json.dumps({"code": code, "repeated": len(runs), "runs": total}, indent=2)
     (STUDIES / name / profile / CONFIRMED).write_text(text + "\n", encoding="utf-8")

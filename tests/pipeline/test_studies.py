@@ -115,6 +115,6 @@ def test_a_repeated_run_is_one_of_each_variant_and_of_several_seeds() -> None:
 
     chosen = study.chosen_runs(name, "mini")
     variants = [one.name for one in settings.read(ROOT / "studies" / name / "params.yaml").variants]
-    assert [path.name.rpartition("-")[0] for path, _ in chosen] == variants
-    assert len({path.name.rpartition("-")[2] for path, _ in chosen}) > 1
-    assert all(path.as_posix() in command.split() for path, command in chosen)
+    assert [path.parent.name.rpartition("-")[0] for path, _ in chosen] == variants
+    assert len({path.parent.name.rpartition("-")[2] for path, _ in chosen}) > 1 < len({path.name for path, _ in chosen})
+    assert all(path.parent.as_posix() in command.split() for path, command in chosen)

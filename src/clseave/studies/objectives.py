@@ -8,7 +8,6 @@ Thesis: 3.3 has the mean squared error on translations alone; none of the others
 Cost:   half a minute or a minute for each language; three minutes for a student of all.
 """
 
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,27 +107,40 @@ class Texts:
         return found
 
 
-def run_student(args: Namespace, values: Values, own: Sequence[str], device: torch.device) -> Run:
-    """Train a student of some languages, the first one's translations and what `--pairs` adds, and judge it."""
-    torch.manual_seed(args.seed)
-    who = own[0] if len(own) == 1 else JOINT
-    texts = Texts(args.examples, args.hypotheses, args.alignments)
-    translations = args.hypotheses / f"{own[0]}.jsonl"
-    sources = (args.examples, translations, args.targets, args.mbert)
-    inputs = dict(zip(("examples", "translations", "targets", "mbert"), sources, strict=True))
-    more = texts.also(args.pairs, own, args.seed)
-    objective = clseave.prepare(*sources, values, seed=args.seed, device=device, also=more)
-    chosen = {"pairs": args.pairs, "languages": ",".join(own)}
-    checkpoint = begin(args.checkpoints / who, __name__, inputs, values, device, seed=args.seed, **chosen)
-    curve, kept = fit(objective, values.lr, checkpoint)
-    checkpoint.remove()
-    examples = examples_with_images(read_splits(args.examples, ["test"]), args.images)
-    found = texts.answers(objective.student, values.languages, examples, args.images, args.head)
-    if who != JOINT:
-        found = {OWN: found[who]} | {way: one for way, one in found.items() if way != who}
-    measures = {"dev_cosine": curve[kept - 1]["dev_cosine"], "epoch": float(kept)}
-    code, key = fingerprint(code_files(__name__)), row_key(examples)
-    return Run(args.variant, who, args.seed, code, key, measures, {way: {} for way in found}, found)
+@dataclass(frozen=True)
+class Training:
+    """One variant and seed: what its runs read, which texts they are trained on, and on what they run."""
+
+    texts: Texts
+    targets: Path
+    images: Path
+    head: Path
+    mbert: Path
+    variant: str
+    pairs: str
+    seed: int
+    values: Values
+    device: torch.device
+
+    def run(self, own: Sequence[str], checkpoints: Path) -> Run:
+        """Train a student of some languages, the first one's translations and what `pairs` adds, and judge it."""
+        torch.manual_seed(self.seed)
+        who, texts = own[0] if len(own) == 1 else JOINT, self.texts
+        sources = (texts.examples, texts.hypotheses / f"{own[0]}.jsonl", self.targets, self.mbert)
+        inputs = dict(zip(("examples", "translations", "targets", "mbert"), sources, strict=True))
+        more = texts.also(self.pairs, own, self.seed)
+        objective = clseave.prepare(*sources, self.values, seed=self.seed, device=self.device, also=more)
+        chosen: dict[str, str | int] = {"seed": self.seed, "pairs": self.pairs, "languages": ",".join(own)}
+        checkpoint = begin(checkpoints / who, __name__, inputs, self.values, self.device, **chosen)
+        curve, kept = fit(objective, self.values.lr, checkpoint)
+        checkpoint.remove()
+        examples = examples_with_images(read_splits(texts.examples, ["test"]), self.images)
+        found = texts.answers(objective.student, self.values.languages, examples, self.images, self.head)
+        if who != JOINT:
+            found = {OWN: found[who]} | {way: one for way, one in found.items() if way != who}
+        measures = {"dev_cosine": curve[kept - 1]["dev_cosine"], "epoch": float(kept)}
+        code, key = fingerprint(code_files(__name__)), row_key(examples)
+        return Run(self.variant, who, self.seed, code, key, measures, {way: {} for way in found}, found)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -137,9 +149,12 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(argv, __doc__, paths, names=["variant", "pairs"], numbers=["seed"], changes=True)
     values = params.load(args.params, args.profile, Values, args.set)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
+    inputs = {name: getattr(args, name) for name in ("targets", "images", "head", "mbert", "variant", "pairs", "seed")}
+    texts = Texts(args.examples, args.hypotheses, args.alignments)
+    training = Training(texts, **inputs, values=values, device=device)
     languages = settings.read(args.study / "params.yaml").languages
     students = [languages] if ALL in args.pairs.split("+") else [[language] for language in languages]
     with whole_folder(args.out) as folder:
         for own in students:
-            run = run_student(args, values, own, device)
+            run = training.run(own, args.checkpoints)
             run.write(folder / f"{run.language}.json")

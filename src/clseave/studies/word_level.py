@@ -6,9 +6,9 @@ Thesis: 3.2, 4.1: its word-level variant scored 33.3 %. The measures are not in 
 Cost:   a quarter of a minute for each language.
 """
 
-from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -115,37 +115,57 @@ def judge_all(
     return found, judged
 
 
-def run_language(args: Namespace, values: clteave.Values, language: str, device: torch.device) -> Run:
-    """Train and judge in one language."""
-    torch.manual_seed(args.seed)
-    translations, alignments = (folder / f"{language}.jsonl" for folder in (args.hypotheses, args.alignments))
-    wanted = [distinct_hypotheses(read_splits(args.examples, [split])) for split in ("train", "test")]
-    train, test = (aligned_sentences(translations, alignments, ids, args.pairs) for ids in wanted)
-    if not values.clteave.terminal_pair:
-        train = [(row, link) for row, link in train if link.pairs]
-    models = (args.teacher, args.mbert, args.autoencoder)
-    objective = clteave.prepare(*models, train, values, seed=args.seed, device=device)
-    floor = negative_half(objective)
-    inputs = {"examples": args.examples, "translations": translations, "alignments": alignments}
-    inputs |= {name: getattr(args, name) for name in ("teacher", "mbert", "autoencoder")}
-    folder = args.checkpoints / language
-    checkpoint = begin(folder, __name__, inputs, values, device, seed=args.seed, pairs=args.pairs)
-    curve = fit(objective, checkpoint)
-    checkpoint.remove()
-    measures = {"final_loss": curve[-1]["train_loss"], "negative_half": floor} | measure(objective, test)
-    examples = examples_with_images(read_splits(args.examples, ["test"]), args.images)
-    texts = {row.hypothesis_id: row for row, _ in test}
-    found, judged = judge_all(objective, examples, texts, args.images, args.teacher)
-    code, key = fingerprint(code_files(__name__)), row_key(examples)
-    return Run(args.variant, language, args.seed, code, key, measures, judged, found)
+@dataclass(frozen=True)
+class Training:
+    """One variant and seed: what its runs read, which word pairs they take (`found`, `gold`), and on what they run."""
+
+    examples: Path
+    hypotheses: Path
+    alignments: Path
+    images: Path
+    teacher: Path
+    mbert: Path
+    autoencoder: Path
+    variant: str
+    pairs: str
+    seed: int
+    values: clteave.Values
+    device: torch.device
+
+    def run(self, language: str, checkpoints: Path) -> Run:
+        """Train and judge in one language."""
+        torch.manual_seed(self.seed)
+        translations, alignments = (folder / f"{language}.jsonl" for folder in (self.hypotheses, self.alignments))
+        wanted = [distinct_hypotheses(read_splits(self.examples, [split])) for split in ("train", "test")]
+        train, test = (aligned_sentences(translations, alignments, ids, self.pairs) for ids in wanted)
+        if not self.values.clteave.terminal_pair:
+            train = [(row, link) for row, link in train if link.pairs]
+        models = (self.teacher, self.mbert, self.autoencoder)
+        objective = clteave.prepare(*models, train, self.values, seed=self.seed, device=self.device)
+        floor = negative_half(objective)
+        inputs = {"examples": self.examples, "translations": translations, "alignments": alignments}
+        inputs |= {"teacher": self.teacher, "mbert": self.mbert, "autoencoder": self.autoencoder}
+        chosen: dict[str, str | int] = {"seed": self.seed, "pairs": self.pairs}
+        checkpoint = begin(checkpoints / language, __name__, inputs, self.values, self.device, **chosen)
+        curve = fit(objective, checkpoint)
+        checkpoint.remove()
+        measures = {"final_loss": curve[-1]["train_loss"], "negative_half": floor} | measure(objective, test)
+        examples = examples_with_images(read_splits(self.examples, ["test"]), self.images)
+        texts = {row.hypothesis_id: row for row, _ in test}
+        found, judged = judge_all(objective, examples, texts, self.images, self.teacher)
+        code, key = fingerprint(code_files(__name__)), row_key(examples)
+        return Run(self.variant, language, self.seed, code, key, measures, judged, found)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train one variant in each of the study's languages and write its runs; no model is kept."""
-    paths = "study params profile examples hypotheses alignments images teacher mbert autoencoder checkpoints out"
-    args = cli.parse(argv, __doc__, paths.split(), names=["variant", "pairs"], numbers=["seed"], changes=True)
+    reads = ("examples", "hypotheses", "alignments", "images", "teacher", "mbert", "autoencoder")
+    paths = ["study", "params", "profile", *reads, "checkpoints", "out"]
+    args = cli.parse(argv, __doc__, paths, names=["variant", "pairs"], numbers=["seed"], changes=True)
     values = params.load(args.params, args.profile, clteave.Values, args.set)
     device = numerics.start_torch(args.seed, values.device, values.kernels)
+    inputs = {name: getattr(args, name) for name in reads}
+    training = Training(**inputs, variant=args.variant, pairs=args.pairs, seed=args.seed, values=values, device=device)
     with whole_folder(args.out) as folder:
         for language in settings.read(args.study / "params.yaml").languages:
-            run_language(args, values, language, device).write(folder / f"{language}.json")
+            training.run(language, args.checkpoints).write(folder / f"{language}.json")

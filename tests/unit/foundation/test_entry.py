@@ -66,9 +66,10 @@ def test_help_has_a_line_for_each_command_and_for_no_stage(people):
 
 def test_help_of_the_script_for_dvc_lists_stages_and_commands(capsys):
     assert entry.main(["--help"]) == 0
-    _, stages, commands = capsys.readouterr().out.split("\n\n")
+    _, stages, commands, studies = capsys.readouterr().out.split("\n\n")
     assert stages.startswith("stages:\n  align_words        Align the words ") and "  translate_back " in stages
     assert [line.split()[0].replace("_", "-") for line in commands.splitlines()[1:]] == COMMANDS[1:]
+    assert studies.startswith("studies:\n") and "  summarise " in studies
 
 
 def test_no_argument_shows_the_help_with_exit_code_2(people):

@@ -211,7 +211,7 @@ def test_every_profile_validates(tmp_path, profile, shipped):
         (
             "profile/clseave/pooling",
             "max",
-            ["mini.yaml: clseave.pooling:", "found 'max'", "'sep', 'cls' or 'mean'"],
+            ["mini.yaml: clseave.pooling:", "found 'max'", "'sep', 'cls', 'mean' or 'highest'"],
         ),
         ("params/evaluations/0/text_encoder", "clip", ["params.yaml: evaluations.0.text_encoder:", "found 'clip'"]),
         (
@@ -226,7 +226,7 @@ def test_every_profile_validates(tmp_path, profile, shipped):
             1,
             ["params.yaml: learning_rate:", "unknown key", "allowed keys: profile, lr, languages"],
         ),
-        ("profile/clseave/momentum", 1, ["mini.yaml: clseave.momentum:", "unknown key", "lr_scale, loss, pooling"]),
+        ("profile/clseave/momentum", 1, ["mini.yaml: clseave.momentum:", "unknown key", "lr_scale, loss, temperature"]),
         (
             "profile/backbones/clip/text/depth",
             1,
