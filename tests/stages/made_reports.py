@@ -193,6 +193,7 @@ def report_arguments(source: Path, *, profile: str = "mini") -> list[str]:
         "template": source / "notebooks/report.html.j2",
         "code": source / "src",
         "reports": reports,
+        "studies": "reports/studies",
         "examples": f"data/{profile}/examples",
         "hypotheses": f"data/{profile}/hypotheses",
         "images": f"data/{profile}/images",

@@ -1,12 +1,15 @@
 """Real photos and sentence pairs through every stage of the pipeline: small models by default, full-size ones slow."""
 
+import contextlib
 import csv
+import importlib
 import json
 
 import numpy as np
 import pytest
 from real_world import build, pairs, run, run_all, save_models, xvnli
 
+from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import (
     Alignment,
@@ -17,6 +20,7 @@ from clseave.foundation.rows.records import (
     read_rows,
     read_vectors,
 )
+from clseave.variants import runs
 
 pytestmark = [pytest.mark.needs_data, pytest.mark.slow, pytest.mark.xdist_group("real_corpus")]
 
@@ -171,3 +175,58 @@ def test_full_size_models_go_through_all_stages(tmp_path, test_data):
     assert read_vectors(tmp_path / "data/real/image_vectors")[1].shape[1] == 512
     config = json.loads((tmp_path / "models/real/clseave/de/seed0/config.json").read_text())
     assert (config["hidden_size"], config["num_hidden_layers"], config["vocab_size"]) == (768, 12, 119547)
+
+
+STUDIES = [
+    ("word_level", "clteave.relu=false clteave.terminal_pair=true", {"pairs": "found"}),
+    ("word_level", "clteave.word_pairs=false clteave.terminal_pair=true", {"pairs": "found"}),
+    ("pooling", "clseave.pooling=highest", {}),
+    ("objectives", "clseave.loss=raw+infonce", {"pairs": "own+english+switched"}),
+    ("objectives", "clseave.loss=infonce", {"pairs": "all"}),
+]
+FILES = {
+    "examples": "data/real/examples",
+    "hypotheses": "data/real/hypotheses",
+    "alignments": "data/real/alignments",
+    "images": "data/real/image_vectors",
+    "targets": "data/real/teacher_vectors/seed0",
+    "teacher": "models/real/clip_ve/seed0",
+    "head": "models/real/clip_ve/seed0",
+    "mbert": "models/real/mbert",
+    "autoencoder": "models/real/autoencoder/seed0",
+}
+READ = {
+    "word_level": "examples hypotheses alignments images teacher mbert autoencoder",
+    "pooling": "examples hypotheses targets images head mbert",
+    "objectives": "examples hypotheses alignments targets images head mbert",
+}
+
+
+def run_study(world, folder, name, changes, more):
+    """One variant of a study in Japanese and German, in this process; the folder of its runs."""
+    variant = {"name": "one", "title": "one", "changes": changes}
+    settings = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
+    (folder / "params.yaml").write_text(json.dumps(settings))
+    given = {"study": folder, "params": "params.yaml", "profile": "profiles/real.yaml", "variant": "one", "seed": 0}
+    given |= {key: FILES[key] for key in READ[name].split()} | more | {"out": folder / "out"}
+    given |= {"checkpoints": folder / "checkpoints"}
+    argv = [str(word) for key, value in given.items() for word in (f"--{key}", value)]
+    with contextlib.chdir(world):
+        importlib.import_module(f"clseave.studies.{name}").main([*argv, "--set", *changes.split()])
+    return folder / "out"
+
+
+@pytest.mark.parametrize(("name", "changes", "more"), STUDIES)
+def test_the_switches_of_the_studies_work_on_real_sentences(world, tmp_path, name, changes, more):
+    out = run_study(world, tmp_path, name, changes, more)
+    names = ["joint.json"] if more.get("pairs") == "all" else ["de.json", "ja.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    for file in names:
+        found = runs.read(out / file)
+        assert all(len(digits) == ROWS["test"] and set(digits) <= set("012") for digits in found.answers.values())
+        assert all(np.isfinite(value) for value in found.measures.values())
+
+
+def test_gold_word_pairs_are_the_grammars_alone(world, tmp_path):
+    with pytest.raises(UserError, match="the grammar never says"):
+        run_study(world, tmp_path, "word_level", "clteave.relu=true", {"pairs": "gold"})
