@@ -183,12 +183,18 @@ STUDIES = [
     ("pooling", "clseave.pooling=highest", {}),
     ("objectives", "clseave.loss=raw+infonce", {"pairs": "own+english+switched"}),
     ("objectives", "clseave.loss=infonce", {"pairs": "all"}),
+    ("heads", "clip_ve.hidden=32", {"head": "bilinear", "pairs": "unpaired+swapped"}),
+    ("heads", "clip_ve.hidden=32", {"head": "attention", "pairs": "own"}),
+    ("heads", "clip_ve.hidden=32", {"head": "token_attention", "pairs": "unpaired"}),
 ]
 FILES = {
     "examples": "data/real/examples",
     "hypotheses": "data/real/hypotheses",
     "alignments": "data/real/alignments",
     "images": "data/real/image_vectors",
+    "vectors": "data/real/image_vectors",
+    "source": "data/real/source",
+    "clip": "models/real/clip",
     "targets": "data/real/teacher_vectors/seed0",
     "teacher": "models/real/clip_ve/seed0",
     "head": "models/real/clip_ve/seed0",
@@ -199,6 +205,7 @@ READ = {
     "word_level": "examples hypotheses alignments images teacher mbert autoencoder",
     "pooling": "examples hypotheses targets images head mbert",
     "objectives": "examples hypotheses alignments targets images head mbert",
+    "heads": "examples hypotheses source vectors clip mbert",
 }
 
 
@@ -209,6 +216,8 @@ def run_study(world, folder, name, changes, more):
     (folder / "params.yaml").write_text(json.dumps(settings))
     given = {"study": folder, "params": "params.yaml", "profile": "profiles/real.yaml", "variant": "one", "seed": 0}
     given |= {key: FILES[key] for key in READ[name].split()} | more | {"out": folder / "out"}
+    if name == "heads":
+        given |= {"images": "data/real/images"}
     given |= {"checkpoints": folder / "checkpoints"}
     argv = [str(word) for key, value in given.items() for word in (f"--{key}", value)]
     with contextlib.chdir(world):

@@ -103,9 +103,8 @@ def swap_row(one: Outcome) -> dict[str, Any]:
     if not len(pairs):
         return {}
     hits = one.right[:, pairs]  # seeds, pairs, the two rows of each
-    images = one.clusters[0][pairs[:, 0]]
-    said = [" | ".join(sorted(one.statements[row] for row in pair)) for pair in pairs.tolist()]
-    found = estimate(hits.all(2).mean(0), images, said, seeds=one.spread("swap_accuracy"))
+    images, statements = swaps.clusters(pairs, one.clusters[0], one.statements)
+    found = estimate(hits.all(2).mean(0), images, statements, seeds=one.spread("swap_accuracy"))
     low, high = found.within(0, 1)
     row = {"evaluation": one.name, "label": one.label, "pairs": len(pairs), "swap_accuracy": rounded(found.value)}
     row |= {"swap_low": rounded(low), "swap_high": rounded(high)}

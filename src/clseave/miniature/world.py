@@ -21,13 +21,22 @@ def seed_of(split: str, source: Scenes) -> int:
     return source.test_seed if split == "test" else source.seed
 
 
+def draw_scenes(split: str, source: Scenes) -> tuple[np.ndarray, np.random.Generator]:
+    """The scenes of one split, (N, 4), in the order of their image ids, and what its statements are drawn with next."""
+    rng = np.random.default_rng([seed_of(split, source), 2, SPLITS.index(split)])
+    shape = {"empty": source.empty, "two_panels": source.two_panels}
+    return scenes_of_split(split, source.images[split], source.content_shares, rng, **shape), rng
+
+
+def image_id(split: str, number: int) -> str:
+    """The id of the image of a split's scene, counted from 0."""
+    return f"{split}-{number:05d}"
+
+
 def draw_split(split: str, source: Scenes) -> tuple[list[Triple], list[Fact], np.ndarray]:
     """The triples of one split, all facts, and the scenes, (N, 4)."""
     facts, owner = facts_and_split(source.held_out, {name: seed_of(name, source) for name in SPLITS})
-    rng = np.random.default_rng([seed_of(split, source), 2, SPLITS.index(split)])
-    scenes = scenes_of_split(
-        split, source.images[split], source.content_shares, rng, empty=source.empty, two_panels=source.two_panels
-    )
+    scenes, rng = draw_scenes(split, source)
     held_out = owner[split] if split != "train" else np.zeros(len(facts), dtype=bool)
     drawn = Drawer(scenes, facts, rng).draw(
         common=owner["train"], held_out=held_out, kinds_per_image=source.kinds_per_image
@@ -50,12 +59,12 @@ def build_split(
             fact = facts[draw.fact]
             phrasing = pipeline_phrasing(fact, draw.turn)
             text = express(fact, "en", phrasing).text
-            key, image_id = hypothesis_id(text), f"{split}-{draw.scene:05d}"
+            key = hypothesis_id(text)
             said[key] = (fact, phrasing)
             examples.append(
                 Example(
-                    f"{split}-{len(examples):06d}", image_id, key, text, LABELS[draw.label], split, fact.kind,
-                    seen=trained is None or key in trained, statement=str(fact),
+                    f"{split}-{len(examples):06d}", image_id(split, draw.scene), key, text, LABELS[draw.label], split,
+                    fact.kind, seen=trained is None or key in trained, statement=str(fact),
                     pair=f"{split}-pair-{number:05d}" if draw.paired else None,
                 )
             )  # fmt: skip
@@ -65,7 +74,7 @@ def build_split(
 def draw_images(split: str, source: Scenes, scenes: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(image id, (32, 32, 3) uint8) of every scene of a split."""
     pixels = render(scenes, np.random.default_rng([seed_of(split, source), 3, SPLITS.index(split)]), noise=source.noise)
-    return ((f"{split}-{row:05d}", image) for row, image in enumerate(pixels))
+    return ((image_id(split, row), image) for row, image in enumerate(pixels))
 
 
 def reword(

@@ -98,8 +98,8 @@ class Gallery:
     def study_figure(self, name: str) -> None:
         """Accuracy of the study's variants; nothing where it was not run."""
         if found := self._study(name):
-            display(study_figures.systems(found.frame("results")))
-            display(Markdown(study_figures.CAPTION))
+            display(study_figures.systems(found.frame("results"), found.about["measure"]))
+            display(Markdown(study_figures.CAPTIONS[found.about["measure"]]))
 
     def study_table(self, name: str, kind: str) -> Markdown:
         """The `tests` of a study's questions or its `systems`; nothing where it was not run."""

@@ -9,36 +9,45 @@ from clseave.report.style import CHANCE, DASHES, GREY, ORANGE, canvas, look, mar
 
 ALL = "all"
 LABEL = 26  # characters of a line of a variant's title
-CAPTION = (
-    "Accuracy of each variant over all languages, means of the seeds, by the way of judging; bars are 95 % intervals, "
-    "clustered by image and statement, with the variance of the seeds."
-)
+INTERVALS = "bars are 95 % intervals, clustered by image and statement, with the variance of the seeds."
+CAPTIONS = {
+    "accuracy": f"Accuracy of each variant over all languages, means of the seeds, by the way of judging; {INTERVALS}",
+    "swap_accuracy": "Minimal pairs of which each variant is right on both rows, over all languages, means of the "
+    f"seeds, by the way of judging; {INTERVALS}",
+}
+TITLES = {"accuracy": "Accuracy over all languages", "swap_accuracy": "Swap accuracy over all languages"}
+SHOWN = {  # first and last percent of the axis, what chance is, the columns of the interval
+    "accuracy": ((25, 101), CHANCE, ("low", "high")),
+    "swap_accuracy": ((0, 101), None, ("swap_low", "swap_high")),
+}
 
 
-def systems(results: pd.DataFrame) -> Figure:
-    """Accuracy over all languages: variants down, a mark with its 95 % interval for each way of judging.
+def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
+    """A measure over all languages: variants down, a mark with its 95 % interval for each way of judging.
 
     The last row, of the main pipeline, is an upright line.
     """
-    frame = need(results[results["language"] == ALL], "title", "judged", "accuracy", "low", "high")
+    (first, last), chance, ends = SHOWN[measure]
+    frame = need(results[results["language"] == ALL], "title", "judged", measure, *ends)
     reference, frame = frame.iloc[-1], frame.iloc[:-1]
     titles, ways = list(dict.fromkeys(frame["title"])), list(dict.fromkeys(frame["judged"]))
     figure, (axes,) = canvas(1.9 + 0.52 * len(titles))
-    marked_line(axes, CHANCE, -0.9, "chance", GREY, left=True, linestyle=DASHES, linewidth=1.2)
-    marked_line(axes, 100 * reference["accuracy"], -0.9, reference["title"], ORANGE, linewidth=1.4)
+    if chance is not None:
+        marked_line(axes, chance, -0.9, "chance", GREY, left=True, linestyle=DASHES, linewidth=1.2)
+    marked_line(axes, 100 * reference[measure], -0.9, reference["title"], ORANGE, linewidth=1.4)
     for number, way in enumerate(ways):
         rows = frame[frame["judged"] == way]
         places = [titles.index(title) + 0.16 * (number - (len(ways) - 1) / 2) for title in rows["title"]]
-        value, low, high = (100 * rows[key] for key in ("accuracy", "low", "high"))
+        value, low, high = (100 * rows[key] for key in (measure, *ends))
         error = [value - low, high - value]
         axes.errorbar(value, places, xerr=error, fmt="none", ecolor=look(number)["color"], elinewidth=2, alpha=0.5)
         axes.plot(value, places, linestyle="none", markersize=5, label=way, **look(number))
     axes.set_yticks(range(len(titles)), [textwrap.fill(title, LABEL) for title in titles], size=9)
     axes.set_ylim(len(titles) - 0.4, -0.9)
-    percent_axis(axes, 25, 101)
+    percent_axis(axes, first, last)
     figure.legend(title="judged", loc="outside lower center", ncols=len(ways))
     axes.set(
-        title="Accuracy over all languages",
-        xlabel=f"accuracy, percent\nn = {reference['rows']:,.0f} rows",
+        title=TITLES[measure],
+        xlabel=f"{measure.replace('_', ' ')}, percent\nn = {reference['rows']:,.0f} rows",
     )
     return figure

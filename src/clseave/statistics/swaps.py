@@ -27,6 +27,14 @@ def complete(pairs: Sequence[str | None]) -> np.ndarray:
     return np.array([rows for rows in members.values() if len(rows) == 2], dtype=np.int64).reshape(-1, 2)
 
 
+def clusters(
+    pairs: np.ndarray, images: Sequence[Any] | np.ndarray, statements: Sequence[str]
+) -> tuple[list[Any], list[str]]:
+    """What pairs (P, 2) of rows are clustered by, (P,) each: their image, and their two statements together."""
+    said = [" | ".join(sorted(statements[row] for row in pair)) for pair in pairs.tolist()]
+    return [images[first] for first in pairs[:, 0].tolist()], said
+
+
 def summary(hits: np.ndarray, pairs: Sequence[str | None]) -> dict[str, Any]:
     """Of (N,) hits: number of pairs, share right on both rows, share of their rows right; None without pairs."""
     both = np.asarray(hits, dtype=bool)[complete(pairs)]

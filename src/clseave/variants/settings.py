@@ -1,7 +1,7 @@
 """The settings of a study: `studies/<name>/params.yaml`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -9,6 +9,8 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.settings.messages import not_one_of, settings_fault
 from clseave.foundation.settings.params import read_yaml
 from clseave.foundation.settings.schema import Languages, Name, Section, Seeds
+
+Measure = Literal["accuracy", "swap_accuracy"]  # shares of the rows, or of the minimal pairs, that are right
 
 
 class System(Section):
@@ -24,7 +26,8 @@ class Variant(Section):
     name: Name
     title: str  # in tables
     changes: str
-    pairs: str = ""  # `word_level`: which word pairs are trained on; `objectives`: which texts
+    pairs: str = ""  # `word_level`: which word pairs are trained on; `objectives`: which texts; `heads`: which examples
+    head: str = ""  # `heads`: what matches hypothesis and premise
 
 
 class Reference(Section):
@@ -42,6 +45,7 @@ class Contrast(Section):
     question: str
     system: System
     other: System
+    measure: Measure = "accuracy"
 
 
 class Study(Section):
@@ -52,6 +56,7 @@ class Study(Section):
     variants: Annotated[list[Variant], Field(min_length=1)]
     references: list[Reference]
     contrasts: list[Contrast]
+    measure: Measure = "accuracy"  # of the figure
 
 
 def read(path: Path) -> Study:

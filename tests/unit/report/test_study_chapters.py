@@ -18,7 +18,9 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "fingerprint", lambda files: CODE if files == ["clseave.studies.pooling"] else "")
     (tmp_path / "title.txt").write_text("Which token\n")
     (tmp_path / "answer.md").write_text("It is the end.\n")
-    (tmp_path / "study.json").write_text(json.dumps({"seeds": [0, 1], "languages": ["de", "zh"], "code": [CODE]}))
+    (tmp_path / "study.json").write_text(
+        json.dumps({"seeds": [0, 1], "languages": ["de", "zh"], "measure": "accuracy", "code": [CODE]})
+    )
     common = {"seeds": 2, "low": 0.4, "high": 0.6, "swap_accuracy": 0.25}
     rows = [
         {"variant": name, "judged": "direct", "title": name, "language": code, "accuracy": 0.5} | common
@@ -27,7 +29,15 @@ def study(tmp_path, monkeypatch):
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
     questions = [
-        {"contrast": "cls", "question": "[CLS]?", "language": code, "points": -1.25, "low": -2.0, "high": -0.5}
+        {
+            "contrast": "cls",
+            "question": "[CLS]?",
+            "measure": "swap_accuracy",
+            "language": code,
+            "points": -1.25,
+            "low": -2.0,
+            "high": -0.5,
+        }
         | {"p": 0.01, "p_holm": 0.02, "apart": code != "zh"}
         for code in ("all", "de", "zh")
     ]
@@ -60,7 +70,7 @@ def test_runs_repeated_with_later_code_count_for_all(study):
 
 
 def test_tables(study):
-    assert study.tests().cells == [["[CLS]?", "−1.2", "−2.0 to −0.5", "0.020", "yes", "1 of 2"]]
+    assert study.tests().cells == [["[CLS]?", "swap accuracy", "−1.2", "−2.0 to −0.5", "0.020", "yes", "1 of 2"]]
     assert study.systems().cells[0] == ["sep", "direct", "50.0 %", "40.0 % to 60.0 %", "50.0 %", "50.0 %", "25.0 %"]
 
 

@@ -79,6 +79,7 @@ class Study:
         apart, count = single.sum().to_dict(), single.count().to_dict()
         columns: dict[str, Text] = {
             "Question": lambda row: row["question"],
+            "Measure": lambda row: row["measure"].replace("_", " "),
             "Points": lambda row: signed(row["points"]),
             "95 % interval": lambda row: f"{signed(row['low'])} to {signed(row['high'])}",
             "p (Holm)": lambda row: p_value(row["p_holm"]),
