@@ -41,7 +41,7 @@ from safetensors.torch import save_file
 from tiny_models import bert, bert_config, bert_text, clip_config, save_masked_bert, tower
 from transformers import BertModel
 
-from clseave.commands import predict, score_alignment
+from clseave.commands import score_alignment
 from clseave.comparison import distances, measured, thesis_values, verdicts
 from clseave.corpora import snli_ve
 from clseave.corpora.downloads import fetch, locate
@@ -63,6 +63,7 @@ from clseave.foundation.rows.records import (
 )
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Download, HubRows, Pretrained, SnliRows, SnliVeRows
+from clseave.inference.entailment import read_image
 from clseave.models import hub
 from clseave.models.clip_ve import TextTower, load_head, save_head
 from clseave.models.head import Head
@@ -257,7 +258,7 @@ def photo(path):
 
 
 def seen(path):
-    return predict.image_vector(path.parent / "clip", path, torch.device("cpu"))
+    return read_image(path, load_processor(path.parent / "clip"))
 
 
 def hash_record(path):

@@ -47,8 +47,7 @@ from clseave.objectives import distillation
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.stages import clseave
 from clseave.stages.encode_images import list_photos
-from clseave.studies import order_measures
-from clseave.variants import settings
+from clseave.variants import order_measures, settings
 from clseave.variants.runs import Run, row_key, to_digits
 
 PAIRS = ("own", "unpaired", "unpaired+swapped")  # which training examples

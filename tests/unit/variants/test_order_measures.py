@@ -7,7 +7,7 @@ from clseave.foundation.rows.labels import label_id
 from clseave.foundation.settings.params import read_yaml
 from clseave.foundation.settings.schema import Scenes
 from clseave.miniature import world
-from clseave.studies import order_measures
+from clseave.variants import order_measures
 from settings import SETTINGS
 
 SOURCE = Scenes.model_validate(read_yaml(SETTINGS / "profiles/tiny.yaml")["source"])
