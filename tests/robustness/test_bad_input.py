@@ -790,7 +790,7 @@ REFUSED = [
         r"10002 tokens, the model takes 40: 'red red .* characters left out\] .*long_texts: cut",
     ),
     ("texts", "a blank one", holding("red|  "), "a blank text cannot be encoded: '  '"),
-    ("texts", "lone surrogates", holding(b"red \xff"), r"'red \\udcff' holds half a character, expected text in UTF-8"),
+    ("texts", "lone surrogates", holding(b"red \xff"), r"'red \\udcff' holds a lone surrogate, expected text in UTF-8"),
     ("weights of a model", "missing", nothing, "holds no BertModel: run the stage"),
     ("weights of a model", "a truncated header", safetensors("{}", size=100), "holds no readable BertModel: "),
     (
