@@ -1,6 +1,6 @@
-"""Sentences of the report that hold a fact about a run, made from its settings and its tables.
+"""Sentences of the report about a run, from its settings and tables.
 
-What the notebook itself says holds for every run, or is about the thesis.
+The notebook's own sentences hold for every run, or are about the thesis.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,47 +41,47 @@ BACK = "The grammar translates back, without a fault but in other words: an uppe
 
 @dataclass(frozen=True)
 class Run:
-    """A run's profile, its settings, and the tables that `compare` wrote as CSV files, by name."""
+    """A run's profile, its settings, and the CSV tables of `compare` by name."""
 
     profile: str
     values: Report
     tables: Mapping[str, pd.DataFrame]
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table; empty where the run has none."""
+        """Return a table; empty where the run has none."""
         return self.tables.get(name, pd.DataFrame())
 
     def evaluations(self) -> list[str]:
-        """The names of the evaluations that were run."""
+        """Return the names of the evaluations that were run."""
         return list(self.table("results").get("evaluation", []))
 
     def generated(self) -> bool:
-        """Whether the corpus is the miniature."""
+        """Return whether the corpus is the miniature."""
         return isinstance(self.values.source, Scenes)
 
     def judged(self) -> bool:
-        """Whether the run works on the thesis's corpus."""
+        """Return whether the run uses the thesis's corpus."""
         verdicts = set(self.table("thesis").get("verdict", []))
         return bool(verdicts - {OTHER_CORPUS})
 
 
 def number(count: int, noun: str) -> str:
-    """A count and its noun: "one language", "five languages", "12 languages"."""
+    """Return a count and its noun: "one language", "five languages", "12 languages"."""
     return f"{NUMBERS[count] if count < len(NUMBERS) else f'{count:,}'} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as people list them: "German, Dutch and Korean"."""
+    """Join names in a list: "German, Dutch and Korean"."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else "none"
 
 
 def languages(codes: Sequence[str]) -> str:
-    """The names of languages, listed."""
+    """Return the names of languages in a list."""
     return listed([language_name(code) for code in codes])
 
 
 def corpus(run: Run) -> str:
-    """Which corpus, and whether the thesis's values can be compared."""
+    """Describe the corpus, and whether the thesis's values are comparable."""
     own = ""
     if run.generated():
         kinds = run.table("kinds")
@@ -100,7 +100,7 @@ def corpus(run: Run) -> str:
 
 
 def intervals(run: Run) -> str:
-    """What an interval covers, and over how many seeds there is a spread."""
+    """Describe what an interval covers, and the number of seeds."""
     seeds, results = run.values.seeds, run.table("results")
     most = int(results["all_seeds"].max()) if "all_seeds" in results else 1
     asked = f"this run has {number(len(seeds), 'seed')} ({listed([str(seed) for seed in seeds])})"
@@ -117,7 +117,7 @@ def intervals(run: Run) -> str:
 
 
 def translations(run: Run) -> str:
-    """Where the sentences of training and test come from."""
+    """Describe the source of the translations in training and test."""
     made = run.values.translate
     same = "Test sentences come from the same place as those of training, so that accuracy is agreement on them"
     corrected = f", after the corrections in `{made.corrections}`" if made.corrections else ""
@@ -138,7 +138,7 @@ def translations(run: Run) -> str:
 
 
 def selection(run: Run) -> str:
-    """What chose the epochs, and whether a person saw the test accuracies."""
+    """Describe how epochs were selected, and whether the settings were chosen on test accuracies."""
     kept = {"best": "the epoch with the best validation", "last": "its last epoch"}
     rows = {"dev": "dev rows", "train_fifth": "a random fifth of train"}[run.values.clip_ve.validation]
     text = (
@@ -150,7 +150,7 @@ def selection(run: Run) -> str:
 
 
 def worth(run: Run) -> str:
-    """What the numbers are worth, as a list."""
+    """Return a list of the limits of the numbers."""
     points = {
         "Whose corpus": corpus,
         "What an interval covers": intervals,
@@ -161,19 +161,19 @@ def worth(run: Run) -> str:
 
 
 def methods(run: Run) -> str:
-    """What was evaluated beside CLIP-VE and CLSEAVE."""
+    """Describe the evaluated controls and alternatives to CLSEAVE."""
     names = run.evaluations()
     sentences = [text for name, text in CONTROLS.items() if name in names]
-    if found := [text for name, text in IN_PLACE.items() if name in names]:
+    if tried := [text for name, text in IN_PLACE.items() if name in names]:
         first = language_name(run.values.languages[0])
-        sentences.append(f"What a practitioner would try in place of CLSEAVE, for {first}: {'; '.join(found)}.")
+        sentences.append(f"What a practitioner would try in place of CLSEAVE, for {first}: {'; '.join(tried)}.")
     if "translate_test" in names and run.generated():
         sentences.append(BACK)
     return " ".join(sentences)
 
 
 def independent(run: Run) -> str:
-    """Whose the other translations are, and how many of their sentences train has in English."""
+    """Describe the independent translations, and how many of their English sentences occur in train."""
     frame = run.table("independent")
     if not targets(frame):
         return "This run has no translations by others."
@@ -195,13 +195,13 @@ def independent(run: Run) -> str:
 
 
 def targets(frame: pd.DataFrame) -> list[str]:
-    """The languages of the table of other translations, without English."""
+    """Return the languages of the table of independent translations, without English."""
     codes = [name.removeprefix(INDEPENDENT) for name in frame.get("evaluation", [])]
     return [code for code in codes if code != ENGLISH]
 
 
 def training(run: Run) -> str:
-    """Which optimiser and weight decay each model has, beside the thesis's, from Table A.1."""
+    """Describe optimiser and weight decay of each model beside the thesis's, from Table A.1."""
     table = run.table("table_a_1").set_index("hyperparameter").fillna("0")
     optimiser, decay = table.loc["Optimizer"], table.loc["Weight decay"]
     models = {"clip_ve": "CLIP-VE", "clseave": "CLSEAVE", "autoencoder": "the autoencoder"}
@@ -216,7 +216,7 @@ def training(run: Run) -> str:
 
 
 def kinds(run: Run) -> str:
-    """What the kinds of statement ask for, where there are some."""
+    """Describe the kinds of statements, where the corpus has kinds."""
     if not len(run.table("kinds")):
         return ""
     names = [f"*{str(kind).replace('_', ' ')}*" for kind in dict.fromkeys(run.table("kinds")["kind"])]
@@ -227,7 +227,7 @@ def kinds(run: Run) -> str:
 
 
 def backbones(run: Run) -> str:
-    """Where CLIP and multilingual BERT come from."""
+    """Describe the source of CLIP and multilingual BERT."""
     made = run.values.backbones
     if isinstance(made, HubBackbones):
         return f"The backbones are downloaded: `{made.clip.id}` and `{made.mbert.id}`."
@@ -235,7 +235,7 @@ def backbones(run: Run) -> str:
 
 
 def distances(run: Run) -> str:
-    """How little so many languages say about distances."""
+    """Describe how little can be concluded about distances from so few languages."""
     frame = run.table("fits")
     if frame.empty:
         return ""

@@ -30,7 +30,7 @@ from clseave.report.tables.statistics_tables import apart
 
 
 def significance(pairs: pd.DataFrame) -> Figure:
-    """Difference of every two languages with its two-way clustered interval; filled where they are told apart."""
+    """Difference of each pair of languages with its two-way clustered interval; filled where it is significant."""
     need(pairs, "label", "other_label", "points", "low", "high", "p_holm")
     figure, (axes,) = canvas(1.3 + 0.26 * len(pairs))
     axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)
@@ -47,7 +47,7 @@ def significance(pairs: pd.DataFrame) -> Figure:
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
-    """Accuracy against mean confidence by bin, a panel a model; on the diagonal a model is as right as it says."""
+    """Accuracy against mean confidence by bin, one panel per model; a calibrated model is on the diagonal."""
     frame = need(bins, "label", "confidence", "accuracy", "rows")
     labels = list(dict.fromkeys(frame["label"]))
     figure, panels = _panels(len(labels), 1.9)
@@ -64,9 +64,9 @@ def reliability(bins: pd.DataFrame) -> Figure:
 
 
 def swap(table: pd.DataFrame) -> Figure:
-    """Share of minimal pairs of which both sentences are judged rightly, with its interval, and of their rows.
+    """Accuracy on minimal pairs (both sentences correct) with its interval, and on their rows.
 
-    English, the languages, and two that cannot judge by image and order: a text-only model and translate-train.
+    It shows English, the languages, and two models for comparison: hypothesis-only and translate-train.
     """
     frame = need(table, "label", "swap_accuracy", "swap_low", "swap_high", "row_accuracy", "pairs")
     frame = judged(frame, "translate_train", "hypothesis_only")
@@ -87,7 +87,7 @@ def swap(table: pd.DataFrame) -> Figure:
 
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """At least `count` panels with common axes, two a line of `height` inches; those beyond `count` are not shown."""
+    """Return `count` visible panels with shared axes, two per line of `height` inches."""
     pin()
     lines = -(-count // 2)
     figure = Figure(figsize=(WIDTH, 0.7 + height * lines), layout="constrained")
@@ -99,7 +99,7 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def confusion(table: pd.DataFrame) -> Figure:
-    """Share of each gold label (down) by what English and each language answer (across), two panels a line."""
+    """Confusion matrices of English and each language: gold labels down, predicted labels across, in percent."""
     need(table, "label", "gold", *LABELS)
     names = list(
         dict.fromkeys(table.loc[(table["evaluation"] == ENGLISH) | table["label"].str.endswith("(CLSEAVE)"), "label"])
@@ -129,7 +129,7 @@ def slices(table: pd.DataFrame) -> Figure:
 
 
 def consistency(table: pd.DataFrame) -> Figure:
-    """How often a language answers as English does, and how often both are right."""
+    """Share of rows with the same prediction as English, and of rows where both are correct."""
     need(table, "label", "same", "same_right", "rows")
     figure, (axes,) = canvas(1.7 + 0.34 * len(table))
     places = range(len(table))

@@ -1,4 +1,4 @@
-"""The question of the page and its findings: sentences from the tables, each with the interval or test behind it."""
+"""The question of the page and its findings: sentences from the tables, each with its interval or test."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,14 +15,14 @@ WORD_LEVEL = "clteave"
 
 
 def _row(run: Run, name: str) -> pd.Series | None:
-    """The results of one evaluation; None where the run has none."""
+    """Return the results of one evaluation; None where the run has none."""
     frame = run.table("results")
-    found = frame[frame["evaluation"] == name] if len(frame) else frame
-    return found.iloc[0] if len(found) and pd.notna(found.iloc[0]["accuracy"]) else None
+    rows = frame[frame["evaluation"] == name] if len(frame) else frame
+    return rows.iloc[0] if len(rows) and pd.notna(rows.iloc[0]["accuracy"]) else None
 
 
 def _share(row: pd.Series) -> str:
-    """An accuracy in percent with its interval, where it has one."""
+    """Return an accuracy in percent, with its interval if it has one."""
     text = f"{100 * row['accuracy']:.1f} %"
     if pd.isna(row["accuracy_low"]) or row["accuracy_low"] == row["accuracy_high"]:
         return text
@@ -30,7 +30,7 @@ def _share(row: pd.Series) -> str:
 
 
 def question(run: Run) -> str:
-    """What was asked."""
+    """Return the question."""
     made = "a generated corpus, whose truth is known" if run.generated() else "a corpus of photos and sentences"
     targets = languages(run.values.languages)
     return (
@@ -42,18 +42,18 @@ def question(run: Run) -> str:
 
 
 def transfer(run: Run) -> str:
-    """English and the range of the target languages."""
+    """Return the accuracies of English and the target languages."""
     english = _row(run, ENGLISH)
-    found = {code: row for code in run.values.languages if (row := _row(run, code)) is not None}
-    if english is None or not found:
+    by_language = {code: row for code in run.values.languages if (row := _row(run, code)) is not None}
+    if english is None or not by_language:
         return ""
-    each = listed([f"{language_name(code)} on {_share(row)}" for code, row in found.items()])
+    each = listed([f"{language_name(code)} on {_share(row)}" for code, row in by_language.items()])
     rows = whole(english["rows"])
     return f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each} (95 % intervals)."
 
 
 def ties(run: Run) -> str:
-    """Which languages are told apart from English."""
+    """Return which languages differ significantly from English."""
     frame = run.table("significance")
     if frame.empty:
         return ""
@@ -72,13 +72,13 @@ def ties(run: Run) -> str:
 
 
 def _difference(row: Mapping[str, object]) -> str:
-    """A language with what English has more than it, in points, and the interval."""
+    """Return a language with the difference of English to it, in points, and the interval."""
     points = f"{row['points']:+.1f} points, {row['low']:+.1f} to {row['high']:+.1f}".replace("-", "−")
     return f"{language_name(str(row['other']))} (English {points})"
 
 
 def unseen(run: Run) -> str:
-    """What new sentences cost, and which languages are apart from English on them."""
+    """Return the accuracy on unseen sentences, and which languages differ significantly from English on them."""
     frame, english = run.table("against_english"), _row(run, ENGLISH)
     if english is None or not english.get("rows_unseen") or frame.empty:
         return ""
@@ -101,7 +101,7 @@ def unseen(run: Run) -> str:
 
 
 def hard(run: Run) -> str:
-    """The kind of statement that English judges worst, and minimal pairs."""
+    """Return the kinds of statement with English's lowest and highest accuracy, and its accuracy on minimal pairs."""
     frame = run.table("kinds")
     frame = frame[frame["evaluation"] == ENGLISH] if len(frame) else frame
     parts = []
@@ -123,7 +123,7 @@ def hard(run: Run) -> str:
 
 
 def word_level(run: Run) -> str:
-    """The word-level transfer beside the control that sees no image."""
+    """Return the accuracy of word-level transfer beside the control without images."""
     models = [row for name in run.evaluations() if name.startswith(WORD_LEVEL) and (row := _row(run, name)) is not None]
     if not models:
         return ""
@@ -141,18 +141,18 @@ def word_level(run: Run) -> str:
 
 
 def practice(run: Run) -> str:
-    """What else one would do, in the first language."""
+    """Return the accuracies of alternatives to CLSEAVE in the first language."""
     first = run.values.languages[0]
     student = _row(run, first)
-    found = {text: row for name, text in PRACTICE.items() if (row := _row(run, name)) is not None}
-    if student is None or not found:
+    alternatives = {text: row for name, text in PRACTICE.items() if (row := _row(run, name)) is not None}
+    if student is None or not alternatives:
         return ""
-    each = listed([f"{text} on {_share(row)}" for text, row in found.items()])
+    each = listed([f"{text} on {_share(row)}" for text, row in alternatives.items()])
     return f"**Alternatives.** In {language_name(first)}, CLSEAVE is right on {_share(student)}; {each}."
 
 
 def panels(run: Run) -> str:
-    """What a grey panel is, where the images are generated."""
+    """Explain grey panels, where the images are generated."""
     if not run.generated():
         return ""
     return (
