@@ -59,7 +59,7 @@ def accuracy(outcome: Outcome, part: str = "all") -> dict[str, float | None]:
 
 def result_row(outcome: Outcome, english: Outcome) -> dict[str, Any]:
     """Return one row of the results table: shares of 1, differences in points, loss in nats."""
-    row = {"evaluation": outcome.name, "label": outcome.label}
+    row: dict[str, Any] = {"evaluation": outcome.name, "label": outcome.label}
     row |= {"seeds": len(outcome.scores), "images": len(set(outcome.images))}
     row |= {
         key: outcome.mean(key) for key in ("accuracy", "accuracy_seen", "accuracy_unseen", "macro_f1", "loss", "ece")
