@@ -40,7 +40,13 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "fits": (statistics_figures.fits, ("fits",)),
 }
 
-TEXTS = {**narrative.TEXTS, "findings": findings.findings, "panels": findings.panels}
+TEXTS = {
+    **narrative.TEXTS,
+    "question": findings.question,
+    "findings": findings.findings,
+    "panels": findings.panels,
+    "kinds": findings.kinds,
+}
 CARDS = {"world": cards.world, "examples": cards.examples}
 
 
@@ -90,6 +96,10 @@ class Gallery:
             return
         display(picture)
         display(Markdown(captions.CAPTIONS[name](self.run) if name in captions.CAPTIONS else caption))
+
+    def study_links(self) -> Markdown:
+        """Links to the chapters of the studies that were run."""
+        return Markdown(studies.links(self.studies_folder))
 
     def study(self, name: str) -> Markdown:
         """Return the chapter of a study: its answer, and whether it is stale."""

@@ -22,10 +22,13 @@ from clseave.foundation.settings.schema import (
 from clseave.report.tables.result_tables import language_name, whole
 
 NUMBERS = "no one two three four five six seven eight nine ten".split()
-BLIND = "sees only half of the input: what it scores above chance can be had without joining the two"
+WORDS = (
+    "*CLTEAVE* transfers word by word and gives the head its encoder's output; *padded* and *decoder* give it CLIP's "
+    "projection of multilingual BERT's state and of the decoder's reconstruction of it."
+)
 CONTROLS = {
-    "hypothesis_only": f"*Hypothesis only* sees no image; it {BLIND}.",
-    "image_only": f"*Image only* sees no sentence; it {BLIND}.",
+    "hypothesis_only": "*Hypothesis only* sees no image: what it scores above chance needs none.",
+    "image_only": "*Image only* sees no sentence: what it scores above chance needs none.",
     "majority": "*Majority* says the most frequent label of train to every row.",
     "clip_score": (
         "The *CLIPScore threshold* reads the label off the cosine of the two vectors of CLIP before any fine-tuning."
@@ -36,7 +39,7 @@ IN_PLACE = {  # of CLSEAVE, by evaluation
     "translate_train": "*translate-train* trains multilingual BERT and a head on the labels of translated sentences",
     "zero_shot": "*zero-shot* trains multilingual BERT and a head on English sentences and is given the translation",
 }
-BACK = "The grammar translates back, without a fault but in other words: an upper bound of translate-test."
+BACK = "Here the grammar translates back without a fault, though in other words: an upper bound of translate-test."
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,13 @@ def intervals(run: Run) -> str:
     """Describe what an interval covers, and the number of seeds."""
     seeds, results = run.values.seeds, run.table("results")
     most = int(results["all_seeds"].max()) if "all_seeds" in results else 1
-    asked = f"this run has {number(len(seeds), 'seed')} ({listed([str(seed) for seed in seeds])})"
+    which = listed([str(seed) for seed in seeds])
     spread = (
-        f"The choice of training seed is in it where an evaluation has several seeds (at most {most}); {asked}"
+        f"The choice of training seed is in it where an evaluation has several seeds (at most {most}); accuracies are "
+        f"those of seed{'s' if len(seeds) > 1 else ''} {which}"
         if most > 1
-        else f"**Not** the choice of training seed: {asked}, and nothing is known of the spread"
+        else f"**Not** the choice of training seed: this run has {number(len(seeds), 'seed')} ({which}), and nothing "
+        f"is known of the spread"
     )
     return (
         f"The choice of test images and of statements (95 %): rows that share an image or a statement are not "
@@ -163,13 +168,14 @@ def worth(run: Run) -> str:
 def methods(run: Run) -> str:
     """Describe the evaluated controls and alternatives to CLSEAVE."""
     names = run.evaluations()
-    sentences = [text for name, text in CONTROLS.items() if name in names]
-    if tried := [text for name, text in IN_PLACE.items() if name in names]:
+    sentences = [WORDS] if any(name.startswith("clteave") for name in names) else []
+    sentences += [text for name, text in CONTROLS.items() if name in names]
+    if found := [text for name, text in IN_PLACE.items() if name in names]:
         first = language_name(run.values.languages[0])
-        sentences.append(f"What a practitioner would try in place of CLSEAVE, for {first}: {'; '.join(tried)}.")
+        sentences.append(f"What a practitioner would try in place of CLSEAVE, for {first}: {'; '.join(found)}.")
     if "translate_test" in names and run.generated():
         sentences.append(BACK)
-    return " ".join(sentences)
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def independent(run: Run) -> str:
@@ -215,17 +221,6 @@ def training(run: Run) -> str:
     )
 
 
-def kinds(run: Run) -> str:
-    """Describe the kinds of statements, where the corpus has kinds."""
-    if not len(run.table("kinds")):
-        return ""
-    names = [f"*{str(kind).replace('_', ' ')}*" for kind in dict.fromkeys(run.table("kinds")["kind"])]
-    return (
-        f"The kind of each statement is known: {listed(names)}. The plot has English, each language and, where it was "
-        f"run, the model that sees no image; the table of the appendix has all."
-    )
-
-
 def backbones(run: Run) -> str:
     """Describe the source of CLIP and multilingual BERT."""
     made = run.values.backbones
@@ -253,7 +248,6 @@ TEXTS: dict[str, Callable[[Run], str]] = {
     "worth": worth,
     "methods": methods,
     "independent": independent,
-    "kinds": kinds,
     "training": training,
     "backbones": backbones,
     "distances": distances,

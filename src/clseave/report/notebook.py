@@ -29,6 +29,7 @@ from PIL import Image
 from clseave.foundation.files.hashing import of_bytes
 
 KERNEL = "python3"
+OF_STUDY = "table-study_"  # first part of the tags of the tables of studies
 FIGURE, TABLE = "figure-", "table-"  # prefixes of the tags that name a cell's figure or table
 KEPT = ("tags", "alt")  # of a cell's metadata; `alt` is the alternative text of its picture
 PALETTE = 255  # colours of a PNG
@@ -156,6 +157,12 @@ def shown(tags: Iterable[str]) -> str:
     return next((tag for tag in tags if tag.startswith((FIGURE, TABLE))), "")
 
 
+def folded(cell: NotebookNode) -> bool:
+    """Return whether the page shows a cell folded: as its tags say, and the tables of studies."""
+    tags = cell.metadata.get("tags", [])
+    return "fold" in tags or shown(tags).startswith(OF_STUDY)
+
+
 def tags_shown(notebook: NotebookNode) -> list[str]:
     """Return the tags `figure-NAME` and `table-NAME` of all cells."""
     return [tag for cell in notebook.cells if (tag := shown(cell["metadata"].get("tags", [])))]
@@ -194,7 +201,7 @@ def page(notebook: NotebookNode, template: str, title: str, files: Mapping[str, 
     `files` are the files to offer beside each figure or table: contents by name, by the tag of the cell.
     """
     exporter = HTMLExporter(raw_template=template)
-    exporter.filters = {"png_size": png_size, "anchor": anchor, "shown": shown, "data_uri": data_uri}
+    exporter.filters = {"png_size": png_size, "anchor": anchor, "shown": shown, "folded": folded, "data_uri": data_uri}
     resources = {"metadata": {"name": title}, "attached": files}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
     body = body.replace("<!-- contents -->", contents(body)).replace("<!-- title -->", escape(title))

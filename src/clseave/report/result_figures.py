@@ -15,6 +15,7 @@ from clseave.report.style import (
     CHANCE,
     DASHES,
     GREY,
+    HALF,
     ORANGE,
     NothingToDrawError,
     bars,
@@ -24,6 +25,7 @@ from clseave.report.style import (
     marked_line,
     need,
     percent_axis,
+    short,
 )
 from clseave.report.tables.result_tables import language_name
 
@@ -65,7 +67,7 @@ def languages(results: pd.DataFrame) -> Figure:
     frame = judged(frame)
     if frame.empty:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
-    figure, (axes,) = canvas(1.3 + 0.36 * len(frame))
+    figure, (axes,) = canvas(1.3 + 0.3 * len(frame), width=HALF)
     values = 100 * frame[["accuracy", "accuracy_low", "accuracy_high"]]
     for place, (value, low, high) in enumerate(values.itertuples(index=False)):
         colour = BLUE if place else ORANGE
@@ -74,7 +76,7 @@ def languages(results: pd.DataFrame) -> Figure:
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     low, high = values["accuracy_low"].min(), values["accuracy_high"].max()
     room = max(1.0, high - low)
-    axes.set_yticks(range(len(frame)), [name.split(" (")[0] for name in frame["label"]])
+    axes.set_yticks(range(len(frame)), frame["label"].map(short))
     axes.set_ylim(len(frame) - 0.4, -0.6)
     percent_axis(axes, low - 0.1 * room, high + 0.3 * room)
     axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(frame)}")
@@ -97,7 +99,7 @@ def _part_intervals(axes: Axes, frame: pd.DataFrame) -> list[pd.Series]:
 def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training, and on sentences that did not."""
     frame = need(judged(results), "accuracy_seen", "accuracy_unseen")
-    figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
+    figure, (axes,) = canvas(1.7 + 0.34 * len(frame), width=HALF)
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
     axes.hlines(places, seen, unseen, color="#cccccc", linewidth=3, zorder=1)
@@ -105,7 +107,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     axes.scatter(seen, places, color=BLUE, marker="o", s=44, label=f"seen ({rows['rows_seen']:,.0f} rows)")
     axes.scatter(unseen, places, color=ORANGE, marker="D", s=38, label=f"not seen ({rows['rows_unseen']:,.0f} rows)")
     ends = pd.concat([seen, unseen, *_part_intervals(axes, frame)])
-    axes.set_yticks(list(places), frame["label"])
+    axes.set_yticks(list(places), frame["label"].map(short))
     axes.set_ylim(len(frame) - 0.4, -0.8)
     percent_axis(axes, ends.min() - 2, min(101.0, ends.max() + 2))
     axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
@@ -117,11 +119,11 @@ def kinds(table: pd.DataFrame) -> Figure:
     """Accuracy by kind of statement (across) and evaluation (down)."""
     table = need(judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
-    grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
+    grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order].rename(index=short)
     rows = table.groupby("kind")["rows"].max()
     names = [kind.replace("_", " ", 1).replace("_", "\n") for kind in order]
     names = [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)]
-    return heat_map(grid, names, "Accuracy by kind of statement, percent")
+    return heat_map(grid, names, "Accuracy by kind, percent")
 
 
 def predicted_classes(table: pd.DataFrame) -> Figure:

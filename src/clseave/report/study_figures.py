@@ -5,10 +5,11 @@ import textwrap
 import pandas as pd
 from matplotlib.figure import Figure
 
-from clseave.report.style import CHANCE, DASHES, GREY, ORANGE, canvas, look, marked_line, need, percent_axis
+from clseave.report.style import CHANCE, DASHES, GREY, HALF, INK, canvas, look, marked_line, need, percent_axis
 
 ALL = "all"
-LABEL = 26  # characters of a line of a variant's title
+LABEL = 22  # characters of a line of a variant's title
+MOST = 3  # ways of judging that a line of the legend holds
 INTERVALS = "bars are 95 % intervals, clustered by image and statement, with the variance of the seeds."
 CAPTIONS = {
     "accuracy": f"Accuracy of each variant over all languages, means of the seeds, by the way of judging; {INTERVALS}",
@@ -31,10 +32,12 @@ def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
     frame = need(results[results["language"] == ALL], "title", "judged", measure, *ends)
     reference, frame = frame.iloc[-1], frame.iloc[:-1]
     titles, ways = list(dict.fromkeys(frame["title"])), list(dict.fromkeys(frame["judged"]))
-    figure, (axes,) = canvas(1.9 + 0.52 * len(titles))
+    names = [textwrap.fill(title, LABEL) for title in titles]
+    row = max(0.52, 0.06 + 0.16 * max(name.count("\n") + 1 for name in names))  # inches
+    figure, (axes,) = canvas(1.9 + row * len(titles), width=HALF)
     if chance is not None:
         marked_line(axes, chance, -0.9, "chance", GREY, left=True, linestyle=DASHES, linewidth=1.2)
-    marked_line(axes, 100 * reference[measure], -0.9, reference["title"], ORANGE, linewidth=1.4)
+    marked_line(axes, 100 * reference[measure], -0.9, reference["title"], INK, linewidth=1.2)
     for number, way in enumerate(ways):
         rows = frame[frame["judged"] == way]
         places = [titles.index(title) + 0.16 * (number - (len(ways) - 1) / 2) for title in rows["title"]]
@@ -42,10 +45,10 @@ def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
         error = [value - low, high - value]
         axes.errorbar(value, places, xerr=error, fmt="none", ecolor=look(number)["color"], elinewidth=2, alpha=0.5)
         axes.plot(value, places, linestyle="none", markersize=5, label=way, **look(number))
-    axes.set_yticks(range(len(titles)), [textwrap.fill(title, LABEL) for title in titles], size=9)
+    axes.set_yticks(range(len(titles)), names, size=9)
     axes.set_ylim(len(titles) - 0.4, -0.9)
     percent_axis(axes, first, last)
-    figure.legend(title="judged", loc="outside lower center", ncols=len(ways))
+    figure.legend(title="judged", loc="outside lower center", ncols=len(ways) if len(ways) <= MOST else 2)
     axes.set(
         title=TITLES[measure],
         xlabel=f"{measure.replace('_', ' ')}, percent\nn = {reference['rows']:,.0f} rows",

@@ -16,8 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+NARROW = 4  # columns of a heat map that fit beside another figure
 CHANCE = 100 / 3  # percent, three balanced classes
-WIDTH, HALF = 5.8, 4.4  # inches of a figure, and of a figure that may be placed beside another
+WIDTH, HALF = 5.2, 4.4  # inches of a figure, and of a figure that may be placed beside another
 METADATA = {"Date": None, "Creator": None}  # excluded from SVG files
 COLOURS = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE = COLOURS[:2]
@@ -145,15 +146,21 @@ def log_axis(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
+def short(label: str) -> str:
+    """The label of English or of a student without its model: each language has one of these."""
+    return label.removesuffix(" (CLIP-VE)").removesuffix(" (CLSEAVE)")
+
+
 def heat_map(grid: pd.DataFrame, names: Sequence[str], title: str) -> Figure:
-    """Draw percent by evaluation (down) and part of the rows (across), from chance to 100."""
-    figure, (axes,) = canvas(1.5 + 0.33 * len(grid), width=WIDTH + 0.4)
+    """Draw percent by evaluation (down) and part of the rows (across), from chance to 100; with few parts narrow."""
+    narrow = len(names) <= NARROW
+    figure, (axes,) = canvas(1.5 + 0.33 * len(grid), width=HALF if narrow else WIDTH + 0.4)
     shape = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 9}, "linewidths": 1.5, "cbar": False}
     sns.heatmap(grid, ax=axes, cmap="cividis", vmin=CHANCE, vmax=100, **shape)
     values = grid.stack().dropna()  # seaborn writes nothing in empty cells
     for text, value in zip(axes.texts, values, strict=True):
         text.set_color("black" if value > 65 else "white")  # for contrast on cividis
-    size = 8 if max(len(line) for name in names for line in name.split("\n")) <= 12 else 6
+    size = (9 if narrow else 8) if max(len(line) for name in names for line in name.split("\n")) <= 12 else 6
     axes.set_xticks([place + 0.5 for place in range(len(names))], names, rotation=0, size=size)
     axes.set(title=title, xlabel="", ylabel="")
     axes.tick_params(length=0)

@@ -211,8 +211,8 @@ def test_accuracy_draws_english_and_chance_as_lines():
 
 def test_rows_without_a_seen_score_are_left_out():
     assert [label.get_text() for label in result_figures.seen_unseen(RESULTS).axes[0].get_yticklabels()] == [
-        "English (CLIP-VE)",
-        "German (CLSEAVE)",
+        "English",
+        "German",
     ]
 
 
@@ -267,7 +267,7 @@ def test_intervals_of_both_parts_are_drawn_where_they_are_known():
 
 def test_swap_accuracy_is_drawn_for_english_languages_and_the_two_that_cannot_know():
     axes = DRAW["swap"]().axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["English (CLIP-VE)", "German (CLSEAVE)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["English", "German"]
     assert [list(line.get_xdata()) for line in axes.lines] == [[50.0, 50.0], [75.0, 75.0]]
 
 
@@ -333,6 +333,17 @@ def test_curves_of_languages_that_were_not_run_are_not_drawn():
     figure = thesis_figures.figure_4_1c(only, COUNTS)
     assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 1
     assert "thesis" not in words(figure)
+
+
+def test_a_heat_map_of_few_kinds_is_as_narrow_as_a_figure_beside_another():
+    kinds = pd.concat([KINDS.assign(kind=kind) for kind in "abcdef"]).drop_duplicates(["label", "kind"])
+    assert [result_figures.kinds(table).get_figwidth() for table in (KINDS, kinds)] == [style.HALF, style.WIDTH + 0.4]
+
+
+def test_long_titles_of_variants_stand_apart():
+    titles = ("word and terminal pairs, linear, targets after the projection, and more of it", "word pairs, ReLU")
+    many = pd.concat([SYSTEMS.replace("words", f"{title} {number}") for title in titles for number in range(2)])
+    assert overlapping(study_figures.systems(many)) == []
 
 
 def test_gold_labels_are_bars_and_strike_through_no_number():

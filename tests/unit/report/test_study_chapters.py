@@ -51,8 +51,23 @@ def run(accuracy=0.5):
 
 
 def test_a_chapter_of_the_same_run(study):
-    wanted = "### Which token\n\nIt is the end.\n\n*Study `studies/pooling`: 2 seeds; German and Chinese.*"
-    assert study.chapter(run()) == wanted
+    heading = '<a id="study-pooling"></a>\n\n### Which token\n\n'
+    assert study.chapter(run()) == f"{heading}It is the end.\n\n*Study `studies/pooling`: 2 seeds; German and Chinese.*"
+
+
+def test_links_lead_to_the_chapters_of_the_studies_that_were_run(study, tmp_path):
+    (tmp_path / "runs").mkdir()
+    study.folder.joinpath("study.json").rename(tmp_path / "runs/study.json")
+    study.folder.joinpath("title.txt").rename(tmp_path / "runs/title.txt")
+    (tmp_path / "not_run").mkdir()
+    (tmp_path / "runs").rename(tmp_path / "word_level")
+    text = studies.links(tmp_path)
+    assert text.count("](#") == 1 and text.endswith("- [Which token](#study-word-level)")
+
+
+@pytest.mark.parametrize("folder", ["missing", None])
+def test_without_a_study_there_are_no_links(folder, tmp_path):
+    assert "No study was run" in studies.links(folder and tmp_path / folder)
 
 
 def test_other_code_and_other_results_are_said(study):
