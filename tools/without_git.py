@@ -14,10 +14,10 @@ def tell_dvc(start: Path | None = None) -> None:
     """
     folder = (start or Path.cwd()).resolve()
     above = [folder, *folder.parents]
-    root = next((one for one in above if (one / ".dvc").is_dir()), None)
+    root = next((path for path in above if (path / ".dvc").is_dir()), None)
     if root is None:
         return
-    git = any((one / ".git").exists() for one in above)
+    git = any((path / ".git").exists() for path in above)
     local = root / ".dvc" / "config.local"
     is_set = local.is_file() and SETTING in local.read_text(encoding="utf-8")
     if git != is_set:
