@@ -8,7 +8,7 @@ import torch
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.foundation.process import progress
 from clseave.foundation.settings.schema import Assembly
 from clseave.models.clip_ve import TextTower
@@ -32,7 +32,7 @@ def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
         return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
     if (folder / "head.json").exists():
         return TextTower.load(folder).eval()
-    raise UserError(f"{folder} holds no text encoder: {have_again(folder, RERUN)}")
+    raise UserError(f"{folder} holds no text encoder: {restore_command(folder, RERUN)}")
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN, cannot_read, read_json, require_no_pointer
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.models.pretrained import WEIGHTS, is_headless, require_weights, weight_files
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -44,7 +44,7 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
             **{"use_safetensors": True} | settings,
         )
     except OSError as error:
-        raise UserError(f"{folder} holds no {kind.__name__}: {have_again(folder, RERUN)}") from error
+        raise UserError(f"{folder} holds no {kind.__name__}: {restore_command(folder, RERUN)}") from error
     except UNREADABLE as error:
         raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
     if missing := sorted(report["missing_keys"]):
@@ -94,7 +94,7 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
     require_files(folder)
     kind = next((kind for kind in WEIGHTS if weight_files(folder, kind)), None)
     if kind is None:
-        remedy = have_again(folder / WEIGHTS["safetensors"], RERUN)
+        remedy = restore_command(folder / WEIGHTS["safetensors"], RERUN)
         raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin: {remedy}")
     weights: dict[str, torch.Tensor] = {}
     for name in require_weights(str(folder), folder, kind):

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from clseave.foundation.errors import UserError
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.foundation.visible import visible
 from clseave.models import normalisation
 
@@ -37,9 +37,9 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
         made("one word")
     except Exception as error:  # for damaged files the library raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} ({reason})") from error
+        raise UserError(f"{folder}: no tokenizer there: {restore_command(folder, REMAKE)} ({reason})") from error
     if len(made) <= len(made.all_special_tokens):  # without a vocabulary the library adds special tokens only
-        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} (it has no vocabulary)")
+        raise UserError(f"{folder}: no tokenizer there: {restore_command(folder, REMAKE)} (it has no vocabulary)")
     if made.pad_token_id is None:
         raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
     if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
