@@ -22,7 +22,7 @@ from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only, put_back
+from clseave.training.used_embeddings import keep_used_rows, restore_embedding
 
 
 @dataclass(frozen=True)
@@ -210,15 +210,15 @@ LOSSES: dict[StudentLoss, type[Distillation]] = {
 def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """Return optimiser and schedule over all epochs, with the learning rate `lr` times `settings.lr_scale`.
 
-    It restricts the student to the word-embedding rows that occur; `used_embeddings.put_back` undoes this.
+    It restricts the student to the word-embedding rows that occur; `used_embeddings.restore_embedding` undoes this.
     """
     student, settings = objective.student, objective.settings
     texts = [objective.data.tokens, objective.dev.tokens]
-    words = hold_only(student, texts, student.tokenizer.pad_token_id)
+    words = keep_used_rows(student, texts, student.tokenizer.pad_token_id)
     steps = settings.epochs * len(objective.batches(1))
     groups = [{"params": student.parameters(), "lr": lr * settings.lr_scale}]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
-    words.follow(optimiser)
+    words.track_weight_decay(optimiser)
     return optimiser, schedule
 
 
@@ -229,5 +229,5 @@ def fit(objective: Distillation, lr: float, checkpoint: Checkpoint | None = None
     curve, kept = train(
         objective, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop, checkpoint=checkpoint
     )
-    put_back(objective.student)
+    restore_embedding(objective.student)
     return curve, kept

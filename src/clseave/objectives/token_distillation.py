@@ -13,7 +13,7 @@ from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only, put_back
+from clseave.training.used_embeddings import keep_used_rows, restore_embedding
 from clseave.word_alignment.token_pairs import TokenPairs, gather
 
 
@@ -94,11 +94,11 @@ class TokenDistillation(Objective):
 def fit(objective: TokenDistillation, checkpoint: Checkpoint | None = None) -> Curve:
     """Train mBERT and the autoencoder's encoder for `settings.epochs`, and return the curve."""
     student, settings = objective.student, objective.settings
-    words = hold_only(student, [objective.data.target], student.tokenizer.pad_token_id)
+    words = keep_used_rows(student, [objective.data.target], student.tokenizer.pad_token_id)
     groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
-    words.follow(optimiser)
+    words.track_weight_decay(optimiser)
     curve, _ = train(objective, optimiser, schedule, settings.epochs, checkpoint=checkpoint)
-    put_back(student)
+    restore_embedding(student)
     return curve
