@@ -353,4 +353,4 @@ def test_what_goes_wrong_while_writing_is_told(tmp_path):
     checkpoint.save(1, {"module": {}})
     with pytest.raises(UserError, match="is a file where a folder is expected"):
         checkpoint.save(2, {"module": {}})
-    checkpoint.settle()  # told once
+    checkpoint.wait_for_write()  # the error is raised once
