@@ -67,13 +67,13 @@ def start(argv: list[str], known: Mapping[str, Modules]) -> int:
         single_instance.stand_alone(os.environ, Path(".work", "locks"))
         load(names[name]).main(argv[1:])
     except UserError as error:
-        ranks.tell(error)
+        ranks.print_once(error)
         return 2
     except Exception as error:
         if (line := atomic.explain(error)) is None:
-            ranks.let_cause_speak()
+            ranks.wait_for_cause()
             raise
-        ranks.tell(line)
+        ranks.print_once(line)
         return 2
     return 0
 
