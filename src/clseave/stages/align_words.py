@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = {"translations": args.translations, "mbert": args.mbert}
     key = key_of(__name__, inputs, settings, device, language=language)
     bar = progress.bar(desc=f"word pairs {language}", total=total, unit="sentences")
-    with shards.at_work(shard, args.checkpoints), bar:
+    with shards.lock_shards(shard, args.checkpoints), bar:
         parts = Parts(args.checkpoints, key, alone=shard is None)
         bar.total = count_rows(total, parts.numbers(), shard)
         made = align_rows(rows(), language, values.segmenters, aligner, parts, shard=shard, advance=bar.update)

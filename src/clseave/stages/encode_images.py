@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)
-    with shards.at_work(shard, args.checkpoints):
+    with shards.lock_shards(shard, args.checkpoints):
         encode_missing(shards.share(batches, shard), shards.share(parts, shard), collection, args.clip, device)
         if shard:
             return
