@@ -37,7 +37,7 @@ def find(model: Path, languages: Sequence[str] = (), head: Path | None = None, c
             f"{model}: found --language {', '.join(languages)}, but it was trained on {known[0]}: name its profile's "
             "folder to choose among languages"
         )
-    own_head, own_clip = (head, clip) if head and clip else beside(model)
+    own_head, own_clip = (head, clip) if head and clip else head_and_clip(model)
     return Folders({(languages or known or ["text"])[0]: model}, head or own_head, clip or own_clip)
 
 
@@ -78,7 +78,7 @@ def require_encoder(model: Path) -> None:
     raise UserError(f"{model} is no text encoder: {what}")
 
 
-def beside(model: Path) -> tuple[Path, Path]:
+def head_and_clip(model: Path) -> tuple[Path, Path]:
     """Return the folders of the head and of CLIP for a model in `models/PROFILE`. UserError when there are none."""
     own = (model / "head.json").is_file()  # CLIP-VE and its controls include a head
     for folder in model.resolve().parents:

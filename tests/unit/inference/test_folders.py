@@ -4,7 +4,7 @@ import pytest
 from tiny_profile import save_profile
 
 from clseave.foundation.errors import UserError
-from clseave.inference.folders import beside, find
+from clseave.inference.folders import find, head_and_clip
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_model_with_a_head_of_its_own_takes_that(tmp_path):
     for name in ("clip_ve", "hypothesis_only"):
         (tmp_path / f"mini/{name}/seed0/head.json").write_text("{}")
     folder = tmp_path / "mini"
-    assert beside(folder / "hypothesis_only/seed0") == (folder / "hypothesis_only/seed0", folder / "clip")
-    assert beside(folder / "clseave/de/seed0") == (folder / "clip_ve/seed0", folder / "clip")
+    assert head_and_clip(folder / "hypothesis_only/seed0") == (folder / "hypothesis_only/seed0", folder / "clip")
+    assert head_and_clip(folder / "clseave/de/seed0") == (folder / "clip_ve/seed0", folder / "clip")
     with pytest.raises(UserError, match="no CLIP beside it"):
-        beside(tmp_path)
+        head_and_clip(tmp_path)
