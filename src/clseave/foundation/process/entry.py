@@ -64,7 +64,7 @@ def start(argv: list[str], known: Mapping[str, Modules]) -> int:
     prepare()
     try:
         ranks.require_one(name)
-        single_instance.stand_alone(os.environ, Path(".work", "locks"))
+        single_instance.ensure_single(os.environ, Path(".work", "locks"))
         load(names[name]).main(argv[1:])
     except UserError as error:
         ranks.print_once(error)
