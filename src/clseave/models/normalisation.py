@@ -18,7 +18,7 @@ NORMALISATION = {
 NORMALISED = "ÀÉ中x"  # a text that each setting changes
 
 
-def said(normaliser: dict[str, Any], config: dict[str, Any]) -> dict[str, bool]:
+def settings_from_tokenizer(normaliser: dict[str, Any], config: dict[str, Any]) -> dict[str, bool]:
     """Return the settings that only tokenizer.json has, by their names in tokenizer_config.json."""
     parts = normaliser.get("normalizers", [normaliser])
     values = {NORMALISATION[key]: part[key] for part in parts for key in NORMALISATION.keys() & part.keys()}

@@ -32,7 +32,7 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """
     try:
         whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
-        extra = normalisation.said(whole.get("normalizer") or {}, config)
+        extra = normalisation.settings_from_tokenizer(whole.get("normalizer") or {}, config)
         made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
         made("one word")
     except Exception as error:  # for damaged files the library raises almost anything
