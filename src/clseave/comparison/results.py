@@ -14,7 +14,7 @@ from clseave.foundation.settings.schema import INDEPENDENT
 from clseave.statistics import swaps
 from clseave.statistics.clustered import Estimate, estimate
 from clseave.statistics.metrics import by_group, mean, rounded
-from clseave.statistics.significance import judged
+from clseave.statistics.significance import with_tests
 
 CHANCE_OF_SWAPS = 0.0  # a model that ignores word order predicts the same label twice, and the gold labels differ
 
@@ -93,7 +93,7 @@ def against_english(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             sizes = {"rows": gap.rows, "statements": gap.statements}
             rows.append({"evaluation": outcome.name, "label": outcome.label, "rows_set": part} | sizes)
             estimates.append(gap.points)
-    return judged(rows, estimates)
+    return with_tests(rows, estimates)
 
 
 def swap_row(outcome: Outcome) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
 
 
-def judged(rows: Sequence[dict[str, Any]], estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+def with_tests(rows: Sequence[dict[str, Any]], estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
     """Add to each row the estimate of its difference in points: interval, p, p after Holm over all rows, and `apart`.
 
     Two evaluations are apart when the corrected two-way test is significant and the intervals clustered by image only
@@ -69,7 +69,7 @@ def pairwise(
     statements: Sequence[str],
     seeds: Callable[[str, str], float] = lambda first, second: 0.0,
 ) -> list[dict[str, Any]]:
-    """Return one row for each pair of evaluations: their difference as in `judged`, and McNemar's test.
+    """Return one row for each pair of evaluations: their difference as in `with_tests`, and McNemar's test.
 
     `hits` are bool, (N,) or (seeds, N), on the same rows in the same order; `images` and `statements` are ids of those
     rows. `points` is `evaluation` minus `other`, both as means over the seeds; `seeds` returns the variance that the
@@ -86,7 +86,7 @@ def pairwise(
         )
         points = 100 * (tables[first].mean(0) - tables[second].mean(0))
         estimates.append(estimate(points, *clusters, seeds=seeds(first, second)))
-    return judged(rows, estimates)
+    return with_tests(rows, estimates)
 
 
 def regression(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:

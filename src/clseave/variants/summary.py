@@ -9,7 +9,7 @@ import numpy as np
 from clseave.foundation.rows.records import Example
 from clseave.statistics import metrics, swaps
 from clseave.statistics.clustered import Estimate, estimate, of_seeds, share
-from clseave.statistics.significance import judged
+from clseave.statistics.significance import with_tests
 from clseave.variants.settings import Contrast, Measure
 
 ALL = "all"  # every language: of each row the mean over them
@@ -97,7 +97,7 @@ class Table:
                 {"contrast": one.name, "question": one.question, "measure": one.measure, "language": language}
                 for one, language in asked
             ]
-            rows += judged(names, found)
+            rows += with_tests(names, found)
         return rows
 
     def _languages(self) -> list[str]:

@@ -92,7 +92,7 @@ def independent(rows: Sequence[Row]) -> Table:
 
 
 def apart(row: Row) -> bool:
-    """Return whether the two evaluations of a row of differences are apart, as in `significance.judged`."""
+    """Return whether the two evaluations of a row of differences are apart, as in `significance.with_tests`."""
     return bool(row["apart"])
 
 
