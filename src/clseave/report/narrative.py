@@ -62,7 +62,7 @@ class Run:
         """Return whether the corpus is the miniature."""
         return isinstance(self.values.source, Scenes)
 
-    def judged(self) -> bool:
+    def comparable(self) -> bool:
         """Return whether the run uses the thesis's corpus."""
         verdicts = set(self.table("thesis").get("verdict", []))
         return bool(verdicts - {OTHER_CORPUS})
@@ -94,7 +94,7 @@ def corpus(run: Run) -> str:
             f"statements{of} in {languages([ENGLISH, *run.values.languages])}, with known translations, word "
             f"alignments and labels. It is a place to check methods against a known truth. "
         )
-    if run.judged():
+    if run.comparable():
         return "This run works on the thesis's corpus, SNLI-VE over Flickr30k: its numbers are judged by the thesis's."
     return own + (
         "This is not the thesis's corpus, SNLI-VE over Flickr30k: the thesis's values are shown beside ours, and the "

@@ -53,7 +53,7 @@ def accuracy(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
+def main_evaluations(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
     """Return the rows of English, of each language's student, and of the evaluations named in `also`."""
     if "evaluation" not in frame:
         return frame
@@ -64,7 +64,7 @@ def judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
 def languages(results: pd.DataFrame) -> Figure:
     """Accuracy of English and of each language of a student with its 95 % interval, on an axis that fits them."""
     frame = need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
-    frame = judged(frame)
+    frame = main_evaluations(frame)
     if frame.empty:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
     figure, (axes,) = canvas(1.3 + 0.3 * len(frame), width=HALF)
@@ -98,7 +98,7 @@ def _part_intervals(axes: Axes, frame: pd.DataFrame) -> list[pd.Series]:
 
 def seen_unseen(results: pd.DataFrame) -> Figure:
     """Accuracy on sentences that occurred in training, and on sentences that did not."""
-    frame = need(judged(results), "accuracy_seen", "accuracy_unseen")
+    frame = need(main_evaluations(results), "accuracy_seen", "accuracy_unseen")
     figure, (axes,) = canvas(1.7 + 0.34 * len(frame), width=HALF)
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
@@ -117,7 +117,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
 
 def kinds(table: pd.DataFrame) -> Figure:
     """Accuracy by kind of statement (across) and evaluation (down)."""
-    table = need(judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
+    table = need(main_evaluations(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order].rename(index=short)
     rows = table.groupby("kind")["rows"].max()

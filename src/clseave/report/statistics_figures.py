@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from clseave.comparison.diagnostics import MAKERS
 from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.rows.labels import LABELS
-from clseave.report.result_figures import judged
+from clseave.report.result_figures import main_evaluations
 from clseave.report.style import (
     BLUE,
     DASHES,
@@ -71,7 +71,7 @@ def swap(table: pd.DataFrame) -> Figure:
     It shows English, the languages, and two models for comparison: hypothesis-only and translate-train.
     """
     frame = need(table, "label", "swap_accuracy", "swap_low", "swap_high", "row_accuracy", "pairs")
-    frame = judged(frame, "translate_train", "hypothesis_only")
+    frame = main_evaluations(frame, "translate_train", "hypothesis_only")
     figure, (axes,) = canvas(1.7 + 0.34 * len(frame), width=HALF)
     places = range(len(frame))
     axes.hlines(places, 100 * frame["swap_low"], 100 * frame["swap_high"], color=BLUE, linewidth=4, alpha=0.35)

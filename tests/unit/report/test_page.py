@@ -117,7 +117,7 @@ def made(root, *, kind=None, archive=True):
 
 def test_examples_are_chosen_by_their_rule(tmp_path):
     rows = made(tmp_path, kind="count")
-    cases = corpus.judged(rows, rows.answers())
+    cases = corpus.choose_examples(rows, rows.answers())
     assert [(case.row.pair_id, case.title) for case in cases] == [
         ("p0", "all are right"),
         ("p1", "English is right, a language is wrong (count)"),

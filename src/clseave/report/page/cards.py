@@ -7,7 +7,7 @@ from jinja2 import Environment
 
 from clseave.foundation.rows.labels import LABELS
 from clseave.report.notebook import png_size
-from clseave.report.page.corpus import Answers, Case, Corpus, judged, scenes
+from clseave.report.page.corpus import Answers, Case, Corpus, choose_examples, scenes
 from clseave.report.tables.result_tables import language_name
 
 TEMPLATE = """\
@@ -76,5 +76,5 @@ def world(corpus: Corpus) -> str:
 def examples(corpus: Corpus) -> str:
     """Return cards of rows with predictions, or why there are none."""
     answers = corpus.answers()
-    cases = judged(corpus, answers)
+    cases = choose_examples(corpus, answers)
     return render(corpus, cases, answers) if cases else "<p>English or every other language was not judged.</p>"

@@ -96,7 +96,7 @@ def scenes(corpus: Corpus) -> list[Case]:
     return cases
 
 
-def judged(corpus: Corpus, answers: Answers) -> list[Case]:
+def choose_examples(corpus: Corpus, answers: Answers) -> list[Case]:
     """Choose the first row that all languages have right, the first of each group that English has right and another
     language wrong, and the first that all have wrong.
     """

@@ -41,7 +41,7 @@ def table_2_1(rows: Sequence[Row]) -> Table:
     )
 
 
-def judged(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
+def shown_columns(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
     """Drop the columns of verdict and tolerance when the run has another corpus, where no row has a verdict."""
     if any(
         text(row) not in (OTHER_CORPUS, DASH) for row in rows for name, text in columns.items() if name == "Verdict"
@@ -67,7 +67,7 @@ def table_4_1(rows: Sequence[Row]) -> Table:
         "Verdict": lambda row: verdict(row["verdict_loss"], row["verdict_accuracy"]),
     }
     caption = "Table 4.1. Loss (nats) and accuracy on test: English by CLIP-VE, the others by CLSEAVE."
-    return table(caption, rows, judged(rows, columns))
+    return table(caption, rows, shown_columns(rows, columns))
 
 
 def table_a_1(rows: Sequence[Row]) -> Table:
@@ -158,7 +158,7 @@ def expected(rows: Sequence[Row]) -> Table:
         "Tolerance": lambda row: f"± {row['tolerance']:g}",
         "Verdict": lambda row: row["verdict"],
     }
-    kept = judged(rows, columns)
+    kept = shown_columns(rows, columns)
     other = "" if "Verdict" in kept else " They are of another corpus and not judged."
     return table(f"Values of the thesis beside ours.{other}", rows, kept, left=4)
 
