@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 MAKERS = ("published", "recomputed")  # of a linguistic distance
 
 
-def together(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Outcome]:
+def on_same_rows(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Outcome]:
     """Return the named evaluations on the same rows as the first outcome, which can be compared row by row."""
     first, chosen = [row.pair_id for row in outcomes[0].rows], set(names)
     return [
@@ -132,7 +132,7 @@ def contents(
     outcomes: Sequence[Outcome], languages: Sequence[str], texts: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table of statistics by its name; `texts` are the English hypotheses by id."""
-    judged = together(outcomes, [ENGLISH, *languages])
+    judged = on_same_rows(outcomes, [ENGLISH, *languages])
     shown = [outcome for outcome in outcomes if not outcome.name.startswith(INDEPENDENT)]
     return {
         "kinds": [row for outcome in shown for row in results.kind_rows(outcome)],
@@ -144,6 +144,6 @@ def contents(
         "confusion": [row for outcome in shown for row in confusion(outcome)],
         "significance": pairs(judged),
         "reliability": reliability(judged),
-        "slices": slice_rows(together(shown, [outcome.name for outcome in shown]), texts),
+        "slices": slice_rows(on_same_rows(shown, [outcome.name for outcome in shown]), texts),
         "consistency": consistency(judged),
     }
