@@ -171,7 +171,7 @@ def _spread(values: np.ndarray, prefix: str) -> dict[str, float | None]:
     return {f"{prefix}mean": rounded(mean(values)), f"{prefix}sd": rounded(sd)}
 
 
-def widen(
+def headline_metrics(
     outcomes: Sequence[Outcome], alignment: Sequence[dict[str, Any]], results: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Return the metrics that DVC's commands show, by measure and evaluation, as means over the seeds.

@@ -102,5 +102,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     write(args.out_tables, contents)
     seeds = ", ".join(map(str, values.seeds))
-    write_json(args.out_metrics, {"seeds": seeds, **results.widen(outcomes, alignment, rows)})
+    write_json(args.out_metrics, {"seeds": seeds, **results.headline_metrics(outcomes, alignment, rows)})
     write_text(args.out_results, headline_table.results(rows).noted())
