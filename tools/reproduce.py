@@ -407,7 +407,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     lock = take_lock()
     try:
-        without_git.tell_dvc()
+        without_git.allow_without_git()
         fix()
         plan = make_plan(bool({"-f", "--force"} & set(flags)), args.pipeline)
         profile = read_profile()

@@ -6,7 +6,7 @@ from pathlib import Path
 SETTING = "no_scm"  # in DVC's section `core`
 
 
-def tell_dvc(start: Path | None = None) -> None:
+def allow_without_git(start: Path | None = None) -> None:
     """Set `core.no_scm` in `.dvc/config.local` when there is no git repository, and remove it when there is one.
 
     With the setting DVC has no experiments and no diffs between commits, so it must not remain after a later `git
