@@ -84,13 +84,13 @@ def require_weights(name: str, folder: Path, weights: str, known: Collection[str
     """
     if not (files := weight_files(folder, weights)):
         known = sorted(known or (path.name for path in folder.iterdir()))
-        raise UserError(f"{name} holds no {WEIGHTS[weights]}{instead(weights, known)}")
+        raise UserError(f"{name} holds no {WEIGHTS[weights]}{missing_weights_remedy(weights, known)}")
     if gone := [file for file in files if not (folder / file).is_file()]:
         raise UserError(f"{name}: {index_of(weights)} names {gone[0]}, which is not there: copy it there too")
     return files
 
 
-def instead(weights: str, known: Iterable[str]) -> str:
+def missing_weights_remedy(weights: str, known: Iterable[str]) -> str:
     """Return the end of a message: the remedy for missing weights of a kind, given the `known` files."""
     known = list(known)
     other = "convert" if weights == "safetensors" else "safetensors"
