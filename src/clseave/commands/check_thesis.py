@@ -215,7 +215,7 @@ def check_download(places: Places, part: str) -> Finding | None:
 def check_gpu(places: Places) -> Finding:
     """Check the GPU, unless the profile does not use one."""
     device = places.read(Machine).device
-    return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.look_for_gpu(), device, GPU_GB)
+    return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.find_gpu(), device, GPU_GB)
 
 
 def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
