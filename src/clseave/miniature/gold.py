@@ -26,7 +26,7 @@ def pipeline_phrasing(fact: Fact, turn: int) -> int:
 
 
 @cache
-def sayings() -> dict[str, tuple[Fact, int]]:
+def facts_by_sentence() -> dict[str, tuple[Fact, int]]:
     """Return fact and phrasing of each English sentence of the miniature."""
     return {
         express(fact, "en", phrasing).text: (fact, phrasing) for fact in all_facts() for phrasing in range(PHRASINGS)
@@ -35,17 +35,17 @@ def sayings() -> dict[str, tuple[Fact, int]]:
 
 def sentence(english: str, language: str) -> Sentence:
     """Translate an English sentence. UserError when the grammar does not generate it."""
-    if english not in sayings():
+    if english not in facts_by_sentence():
         raise UserError(f"the grammar never says {english!r}: gold translations exist for its own sentences only")
-    fact, phrasing = sayings()[english]
+    fact, phrasing = facts_by_sentence()[english]
     return express(fact, language, phrasing)
 
 
 @cache
-def _sayings_in(language: str) -> dict[str, tuple[Fact, int]]:
+def _facts_by_sentence_in(language: str) -> dict[str, tuple[Fact, int]]:
     """Return fact and phrasing of each sentence of a language; the first, where two facts have the same sentence."""
     by_text: dict[str, tuple[Fact, int]] = {}
-    for fact, phrasing in sayings().values():
+    for fact, phrasing in facts_by_sentence().values():
         by_text.setdefault(express(fact, language, phrasing).text, (fact, phrasing))
     return by_text
 
@@ -55,9 +55,9 @@ def back(text: str, language: str) -> str:
 
     UserError when the grammar does not generate it.
     """
-    if text not in _sayings_in(language):
+    if text not in _facts_by_sentence_in(language):
         raise UserError(f"the grammar never says {text!r} in {language}: it translates its own sentences only")
-    fact, phrasing = _sayings_in(language)[text]
+    fact, phrasing = _facts_by_sentence_in(language)[text]
     return reworded(fact, phrasing, "en")
 
 
