@@ -77,7 +77,7 @@ def align_rows(
             continue
         sides = [[words(row, side, segmenters) for row in chunk] for side in ("en", language)]
         cut = aligner.cut
-        found = parts.get(number, partial(aligner.align_part, sides[0], sides[1], advance))
+        found = parts.get_or_compute(number, partial(aligner.align_part, sides[0], sides[1], advance))
         aligner.cut = cut + found["cut"]
         for row, source, target, pairs in zip(chunk, *sides, json.loads(found["pairs"]), strict=True):
             yield Alignment(row.hypothesis_id, source, target, pairs)

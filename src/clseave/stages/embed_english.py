@@ -29,7 +29,7 @@ def embed(tower: TextTower, texts: list[str], batch: int, parts: Parts) -> torch
     vectors = torch.empty(len(texts), tower.width)
     for number, part in enumerate(in_order(len(order), batch * PIECE)):
         rows = order[part]
-        vectors[torch.from_numpy(rows)] = parts.get(
+        vectors[torch.from_numpy(rows)] = parts.get_or_compute(
             number, partial(embed_texts, tower, [texts[row] for row in rows], batch)
         )
     return vectors

@@ -256,7 +256,9 @@ def test_parts_are_made_once_and_kept(tmp_path, caplog):
 
     def run():
         parts = Parts(tmp_path, "key")
-        return [parts.get(number, lambda number=number: make(number))["rows"].tolist() for number in range(4)]
+        return [
+            parts.get_or_compute(number, lambda number=number: make(number))["rows"].tolist() for number in range(4)
+        ]
 
     with pytest.raises(Killed):
         run()

@@ -210,7 +210,7 @@ class Parts(Store):
         if done := len(self.numbers()):
             log.info("%s: found %d parts of an earlier run", folder, done)
 
-    def get(self, number: int, make: Callable[[], Any]) -> Any:
+    def get_or_compute(self, number: int, make: Callable[[], Any]) -> Any:
         """Return the part that an earlier run stored under this number, or compute it with `make` and store it."""
         found = self.read(number) if number in self.numbers() else None
         if found is None:
