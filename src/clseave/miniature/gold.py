@@ -58,10 +58,10 @@ def back(text: str, language: str) -> str:
     if text not in _facts_by_sentence_in(language):
         raise UserError(f"the grammar never says {text!r} in {language}: it translates its own sentences only")
     fact, phrasing = _facts_by_sentence_in(language)[text]
-    return reworded(fact, phrasing, "en")
+    return paraphrase(fact, phrasing, "en")
 
 
-def reworded(fact: Fact, phrasing: int, language: str) -> str:
+def paraphrase(fact: Fact, phrasing: int, language: str) -> str:
     """Return the fact in the grammar's next phrasing."""
     return express(fact, language, (phrasing + 1) % PHRASINGS).text
 

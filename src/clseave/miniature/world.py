@@ -77,7 +77,7 @@ def draw_images(split: str, source: Scenes, scenes: np.ndarray) -> Iterator[tupl
     return ((image_id(split, row), image) for row, image in enumerate(pixels))
 
 
-def reword(
+def paraphrased_examples(
     examples: Sequence[Example], said: dict[str, Saying], images: int
 ) -> tuple[list[Example], dict[str, list[Translation]]]:
     """Return the examples of the first `images` images, and their paraphrased texts by language, English included.

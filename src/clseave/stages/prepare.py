@@ -79,7 +79,7 @@ def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text:
         if split == "train":
             trained = set(sayings)
             write_texts(sayings, source, text)
-    write_independent(independent, *world.reword(examples[split], sayings, source.independent_images))
+    write_independent(independent, *world.paraphrased_examples(examples[split], sayings, source.independent_images))
     write_archive(images / "archive.zip", pictures)
     return examples, {split: count(rows) for split, rows in examples.items()}
 

@@ -57,7 +57,7 @@ def test_back_into_english_says_a_fact_that_sounds_the_same_in_other_words(langu
 
 
 def test_back_into_english_by_hand():
-    assert gold.back(express(FACT, "de", 0).text, "de") == express(FACT, "en", 1).text == gold.reworded(FACT, 0, "en")
+    assert gold.back(express(FACT, "de", 0).text, "de") == express(FACT, "en", 1).text == gold.paraphrase(FACT, 0, "en")
     assert gold.back(express(FACT, "ko", 2).text, "ko") == express(FACT, "en", 0).text
     assert gold.translate(express(FACT, "en", 2).text, "en", "nl") == express(FACT, "nl", 2).text
     assert gold.translate(express(FACT, "nl", 2).text, "nl", "en") == express(FACT, "en", 0).text
