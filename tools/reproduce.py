@@ -115,7 +115,7 @@ def take_lock() -> int:
     return handle
 
 
-def fix() -> None:
+def repair_dvc_files() -> None:
     """Repair files that DVC writes in place and a kill may truncate: dvc.lock, and its list of paths in use."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -262,7 +262,7 @@ def show(name: str, line: bytes) -> None:
         say(f"  {name} | {text}")
 
 
-def settle(state: State, done: Running) -> None:
+def record_end(state: State, done: Running) -> None:
     """Record the end of a stage: its outcome, a failure, or a retry when only a lock was in the way."""
     done.reader.join()
     state.running.remove(done)
@@ -296,7 +296,7 @@ def run_stages(state: State) -> None:
                 state.running.append(launch(name, command, state.lock, state.environment))
         ended = [running for running in state.running if running.process.poll() is not None]
         for running in ended:
-            settle(state, running)
+            record_end(state, running)
         if not state.running and (state.failed or not ready_stages(state)):
             return
         if not ended:
@@ -316,7 +316,7 @@ def stop(running: Sequence[Running]) -> None:
             time.sleep(0.05)
 
 
-def bring_up(state: State, summary: Path) -> bool | None:
+def run_and_verify(state: State, summary: Path) -> bool | None:
     """Run the stages and verify; return whether all is up to date, None when interrupted. Nothing runs afterwards."""
     final: list[Running] = []
     try:
@@ -408,7 +408,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lock = take_lock()
     try:
         without_git.allow_without_git()
-        fix()
+        repair_dvc_files()
         plan = make_plan(bool({"-f", "--force"} & set(flags)), args.pipeline)
         profile = read_profile()
     except (DvcException, OSError, KeyError) as error:
@@ -419,7 +419,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(sign, signal.default_int_handler)
     with surroundings(args.preload and len(plan.candidates) >= MANY) as environment:
         state = State(plan, flags, args.jobs, lock, environment, args.pipeline)
-        good = bring_up(state, args.summary)
+        good = run_and_verify(state, args.summary)
     if good is None:
         return 130
     report_failure(state.failed)
