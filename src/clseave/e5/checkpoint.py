@@ -93,15 +93,14 @@ def weights(source: E5File, ids: Sequence[int], layers: int) -> dict[str, torch.
     return found
 
 
-def write(folder: Path, source: E5File, texts: Iterable[str], layers: int, *, seed: int | None = None) -> None:
-    """Write model and tokenizer for some texts; with a seed, the weights are drawn as BERT's are, not read.
+def write(folder: Path, source: E5File, ids: Sequence[int], layers: int, *, seed: int | None = None) -> None:
+    """Write model and tokenizer with some pieces; with a seed, the weights are drawn as BERT's are, not read.
 
     UserError when the file has fewer layers.
     """
     sizes = source.sizes
     if not 0 < layers <= sizes.layers:
         raise UserError(f"{layers} layers of {source.path}, allowed: 1 to {sizes.layers}")
-    ids = occurring(source, texts)
     config = BertConfig(
         vocab_size=len(ids), hidden_size=sizes.width, num_hidden_layers=layers, num_attention_heads=sizes.heads,
         intermediate_size=sizes.inner, max_position_embeddings=sizes.positions, type_vocab_size=sizes.types,

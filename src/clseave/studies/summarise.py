@@ -45,7 +45,9 @@ def read_systems(study: settings.Study, folder: Path, examples: list[Example]) -
     systems: dict[Key, Judged] = {}
     code: set[str] = set()
     for variant in study.variants:
-        found = {one: read_runs(folder / variant.name, one, study.seeds, examples) for one in study.languages}
+        found = {
+            one: read_runs(folder / variant.name, one, study.seeds, examples) for one in variant.among(study.languages)
+        }
         code |= {run.code for of_seeds in found.values() for run in of_seeds}
         for way in dict.fromkeys(way for of_seeds in found.values() for way in of_seeds[0].answers):
             systems[variant.name, way] = judged(variant.title, way, found, folder, len(examples))

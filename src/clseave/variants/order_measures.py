@@ -90,7 +90,8 @@ def rule(examples: Sequence[Example], source: AnySource, seed: int) -> dict[str,
     scenes, _ = world.draw_scenes("train", source)
     number = {world.image_id("train", row): row for row in range(len(scenes))}
     right = [
-        LABELS[label_scenes(gold.facts_by_sentence()[row.hypothesis][0], scenes[[number[row.image_id]]])[0]] == row.label
+        LABELS[label_scenes(gold.facts_by_sentence()[row.hypothesis][0], scenes[[number[row.image_id]]])[0]]
+        == row.label
         for row in negatives(unpaired(examples, seed))
     ]
     return {"rule_negatives": float(len(right)), "rule_true": float(np.mean(right))}
