@@ -26,7 +26,7 @@ PROFILES = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
 # The packages in reading order: each imports only packages above it.
 ORDER = (
     "foundation", "miniature", "corpora", "statistics", "models", "training", "word_alignment", "translation",
-    "objectives", "backbones", "inference", "variants", "comparison", "report", "cards", "preflight", "stages",
+    "objectives", "backbones", "e5", "inference", "variants", "comparison", "report", "cards", "preflight", "stages",
     "commands", "studies",
 )  # fmt: skip
 

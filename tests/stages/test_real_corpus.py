@@ -186,6 +186,13 @@ STUDIES = [
     ("heads", "clip_ve.hidden=32", {"head": "bilinear", "pairs": "unpaired+swapped"}),
     ("heads", "clip_ve.hidden=32", {"head": "attention", "pairs": "own"}),
     ("heads", "clip_ve.hidden=32", {"head": "token_attention", "pairs": "unpaired"}),
+    ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "own", "languages": "de+ja", "share": 50}),
+    ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "en", "languages": "de+ja", "share": 100}),
+    pytest.param(
+        *("pretrained", "clseave.epochs=1"),
+        {"student": "e5", "pairs": "own", "languages": "de+ja", "share": 100},
+        marks=needs_weights,
+    ),
 ]
 FILES = {
     "examples": "data/real/examples",
@@ -206,6 +213,7 @@ READ = {
     "pooling": "examples hypotheses targets images head mbert",
     "objectives": "examples hypotheses alignments targets images head mbert",
     "heads": "examples hypotheses source vectors clip mbert",
+    "pretrained": "examples hypotheses targets images head mbert",
 }
 
 
@@ -213,6 +221,8 @@ def run_study(world, folder, name, changes, more):
     """One variant of a study in Japanese and German, in this process; the folder of its runs."""
     variant = {"name": "one", "title": "one", "changes": changes}
     settings = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
+    if name == "pretrained":
+        settings["e5"] = YAML(typ="safe").load(ROOT / "studies/pretrained/params.yaml")["e5"] | {"layers": 1}
     (folder / "params.yaml").write_text(json.dumps(settings))
     given = {"study": folder, "params": "params.yaml", "profile": "profiles/real.yaml", "variant": "one", "seed": 0}
     given |= {key: FILES[key] for key in READ[name].split()} | more | {"out": folder / "out"}
@@ -228,7 +238,7 @@ def run_study(world, folder, name, changes, more):
 @pytest.mark.parametrize(("name", "changes", "more"), STUDIES)
 def test_the_switches_of_the_studies_work_on_real_sentences(world, tmp_path, name, changes, more):
     out = run_study(world, tmp_path, name, changes, more)
-    names = ["joint.json"] if more.get("pairs") == "all" else ["de.json", "ja.json"]
+    names = ["joint.json"] if more.get("pairs") in ("all", "en") else ["de.json", "ja.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     for file in names:
         found = runs.read(out / file)

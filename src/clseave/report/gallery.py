@@ -112,6 +112,12 @@ class Gallery:
             display(study_figures.systems(study.frame("results"), study.about["measure"]))
             display(Markdown(study_figures.CAPTIONS[study.about["measure"]]))
 
+    def study_need(self, name: str) -> None:
+        """Accuracy of the study's variants against the pairs they are trained on; nothing where it was not run."""
+        if found := self._study(name):
+            display(study_figures.data_need(found.frame("results")))
+            display(Markdown(study_figures.NEED_CAPTION))
+
     def study_table(self, name: str, kind: str) -> Markdown:
         """Return the `tests` of a study's questions or its `systems`; empty where it was not run."""
         study = self._study(name)

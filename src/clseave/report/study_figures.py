@@ -1,11 +1,12 @@
-"""The figure of a study: accuracy of each variant, by the way of judging."""
+"""The figures of a study: accuracy of each variant by the way of judging, and by how many pairs it is trained on."""
 
 import textwrap
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter
 
-from clseave.report.style import CHANCE, DASHES, GREY, HALF, INK, canvas, look, marked_line, need, percent_axis
+from clseave.report.style import CHANCE, DASHES, GREY, HALF, INK, canvas, curve, look, marked_line, need, percent_axis
 
 ALL = "all"
 LABEL = 22  # characters of a line of a variant's title
@@ -21,6 +22,12 @@ SHOWN = {  # first and last percent of the axis, what chance is, the columns of 
     "accuracy": ((25, 101), CHANCE, ("low", "high")),
     "swap_accuracy": ((0, 101), None, ("swap_low", "swap_high")),
 }
+
+OWN = "own"  # judged in the language of the run
+NEED_CAPTION = (
+    "Accuracy in the student's own language against the percentage of the training pairs that it sees, on a logarithmic "
+    "axis: means of the seeds, over the languages that all these variants have. The dashed line is chance."
+)
 
 
 def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
@@ -53,4 +60,30 @@ def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
         title=TITLES[measure],
         xlabel=f"{measure.replace('_', ' ')}, percent\nn = {reference['rows']:,.0f} rows",
     )
+    return figure
+
+
+def data_need(results: pd.DataFrame) -> Figure:
+    """Accuracy against the share of the pairs, a line for each model that is trained on several shares.
+
+    Variants of one model have titles with the same words before the first comma.
+    """
+    own = need(results[(results["language"] != ALL) & (results["judged"] == OWN)], "title", "share", "accuracy")
+    own = own.assign(model=own["title"].str.partition(",")[0])
+    own = own[own["title"].eq(own["model"]) | own["title"].str.contains("%")]  # not those of one language alone
+    several = own.groupby("model")["share"].transform("nunique") > 1
+    own = need(own[several], "share")
+    shared = set.intersection(*(set(rows["language"]) for _, rows in own.groupby("title")))
+    means = own[own["language"].isin(shared)].groupby(["model", "share"], sort=False)["accuracy"].mean()
+    figure, (axes,) = canvas(3.6, width=HALF)
+    for number, model in enumerate(dict.fromkeys(own["model"])):
+        line = 100 * means[model].sort_index()
+        curve(axes, line.index.to_series(), line, number, label=model)
+    axes.axhline(CHANCE, color=GREY, linestyle=DASHES, linewidth=1.2)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(sorted(set(own["share"]))))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(title="Accuracy and data need", xlabel="percent of the training pairs", ylabel="accuracy, percent")
+    axes.legend()
     return figure

@@ -20,7 +20,7 @@ from clseave.foundation.process import cli
 from clseave.report import gallery, notebook
 
 STUDY = "study_"  # prefix of the names in tags: study_NAME, study_NAME-tests, study_NAME-systems
-TABLES = {"": "results", "tests": "contrasts", "systems": "results"}
+TABLES = {"": "results", "tests": "contrasts", "systems": "results", "need": "results"}
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = (
     "notebook template reports studies examples hypotheses images params profile code out-notebook out-html out-figures"

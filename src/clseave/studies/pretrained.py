@@ -144,7 +144,7 @@ class Training:
         objective = clseave.prepare(*sources, self.values, seed=self.seed, device=self.device)
         data = objective.data
         rows = sample(len(data.tokens), self.share, self.seed)
-        objective.data = Pairs(Ragged.of([data.tokens[row] for row in rows]), data.teacher, data.rows[rows])
+        objective.data = Pairs(Ragged.of([data.tokens[row].tolist() for row in rows]), data.teacher, data.rows[rows])
         chosen: dict[str, str | int] = {"seed": self.seed, "share": self.share, "language": language}
         checkpoint = begin(checkpoints / who, __name__, inputs, self.values, self.device, **chosen)
         curve, kept = fit(objective, self.values.lr, checkpoint)
