@@ -7,7 +7,9 @@ import json
 
 import numpy as np
 import pytest
+from made_e5 import needs_weights
 from real_world import build, pairs, run, run_all, save_models, xvnli
+from test_graph import ROOT
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
@@ -20,7 +22,7 @@ from clseave.foundation.rows.records import (
     read_rows,
     read_vectors,
 )
-from clseave.variants import runs
+from clseave.variants import runs, settings
 
 pytestmark = [pytest.mark.needs_data, pytest.mark.slow, pytest.mark.xdist_group("real_corpus")]
 
@@ -189,7 +191,7 @@ STUDIES = [
     ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "own", "languages": "de+ja", "share": 50}),
     ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "en", "languages": "de+ja", "share": 100}),
     pytest.param(
-        *("pretrained", "clseave.epochs=1"),
+        *("pretrained", "clseave.stop_after=1"),
         {"student": "e5", "pairs": "own", "languages": "de+ja", "share": 100},
         marks=needs_weights,
     ),
@@ -220,10 +222,11 @@ READ = {
 def run_study(world, folder, name, changes, more):
     """One variant of a study in Japanese and German, in this process; the folder of its runs."""
     variant = {"name": "one", "title": "one", "changes": changes}
-    settings = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
+    content = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
     if name == "pretrained":
-        settings["e5"] = YAML(typ="safe").load(ROOT / "studies/pretrained/params.yaml")["e5"] | {"layers": 1}
-    (folder / "params.yaml").write_text(json.dumps(settings))
+        weights = settings.read(ROOT / "studies/pretrained/params.yaml").e5
+        content["e5"] = weights.model_dump() | {"layers": 1}
+    (folder / "params.yaml").write_text(json.dumps(content))
     given = {"study": folder, "params": "params.yaml", "profile": "profiles/real.yaml", "variant": "one", "seed": 0}
     given |= {key: FILES[key] for key in READ[name].split()} | more | {"out": folder / "out"}
     if name == "heads":

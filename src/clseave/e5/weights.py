@@ -85,7 +85,7 @@ class Reader:
 
 
 class E5File:
-    """What a file of weights holds: `sizes`, `epsilon`, `specials`, `pieces` (spelling and log probability), tensors."""
+    """What a file holds: `sizes`, `epsilon`, `specials`, `pieces` (spelling, log probability) and tensors."""
 
     def __init__(self, path: Path):
         """Read all but the tensors. UserError for another file or a damaged one."""

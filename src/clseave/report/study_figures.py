@@ -25,8 +25,8 @@ SHOWN = {  # first and last percent of the axis, what chance is, the columns of 
 
 OWN = "own"  # judged in the language of the run
 NEED_CAPTION = (
-    "Accuracy in the student's own language against the percentage of the training pairs that it sees, on a logarithmic "
-    "axis: means of the seeds, over the languages that all these variants have. The dashed line is chance."
+    "Accuracy in the student's own language against the percentage of the training pairs that it sees, on a "
+    "logarithmic axis: means of the seeds, over the languages that all these variants have. The dashed line is chance."
 )
 
 

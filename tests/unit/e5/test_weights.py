@@ -1,10 +1,10 @@
 """The file of four-bit weights: its blocks by hand, its parts, and damaged ones."""
 
+import made_e5
 import numpy as np
 import pytest
 import torch
 
-import made_e5
 from clseave.e5.weights import E5File, from_blocks
 from clseave.foundation.errors import UserError
 

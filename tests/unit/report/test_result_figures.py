@@ -126,6 +126,20 @@ SYSTEMS = pd.DataFrame(
         for language in ("all", "de")
     ]
 )
+NEED = pd.DataFrame(
+    [
+        {"title": title, "judged": "own", "language": language, "share": share, "accuracy": accuracy}
+        for title, share, accuracy, languages in (
+            ("mBERT", 100, 0.8, ("all", "de", "nl")),
+            ("mBERT, 10 % of the pairs", 10, 0.4, ("all", "de")),
+            ("e5-small", 100, 0.9, ("all", "de", "nl")),
+            ("e5-small, 10 % of the pairs", 10, 0.7, ("all", "de")),
+            ("e5-small, German only", 100, 0.5, ("all", "nl")),
+            ("random", 100, 0.6, ("all", "de")),
+        )
+        for language in languages
+    ]
+)
 FITS = pd.DataFrame(
     [
         {"distance": "syntactic", "maker": maker, "r": -0.9, "r_low": -1.0, "r_high": 0.2, "points": 5}
@@ -150,6 +164,7 @@ DRAW = {
     "reliability": lambda: statistics_figures.reliability(BINS),
     "swap": lambda: statistics_figures.swap(SWAPS),
     "study": lambda: study_figures.systems(SYSTEMS),
+    "need": lambda: study_figures.data_need(NEED),
     "slices": lambda: statistics_figures.slices(SLICES),
     "consistency": lambda: statistics_figures.consistency(SAME),
     "fits": lambda: statistics_figures.fits(FITS),
@@ -282,6 +297,13 @@ def test_a_study_has_a_mark_for_each_way_of_judging_and_a_line_for_the_main_pipe
 def test_an_empty_bin_is_not_drawn():
     (points,) = DRAW["reliability"]().axes[0].collections
     assert points.get_offsets().tolist() == [[45.0, 45.0], [97.0, 97.0]]
+
+
+def test_data_need_has_a_line_for_each_model_with_several_shares_over_their_shared_languages():
+    (axes,) = DRAW["need"]().axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[:-1]}
+    assert lines == {"mBERT": [[10, 40], [100, 80]], "e5-small": [[10, 70], [100, 90]]}
+    assert axes.get_xscale() == "log"
 
 
 def test_a_slice_that_an_evaluation_lacks_stays_empty():

@@ -1,8 +1,10 @@
 """Which pairs and students the study of pre-trained weights has, and what it refuses."""
 
-import pytest
+from itertools import pairwise
 
 import made_e5
+import pytest
+
 from clseave.e5 import checkpoint
 from clseave.e5.weights import E5File
 from clseave.foundation.errors import UserError
@@ -20,7 +22,7 @@ def test_a_share_of_the_pairs_is_rounded_up_sorted_and_nested():
     drawn = [sample(250, share, 3).tolist() for share in (1, 3, 10, 30, 100)]
     assert [len(rows) for rows in drawn] == [3, 8, 25, 75, 250]
     assert all(rows == sorted(set(rows)) for rows in drawn)
-    assert all(set(small) < set(large) for small, large in zip(drawn, drawn[1:], strict=False))
+    assert all(set(small) < set(large) for small, large in pairwise(drawn))
     assert sample(250, 10, 3).tolist() == drawn[2] != sample(250, 10, 4).tolist()
 
 
