@@ -32,7 +32,7 @@ def test_a_finding_says_only_what_the_tables_hold():
     assert "that language?" in asked and "generated" not in asked
 
 
-@pytest.mark.parametrize(("apart", "said"), [(True, "German is"), (False, "None is")])
+@pytest.mark.parametrize(("apart", "said"), [(True, "German is"), (False, "No language is")])
 def test_languages_are_apart_as_the_table_says(apart, said):
     pair = {"evaluation": "en", "other": "de", "points": 2.5, "low": 0.5, "high": 4.0, "p_holm": 0.01, "apart": apart}
     text = findings.differences(run(["de"], significance=[pair]))
@@ -44,7 +44,7 @@ def test_languages_are_apart_as_the_table_says(apart, said):
     [
         ((True, False), "German is"),
         ((True, True), "German and Dutch are"),
-        ((False, False), "None is"),
+        ((False, False), "No language is"),
     ],
 )
 def test_new_sentences_are_judged_by_the_corrected_test(apart, said):

@@ -84,7 +84,7 @@ def _differences(each: Sequence[tuple[str, float, float, float]]) -> str:
 def _verdict(separate: Sequence[str]) -> str:
     """Return which languages differ significantly from English, as a sentence."""
     if not separate:
-        return "None is told apart from English"
+        return "No language is told apart from English"
     return f"{languages(separate)} {'is' if len(separate) == 1 else 'are'} told apart from English"
 
 
