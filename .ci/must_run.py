@@ -1,11 +1,11 @@
 """Fail when a test that must run was skipped, failed or is gone.
 
-Usage: must_run.py LIST JUNIT_XML... The list holds one pytest node-id prefix a line; `#` starts a comment. A prefix
-stands for a file, a class, a test, or all parameters of one. A test that was skipped for want of a system package
-must run too, in another of the files, whether the list names it or not. A test that was skipped because no folder of
-test data is named (CLSEAVE_TEST_DATA) counts as passed where that is so; with such a folder it must run.
+Usage: must_run.py LIST JUNIT_XML... The list has a pytest node-id prefix in each line; `#` starts a comment. A prefix
+selects a file, a class, a test, or all parameters of a test. A test that was skipped because a system package is
+missing must pass in another of the files, listed or not. A test that was skipped because CLSEAVE_TEST_DATA is not set
+counts as passed, unless it is set now.
 
-Exit codes: 0 all passed, 1 with a line for each that did not.
+Exit codes: 0 all passed, 1 otherwise, with a line for each fault.
 """
 
 import os
@@ -21,50 +21,50 @@ NO_PACKAGE = "skipped for want of a package"
 
 
 def node_id(case: ElementTree.Element) -> str:
-    """A test case's pytest node id: JUnit joins folders, file and class by dots, and xdist appends `@` and a group."""
+    """Return a test case's pytest node id: JUnit joins its parts by dots, and xdist appends `@` and a group."""
     parts = case.get("classname", "").split(".")
     end = next((i for i, part in enumerate(parts) if part.startswith("test_")), len(parts) - 1)
     return "::".join(["/".join(parts[: end + 1]) + ".py", *parts[end + 1 :], GROUP.sub("", case.get("name", ""))])
 
 
 def results(files: Sequence[str]) -> dict[str, str]:
-    """Outcome of every test: passed, skipped, failure or error. A test that passed in one of the files has passed."""
-    found: dict[str, str] = {}
+    """Return the outcome of every test: passed, skipped, failure or error; passed if it passed in any file."""
+    outcomes: dict[str, str] = {}
     for file in files:
         for case in ElementTree.parse(file).iter("testcase"):
             marks = [child for child in case if child.tag in {"skipped", "failure", "error"}]
             outcome = marks[0].tag if marks and not without_data(marks[0]) else "passed"
             if outcome == "skipped" and PACKAGE in marks[0].get("message", ""):
                 outcome = NO_PACKAGE
-            if found.get(node_id(case)) != "passed":
-                found[node_id(case)] = outcome
-    return found
+            if outcomes.get(node_id(case)) != "passed":
+                outcomes[node_id(case)] = outcome
+    return outcomes
 
 
 def without_data(mark: ElementTree.Element) -> bool:
-    """Whether a test was skipped for want of the data that this machine does not have."""
+    """Return whether a test was skipped because this machine lacks the test data."""
     skipped = mark.tag == "skipped" and "CLSEAVE_TEST_DATA" in mark.get("message", "")
     return skipped and not os.environ.get("CLSEAVE_TEST_DATA")
 
 
 def covers(prefix: str, name: str) -> bool:
-    """Whether a node id lies at or below a prefix; `a.py::test_x` does not cover `a.py::test_xy`."""
+    """Return whether a node id is at or below a prefix; `a.py::test_x` does not cover `a.py::test_xy`."""
     return name == prefix or any(name.startswith(prefix + joint) for joint in ("::", "[", "/"))
 
 
-def faults(prefixes: Sequence[str], found: dict[str, str]) -> list[str]:
-    """One line for each prefix that no test has, and for each of its tests that did not pass."""
-    lines = [f"must run, but is {outcome}: {name}" for name, outcome in found.items() if outcome == NO_PACKAGE]
+def faults(prefixes: Sequence[str], outcomes: dict[str, str]) -> list[str]:
+    """Return a line for each prefix without tests, and for each of its tests that did not pass."""
+    lines = [f"must run, but is {outcome}: {name}" for name, outcome in outcomes.items() if outcome == NO_PACKAGE]
     for prefix in prefixes:
-        outcomes = {name: outcome for name, outcome in found.items() if covers(prefix.rstrip("/"), name)}
-        if not outcomes:
+        chosen = {name: outcome for name, outcome in outcomes.items() if covers(prefix.rstrip("/"), name)}
+        if not chosen:
             lines.append(f"must run, but is absent: {prefix}")
-        lines += [f"must run, but is {outcome}: {name}" for name, outcome in outcomes.items() if outcome != "passed"]
+        lines += [f"must run, but is {outcome}: {name}" for name, outcome in chosen.items() if outcome != "passed"]
     return list(dict.fromkeys(lines))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compare the list with what ran; returns the exit code of this module's docstring."""
+    """Compare the list with the outcomes; return an exit code as in the module's docstring."""
     wanted = [line.partition("#")[0].strip() for line in Path(argv[0]).read_text(encoding="utf-8").splitlines()]
     prefixes = [line for line in wanted if line]
     lines = faults(prefixes, results(argv[1:]))

@@ -88,10 +88,10 @@ def main() -> int:
         ran = run(EXPERIMENT, copy)
         names = [line.split("'")[1] for line in ran.splitlines() if line.startswith("Running stage '")]
         bases = dict.fromkeys(stage.partition("@")[0] for stage in names)
-        told = ", ".join(f"`{base}` ({sum(one.startswith(f'{base}@') for one in names)})" for base in bases)
+        counts = ", ".join(f"`{base}` ({sum(name.startswith(f'{base}@') for name in names)})" for base in bases)
         text = TEXT.format(
             experiment=EXPERIMENT,
-            ran=textwrap.fill(f"{len(names)} stages, {told}", 118),
+            ran=textwrap.fill(f"{len(names)} stages, {counts}", 118),
             params_command=PARAMS,
             params=run(PARAMS, copy).strip(),
             metrics_command=METRICS,

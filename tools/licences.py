@@ -91,7 +91,7 @@ def locked(path: Path) -> dict[str, str]:
     pins = {}
     for requirement in (Requirement(line) for line in lines if line):
         if not (version := re.fullmatch("==([^*,]+)", str(requirement.specifier))):
-            raise ValueError(f"{path}: {requirement} names no one version")
+            raise ValueError(f"{path}: {requirement} does not pin an exact version")
         pins[requirement.name] = version[1]
     return pins
 

@@ -43,9 +43,7 @@ FORBIDDEN = "AVX512F"  # numpy's name of a feature that no emulated interpreter 
 CRASH = "qemu: uncaught target signal"  # a crash of the emulator itself, rare and not reproducible
 TRIES = 3
 SECONDS = 1800  # timeout of a command, as the emulator may also hang
-OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "GIT_", "DVC_")
-
-
+OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "GIT_", "DVC_")  # prefixes of dropped variables
 SERVER = Path(__file__).parent / "exact" / "preloaded.py"
 RUNNING: set[subprocess.Popen[bytes]] = set()  # all are killed when one fails, or on Ctrl-C
 
@@ -169,7 +167,7 @@ def read_stages(tree: Path) -> list[Stage]:
         own = [stage for stage in repo.index.stages if stage.cmd and stage.path_in_repo == "dvc.yaml"]
         stages = {stage.name: stage for stage in own}
         graph = repo.index.graph
-        needs = {name: {one.name for one in graph.successors(stage) if one.cmd} for name, stage in stages.items()}
+        needs = {name: {dep.name for dep in graph.successors(stage) if dep.cmd} for name, stage in stages.items()}
         return [
             Stage(
                 name=name,
@@ -317,9 +315,9 @@ def first_difference(found: Mapping[str, dict[str, str]]) -> str:
     first, *others = found
     for file in sorted(set().union(*found.values())):
         for other in others:
-            one, two = (found[name].get(file, "absent") for name in (first, other))
-            if one != two:
-                return f"{file}: {one} on {first}, {two} on {other}"
+            expected, actual = (found[name].get(file, "absent") for name in (first, other))
+            if expected != actual:
+                return f"{file}: {expected} on {first}, {actual} on {other}"
     return ""
 
 

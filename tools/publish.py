@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, fail when the store is out of line")
     args = parser.parse_args(argv)
-    without_git.tell_dvc()
+    without_git.allow_without_git()
     try:
         names = referenced()
         if args.check:

@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=["pull", "push"])
     args, flags = parser.parse_known_args(argv)
     try:
-        without_git.tell_dvc()
+        without_git.allow_without_git()
         remote = read_remote()
     except (DvcException, OSError, KeyError) as error:
         print(f"{args.action}: no remote can be read: {' '.join(str(error).split())}", file=sys.stderr)

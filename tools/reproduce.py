@@ -2,10 +2,10 @@
 
 Each stage runs as `dvc --wait-for-lock repro -s NAME`, so DVC decides, runs and records it as usual; this program
 chooses the order and starts stages with their libraries loaded (tools/preload). A final plain `dvc repro` must find
-nothing to do: the result is the same as with DVC alone. `--pipeline studies/NAME/dvc.yaml` does so with a study and
-what it needs of the main pipeline. Unknown flags are passed to dvc, for example `--no-run-cache`
-or `--force`. A second run in the same folder waits for the first, and for stages left by a killed one. Files of DVC
-that a kill has truncated are repaired first.
+nothing to do: the result is the same as with DVC alone. `--pipeline studies/NAME/dvc.yaml` runs a study and the stages
+of the main pipeline that it depends on. Unknown flags are passed to dvc, for example `--no-run-cache` or `--force`. A
+second run in the same folder waits for the first, and for stages left by a killed one. Files of DVC that a kill has
+truncated are repaired first.
 
 Exit codes: 0 all is up to date, 1 a stage failed, 2 the pipeline cannot be read, 130 interrupted.
 """
@@ -115,7 +115,7 @@ def take_lock() -> int:
     return handle
 
 
-def fix() -> None:
+def repair_dvc_files() -> None:
     """Repair files that DVC writes in place and a kill may truncate: dvc.lock, and its list of paths in use."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -147,8 +147,8 @@ def fix() -> None:
 def make_plan(force: bool, pipeline: str = PIPELINE) -> Plan:
     """Read DVC's stage graph and status. DvcException when dvc.yaml or params.yaml cannot be parsed.
 
-    The plan has the stages of one dvc.yaml and those of others that they depend on; `force` is of its own only. A stage
-    is a candidate when DVC calls it changed, or when it depends on a candidate; the others are skipped, to save
+    The plan has the stages of a dvc.yaml and their dependencies in other files; `force` applies to its own stages only.
+    A stage is a candidate when DVC calls it changed, or when it depends on a candidate; all others are skipped, to save
     the start of a dvc for each.
     """
     from dvc.repo import Repo
@@ -162,7 +162,7 @@ def make_plan(force: bool, pipeline: str = PIPELINE) -> Plan:
             wanted |= new
             frontier += new
         stages = [stage for stage in repo.index.stages if stage in wanted]
-        needs = {stage.addressing: {one.addressing for one in graph.successors(stage) if one.cmd} for stage in stages}
+        needs = {stage.addressing: {dep.addressing for dep in graph.successors(stage) if dep.cmd} for stage in stages}
         changed = set(repo.status([pipeline], with_deps=pipeline != PIPELINE))
         if force:
             changed |= {stage.addressing for stage in own}
@@ -262,7 +262,7 @@ def show(name: str, line: bytes) -> None:
         say(f"  {name} | {text}")
 
 
-def settle(state: State, done: Running) -> None:
+def record_end(state: State, done: Running) -> None:
     """Record the end of a stage: its outcome, a failure, or a retry when only a lock was in the way."""
     done.reader.join()
     state.running.remove(done)
@@ -296,7 +296,7 @@ def run_stages(state: State) -> None:
                 state.running.append(launch(name, command, state.lock, state.environment))
         ended = [running for running in state.running if running.process.poll() is not None]
         for running in ended:
-            settle(state, running)
+            record_end(state, running)
         if not state.running and (state.failed or not ready_stages(state)):
             return
         if not ended:
@@ -316,7 +316,7 @@ def stop(running: Sequence[Running]) -> None:
             time.sleep(0.05)
 
 
-def bring_up(state: State, summary: Path) -> bool | None:
+def run_and_verify(state: State, summary: Path) -> bool | None:
     """Run the stages and verify; return whether all is up to date, None when interrupted. Nothing runs afterwards."""
     final: list[Running] = []
     try:
@@ -391,7 +391,7 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--pipeline", default=PIPELINE, help="file that lists the stages (default: %(default)s)")
-    parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for what became of each")
+    parser.add_argument("--summary", type=Path, default=LOGS / "summary.json", help="file for each stage's outcome")
     parser.add_argument("--no-preload", dest="preload", action="store_false", help="each stage loads its libraries")
     args, flags = parser.parse_known_args(argv)
     if args.jobs < 1:
@@ -407,8 +407,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     lock = take_lock()
     try:
-        without_git.tell_dvc()
-        fix()
+        without_git.allow_without_git()
+        repair_dvc_files()
         plan = make_plan(bool({"-f", "--force"} & set(flags)), args.pipeline)
         profile = read_profile()
     except (DvcException, OSError, KeyError) as error:
@@ -419,7 +419,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(sign, signal.default_int_handler)
     with surroundings(args.preload and len(plan.candidates) >= MANY) as environment:
         state = State(plan, flags, args.jobs, lock, environment, args.pipeline)
-        good = bring_up(state, args.summary)
+        good = run_and_verify(state, args.summary)
     if good is None:
         return 130
     report_failure(state.failed)

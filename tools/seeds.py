@@ -1,7 +1,7 @@
 """Repeat all trainings with more seeds, and write reports/seeds/<profile>.csv, which the stage `compare` reads.
 
-The runs are made in .work/seeds, a copy of the last commit that shares DVC's cache with this folder, so that what this
-folder has run is restored and an interrupted run resumes. The copy's `seeds` are those of `--seeds`.
+The runs are made in .work/seeds, a clone of the last commit that shares DVC's cache with this folder: cached results
+are restored, and an interrupted run resumes. `--seeds` replaces the clone's `seeds`.
 
 Exit codes: 0 the table is written, 1 a stage failed, 2 the folder has changes that are not committed.
 """
@@ -21,7 +21,7 @@ from clseave.foundation.process import interrupts
 from clseave.foundation.settings import params
 
 COPY = Path(".work/seeds")
-COLUMNS = {  # of the table, by their names in an evaluation's metrics
+COLUMNS = {  # columns of the table, with their names in an evaluation's metrics
     "rows": "rows",
     "accuracy": "accuracy",
     "seen": "accuracy_seen",
@@ -31,7 +31,7 @@ COLUMNS = {  # of the table, by their names in an evaluation's metrics
 
 
 def with_seeds(text: str, seeds: Sequence[int]) -> str:
-    """The text of params.yaml with other `seeds`. ValueError when it has no such list."""
+    """Replace `seeds` in the text of params.yaml. ValueError when it has no such list."""
     changed, found = re.subn(
         r"(?m)^(seeds:[^\n]*\n)(?:- \d+\n)+", lambda match: match[1] + "".join(f"- {seed}\n" for seed in seeds), text
     )
@@ -41,7 +41,7 @@ def with_seeds(text: str, seeds: Sequence[int]) -> str:
 
 
 def rows_of(metrics: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """One row for each seed and evaluation that judged a row, from the metrics that the stage `evaluate` wrote."""
+    """Return a row for each seed and evaluation with predictions, from the metrics of the stage `evaluate`."""
     rows = []
     for seed in seeds:
         for path in sorted((metrics / f"seed{seed}").glob("*.json")):
@@ -53,7 +53,7 @@ def rows_of(metrics: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def prepare(copy: Path, seeds: Sequence[int]) -> None:
-    """Bring the copy to the last commit, with this folder's cache and with the seeds."""
+    """Update the clone to the last commit, with this folder's cache and the given seeds."""
     if not (copy / ".git").exists():
         subprocess.run(["git", "clone", "--quiet", ".", str(copy)], check=True)
     head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
@@ -63,7 +63,7 @@ def prepare(copy: Path, seeds: Sequence[int]) -> None:
         [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", str(Path(".dvc/cache").resolve())],
     ):
         subprocess.run(command, cwd=copy, check=True)
-    # What DVC's cache holds of the committed results need not be computed again; the rest is.
+    # Restore the committed results that are in DVC's cache; all others are computed again.
     subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet"], cwd=copy, check=False, capture_output=True)
     settings = copy / "params.yaml"
     settings.write_text(with_seeds(settings.read_text(encoding="utf-8"), seeds), encoding="utf-8")

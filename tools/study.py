@@ -80,7 +80,9 @@ def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
     commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
     found = []
     for number, variant in enumerate(settings["variants"]):
-        language, seed = (settings[key][number % len(settings[key])] for key in ("languages", "seeds"))
+        own = variant.get("languages", "").split("+")
+        languages = [one for one in settings["languages"] if one in own or own == [""]]
+        language, seed = (some[number % len(some)] for some in (languages, settings["seeds"]))
         folder = STUDIES / name / profile / "runs" / f"{variant['name']}-seed{seed}"
         joint = folder / "joint.json"
         found.append((joint if joint.exists() else folder / f"{language}.json", commands[folder.as_posix()]))

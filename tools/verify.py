@@ -284,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", action="store_true", help="also read a remote on the network, object by object")
     args = parser.parse_args(argv)
-    without_git.tell_dvc()
+    without_git.allow_without_git()
     try:
         faults, counts = verify(args.network)
     except UnreadableError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 SETTING = "no_scm"  # in DVC's section `core`
 
 
-def tell_dvc(start: Path | None = None) -> None:
+def allow_without_git(start: Path | None = None) -> None:
     """Set `core.no_scm` in `.dvc/config.local` when there is no git repository, and remove it when there is one.
 
     With the setting DVC has no experiments and no diffs between commits, so it must not remain after a later `git
@@ -14,10 +14,10 @@ def tell_dvc(start: Path | None = None) -> None:
     """
     folder = (start or Path.cwd()).resolve()
     above = [folder, *folder.parents]
-    root = next((one for one in above if (one / ".dvc").is_dir()), None)
+    root = next((path for path in above if (path / ".dvc").is_dir()), None)
     if root is None:
         return
-    git = any((one / ".git").exists() for one in above)
+    git = any((path / ".git").exists() for path in above)
     local = root / ".dvc" / "config.local"
     is_set = local.is_file() and SETTING in local.read_text(encoding="utf-8")
     if git != is_set:

@@ -193,7 +193,8 @@ def test_a_stage_ends_when_its_dvc_is_killed(served: dict[str, str], tmp_path: P
     source = str(Path(single_instance.__file__).parents[3])
     (tmp_path / "program.py").write_text(
         f"import os, sys; from pathlib import Path; sys.path.insert(0, {source!r})\n"
-        f"from clseave.foundation.process.single_instance import stand_alone; stand_alone(os.environ, Path('locks'))\n"
+        "from clseave.foundation.process import single_instance\n"
+        "single_instance.ensure_single(os.environ, Path('locks'))\n"
         f"{AT_WORK}"
     )
     for shell in ("python program.py never", "python program.py never; true"):

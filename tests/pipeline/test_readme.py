@@ -1,7 +1,9 @@
 """What README.md shows comes from files: its table and its picture are those of the repository."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,31 @@ def test_the_readme_is_short_and_shows_pictures_that_exist(repo_root: Path, text
     assert len(text.splitlines()) <= LINES
     pictures = re.findall(r'<img [^>]*src="([^"]+)"', text)
     assert pictures and all((repo_root / path).is_file() for path in pictures)
+
+
+@pytest.mark.slow
+def test_using_a_model_works_as_shown(repo_root: Path, tmp_path: Path) -> None:
+    """Both blocks of "Use a model" in a new clone, whose models are pulled from its own store."""
+    clone, site = tmp_path / "clone", {"DVC_SITE_CACHE_DIR": str(tmp_path / "dvc")}
+    subprocess.run(["git", "clone", "--quiet", str(repo_root), str(clone)], check=True)
+
+    def run(*command: str, **more: str) -> str:
+        env = os.environ | site | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | more
+        done = subprocess.run(command, cwd=clone, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("dvc", "pull", "--quiet", "models/mini/clip", "data/mini/images", *map(str, encoders(clone)))
+    section = (clone / "README.md").read_text(encoding="utf-8").partition("\n## Use a model\n")[2].partition("\n## ")[0]
+    shell, code = (re.search(rf"```{name}\n(.+?)```", section, flags=re.DOTALL)[1] for name in ("sh", "python"))
+    first, second = run("bash", "-ec", shell.replace("source .venv/bin/activate && ", "")).splitlines()
+    assert first.startswith("entailment") and second.startswith("contradiction")
+    *lines, call = code.splitlines()
+    program = "\n".join([*lines, f"print(*[row.label for row in {call}])"])
+    assert run(sys.executable, "-c", program, PYTHONPATH="src").split() == ["entailment", "contradiction"]
+
+
+def encoders(clone: Path) -> list[Path]:
+    """The text encoders of all languages with the first seed."""
+    languages = YAML(typ="safe", pure=True).load(clone / "params.yaml")["languages"]
+    return [Path("models/mini/clip_ve/seed0"), *(Path(f"models/mini/clseave/{one}/seed0") for one in languages)]

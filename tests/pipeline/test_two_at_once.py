@@ -103,7 +103,7 @@ def test_a_dvc_lock_cut_anywhere_can_be_read_again(toy: Path, repo_root: Path) -
         "whole = lock.read_text()\n"
         "lines = [end + 1 for end, letter in enumerate(whole) if letter == '\\n']\n"
         "for end in [*range(0, len(whole), max(1, len(whole) // 30)), *lines]:\n"
-        "    lock.write_text(whole[:end]); reproduce.fix(); Repo().status()\n"
+        "    lock.write_text(whole[:end]); reproduce.repair_dvc_files(); Repo().status()\n"
     )
     python = f"import sys; sys.path.insert(0, {str(repo_root / 'tools')!r}); {program}"
     output = run(toy, sys.executable, "-c", python)

@@ -21,20 +21,20 @@ def archive(tmp_path: Path) -> Path:
 def test_the_setting_comes_without_git_and_goes_with_it(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     local = archive / ".dvc/config.local"
     local.write_text("['remote \"thesis\"']\n    url = /somewhere\n")
-    without_git.tell_dvc(archive)
+    without_git.allow_without_git(archive)
     assert capsys.readouterr().err == "no git repository is here: set core.no_scm in .dvc/config.local\n"
     assert "no_scm = True" in local.read_text() and "url = /somewhere" in local.read_text()
-    without_git.tell_dvc(archive)
+    without_git.allow_without_git(archive)
     assert capsys.readouterr().err == "", "once is enough"
     (archive / ".git").mkdir()
-    without_git.tell_dvc(archive)
+    without_git.allow_without_git(archive)
     assert "removed core.no_scm" in capsys.readouterr().err
     assert "no_scm" not in local.read_text() and "url = /somewhere" in local.read_text()
 
 
 def test_a_clone_is_left_alone(archive: Path) -> None:
     (archive / ".git").mkdir()
-    without_git.tell_dvc(archive)
+    without_git.allow_without_git(archive)
     assert not (archive / ".dvc/config.local").exists()
 
 

@@ -41,7 +41,7 @@ from safetensors.torch import save_file
 from tiny_models import bert, bert_config, bert_text, clip_config, save_masked_bert, tower
 from transformers import BertModel
 
-from clseave.commands import predict, score_alignment
+from clseave.commands import score_alignment
 from clseave.comparison import distances, measured, thesis_values, verdicts
 from clseave.corpora import snli_ve
 from clseave.corpora.downloads import fetch, locate
@@ -63,6 +63,7 @@ from clseave.foundation.rows.records import (
 )
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Download, HubRows, Pretrained, SnliRows, SnliVeRows
+from clseave.inference.entailment import read_image
 from clseave.models import hub
 from clseave.models.clip_ve import TextTower, load_head, save_head
 from clseave.models.head import Head
@@ -257,7 +258,7 @@ def photo(path):
 
 
 def seen(path):
-    return predict.image_vector(path.parent / "clip", path, torch.device("cpu"))
+    return read_image(path, load_processor(path.parent / "clip"))
 
 
 def hash_record(path):
@@ -789,7 +790,7 @@ REFUSED = [
         r"10002 tokens, the model takes 40: 'red red .* characters left out\] .*long_texts: cut",
     ),
     ("texts", "a blank one", holding("red|  "), "a blank text cannot be encoded: '  '"),
-    ("texts", "lone surrogates", holding(b"red \xff"), r"'red \\udcff' holds half a character, expected text in UTF-8"),
+    ("texts", "lone surrogates", holding(b"red \xff"), r"'red \\udcff' holds a lone surrogate, expected text in UTF-8"),
     ("weights of a model", "missing", nothing, "holds no BertModel: run the stage"),
     ("weights of a model", "a truncated header", safetensors("{}", size=100), "holds no readable BertModel: "),
     (

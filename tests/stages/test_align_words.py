@@ -185,7 +185,7 @@ def test_a_text_without_a_word_is_named_before_any_work(tmp_path, mbert, en, tex
 
 
 def test_the_grammars_words_are_scored_only_when_both_sides_are_its_own(tmp_path, mbert):
-    english = next(iter(gold.sayings()))
+    english = next(iter(gold.facts_by_sentence()))
     rows = translations([(english, gold.sentence(english, "de").text)], "de")
     _, scored = run(tmp_path, "de", rows, mbert, segmenters={"default": "gold"})
     assert set(scored) == {"seed", "aer", "precision", "recall", "aer_diagonal", "sentences"}

@@ -13,6 +13,7 @@ from made_reports import REPO, compare_arguments, make
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Report
 from clseave.report import captions, gallery, narrative
+from clseave.report.page import findings
 from clseave.stages import compare
 from settings import SETTINGS
 
@@ -75,7 +76,7 @@ def test_one_language(roots):
 
 
 def test_seeds(roots):
-    assert "two seeds (0 and 3)" in narrative.intervals(show(roots("two seeds")).run)
+    assert "(at most 2); accuracies are those of seeds 0 and 3." in narrative.intervals(show(roots("two seeds")).run)
     assert "one seed (0)" in narrative.intervals(show(roots("one language")).run)
     assert "**Not** the choice of training seed" in narrative.intervals(show(roots("one language")).run)
 
@@ -84,7 +85,7 @@ def test_an_interval_of_several_known_seeds_covers_them():
     """Seeds may be known from elsewhere than this run: the table counts them."""
     values = SimpleNamespace(seeds=[0])
     told = narrative.intervals(narrative.Run("own", values, {"results": pd.DataFrame({"all_seeds": [3, 1]})}))
-    assert "several seeds (at most 3); this run has one seed (0)" in told and "**Not**" not in told
+    assert "several seeds (at most 3); accuracies are those of seed 0" in told and "**Not**" not in told
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_seen_and_unseen_as_the_table_says(roots):
 
 def test_kinds_and_methods_are_said_only_where_they_are(roots):
     run = show(roots("unknown kinds")).run
-    assert narrative.kinds(run) == "" and "kinds in" not in narrative.corpus(run)
+    assert findings.kinds(run) == "" and "kinds in" not in narrative.corpus(run)
     assert "Hypothesis only" not in narrative.methods(run) and "Image only" in narrative.methods(run)
     assert "zero-shot" not in narrative.methods(run)
 

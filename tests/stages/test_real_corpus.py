@@ -7,7 +7,9 @@ import json
 
 import numpy as np
 import pytest
+from made_e5 import needs_weights
 from real_world import build, pairs, run, run_all, save_models, xvnli
+from test_graph import ROOT
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
@@ -20,7 +22,7 @@ from clseave.foundation.rows.records import (
     read_rows,
     read_vectors,
 )
-from clseave.variants import runs
+from clseave.variants import runs, settings
 
 pytestmark = [pytest.mark.needs_data, pytest.mark.slow, pytest.mark.xdist_group("real_corpus")]
 
@@ -183,12 +185,25 @@ STUDIES = [
     ("pooling", "clseave.pooling=highest", {}),
     ("objectives", "clseave.loss=raw+infonce", {"pairs": "own+english+switched"}),
     ("objectives", "clseave.loss=infonce", {"pairs": "all"}),
+    ("heads", "clip_ve.hidden=32", {"head": "bilinear", "pairs": "unpaired+swapped"}),
+    ("heads", "clip_ve.hidden=32", {"head": "attention", "pairs": "own"}),
+    ("heads", "clip_ve.hidden=32", {"head": "token_attention", "pairs": "unpaired"}),
+    ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "own", "languages": "de+ja", "share": 50}),
+    ("pretrained", "clseave.pooling=mean", {"student": "mbert", "pairs": "en", "languages": "de+ja", "share": 100}),
+    pytest.param(
+        *("pretrained", "clseave.stop_after=1"),
+        {"student": "e5", "pairs": "own", "languages": "de+ja", "share": 100},
+        marks=needs_weights,
+    ),
 ]
 FILES = {
     "examples": "data/real/examples",
     "hypotheses": "data/real/hypotheses",
     "alignments": "data/real/alignments",
     "images": "data/real/image_vectors",
+    "vectors": "data/real/image_vectors",
+    "source": "data/real/source",
+    "clip": "models/real/clip",
     "targets": "data/real/teacher_vectors/seed0",
     "teacher": "models/real/clip_ve/seed0",
     "head": "models/real/clip_ve/seed0",
@@ -199,16 +214,23 @@ READ = {
     "word_level": "examples hypotheses alignments images teacher mbert autoencoder",
     "pooling": "examples hypotheses targets images head mbert",
     "objectives": "examples hypotheses alignments targets images head mbert",
+    "heads": "examples hypotheses source vectors clip mbert",
+    "pretrained": "examples hypotheses targets images head mbert",
 }
 
 
 def run_study(world, folder, name, changes, more):
     """One variant of a study in Japanese and German, in this process; the folder of its runs."""
     variant = {"name": "one", "title": "one", "changes": changes}
-    settings = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
-    (folder / "params.yaml").write_text(json.dumps(settings))
+    content = {"seeds": [0], "languages": ["ja", "de"], "variants": [variant], "references": [], "contrasts": []}
+    if name == "pretrained":
+        weights = settings.read(ROOT / "studies/pretrained/params.yaml").e5
+        content["e5"] = weights.model_dump() | {"layers": 1}
+    (folder / "params.yaml").write_text(json.dumps(content))
     given = {"study": folder, "params": "params.yaml", "profile": "profiles/real.yaml", "variant": "one", "seed": 0}
     given |= {key: FILES[key] for key in READ[name].split()} | more | {"out": folder / "out"}
+    if name == "heads":
+        given |= {"images": "data/real/images"}
     given |= {"checkpoints": folder / "checkpoints"}
     argv = [str(word) for key, value in given.items() for word in (f"--{key}", value)]
     with contextlib.chdir(world):
@@ -219,7 +241,7 @@ def run_study(world, folder, name, changes, more):
 @pytest.mark.parametrize(("name", "changes", "more"), STUDIES)
 def test_the_switches_of_the_studies_work_on_real_sentences(world, tmp_path, name, changes, more):
     out = run_study(world, tmp_path, name, changes, more)
-    names = ["joint.json"] if more.get("pairs") == "all" else ["de.json", "ja.json"]
+    names = ["joint.json"] if more.get("pairs") in ("all", "en") else ["de.json", "ja.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     for file in names:
         found = runs.read(out / file)

@@ -1003,16 +1003,3 @@ def test_predict_names_what_is_wrong(world, tmp_path, changes, message):
     paths = {key: value if key == "text" else world / value for key, value in values.items()}
     with pytest.raises(UserError, match=message):
         predict.main(arguments(**paths, head=world / "models/clip_ve", clip=world / "models/clip"))
-
-
-def test_predict_takes_the_head_that_a_model_holds_itself(tmp_path):
-    for name in ("clip", "clip_ve/seed0", "hypothesis_only/seed0", "clseave/de/seed0"):
-        (tmp_path / "mini" / name).mkdir(parents=True)
-    (tmp_path / "mini/clip/config.json").write_text("{}")
-    for name in ("clip_ve", "hypothesis_only"):
-        (tmp_path / f"mini/{name}/seed0/head.json").write_text("{}")
-    folder = tmp_path / "mini"
-    assert predict.beside(folder / "hypothesis_only/seed0") == (folder / "hypothesis_only/seed0", folder / "clip")
-    assert predict.beside(folder / "clseave/de/seed0") == (folder / "clip_ve/seed0", folder / "clip")
-    with pytest.raises(UserError, match="no CLIP beside it"):
-        predict.beside(tmp_path)

@@ -167,7 +167,7 @@ def test_files_need_no_service(tmp_path):
 
 
 def test_the_miniature_s_translations_need_neither_source_nor_store(tmp_path):
-    english = sorted(gold.sayings())[:50]
+    english = sorted(gold.facts_by_sentence())[:50]
     translate.main(arguments(tmp_path, "device: cpu\ntranslate: {backend: gold}\n", english))
     lines = (tmp_path / "de.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
@@ -185,7 +185,7 @@ def test_the_miniature_s_translations_need_neither_source_nor_store(tmp_path):
 
 
 def test_a_backend_loads_its_own_libraries_only(tmp_path):
-    words = arguments(tmp_path, "device: cpu\ntranslate: {backend: gold}\n", sorted(gold.sayings())[:2])
+    words = arguments(tmp_path, "device: cpu\ntranslate: {backend: gold}\n", sorted(gold.facts_by_sentence())[:2])
     program = (
         "import sys; from clseave.stages import translate; translate.main(sys.argv[1:]);"
         "sys.exit(bool({'torch', 'transformers', 'deep_translator'} & set(sys.modules)))"

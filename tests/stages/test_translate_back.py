@@ -82,7 +82,7 @@ def test_a_profile_can_do_without(tmp_path):
 
 
 def test_the_grammar_says_the_test_hypotheses_in_other_words(tmp_path):
-    english = sorted(gold.sayings())[::97]
+    english = sorted(gold.facts_by_sentence())[::97]
     table = {text: gold.sentence(text, "de").text for text in english}
     found = run(tmp_path, "backend: gold", table, english[:-1])
     assert [(key, text) for key, _, text, _ in found] == [

@@ -170,7 +170,7 @@ class Server:
     def differences(self, environment: dict[str, str]) -> list[str]:
         """Return the names of variables that differ from those at the time the libraries were loaded."""
         names = sorted(self.started.keys() | environment.keys())
-        return [one for one in names if self.started.get(one) != environment.get(one) and not LATE.match(one)]
+        return [name for name in names if self.started.get(name) != environment.get(name) and not LATE.match(name)]
 
     def inherit(self, request: dict[str, Any]) -> None:
         """Set working folder, umask, environment, and the parent process, which `process.single_instance` reads."""

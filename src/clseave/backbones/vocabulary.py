@@ -107,6 +107,6 @@ def bert_tokenizer(texts: Iterable[str], size: int, max_tokens: int) -> BertToke
     if room < 0:
         raise ValueError(f"a WordPiece vocabulary of this text needs {size - room} entries, got {size}")
     merges = learn_merges(words, room, joiner="##")
-    pieces = dict.fromkeys([*BERT_SPECIALS, *base, *(one + other.removeprefix("##") for one, other in merges)])
+    pieces = dict.fromkeys([*BERT_SPECIALS, *base, *(left + right.removeprefix("##") for left, right in merges)])
     vocabulary = {piece: row for row, piece in enumerate(pieces)}
     return BertTokenizer(vocab=vocabulary, do_lower_case=False, model_max_length=max_tokens)

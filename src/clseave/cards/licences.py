@@ -45,7 +45,7 @@ def of_model(record: TrainingRecord, records: Mapping[str, TrainingRecord]) -> S
     """Return the standing of a model by its record and the records of its bases, found in `records` by name."""
     if record.origin is not None:
         return of_backbone(record.origin)
-    others = {name: one for name, one in records.items() if one is not record}  # lets circular bases end
+    others = {name: base for name, base in records.items() if base is not record}  # ends circular references
     return derived([of_model(others[name], others) if name in others else None for name in record.bases])
 
 

@@ -154,7 +154,7 @@ def _front_matter(model: Model, standing: Standing, record: TrainingRecord) -> M
         library_name="transformers" if model.transformer else None,
         pipeline_tag=model.task,
         tags=["visual-entailment", "clseave", *([GENERATED] if standing.generated else [])],
-        metrics=[one.metric_type for one in results] or None,
+        metrics=[result.metric_type for result in results] or None,
         model_name=f"{record.name}, profile {record.profile}" if results else None,
         eval_results=results or None,
     )

@@ -177,13 +177,13 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
 def listed_photos(source: Photos, places: Places) -> set[str]:
     """Return the photo ids of the two lists, when both are available; else an empty set."""
     lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
-    paths = [path for path in (at_hand(download, places) for download in lists) if path]
+    paths = [path for path in (find_local(download, places) for download in lists) if path]
     if not paths or len(paths) < len(lists):
         return set()
     return {line.removesuffix(".jpg") for path in paths for line in read_text(path).split()}
 
 
-def at_hand(download: Download, places: Places) -> Path | None:
+def find_local(download: Download, places: Places) -> Path | None:
     """Return a file placed by the user or downloaded, or an unpacked folder instead of a zip; None when missing."""
     placed = places.source / download.file
     if placed.suffix == ".zip" and (folder := placed.with_suffix("")).is_dir():
@@ -198,7 +198,7 @@ def check_download(places: Places, part: str) -> Finding | None:
         return check_rows(rows, places) if part == "rows" else None
     download = {"rows": rows, "train_val": rows.train_val, "test": rows.test}[part]
     placed = places.source / download.file
-    if path := at_hand(download, places):
+    if path := find_local(download, places):
         if path.is_file() and download.sha256 and (found := of_file(path)) != download.sha256:
             key = "source.rows.sha256" if part == "rows" else f"source.rows.{part}.sha256"
             fix = f"replace the file, or say {found} as `{key}` in {places.profile}" if path == placed else f"rm {path}"
@@ -215,7 +215,7 @@ def check_download(places: Places, part: str) -> Finding | None:
 def check_gpu(places: Places) -> Finding:
     """Check the GPU, unless the profile does not use one."""
     device = places.read(Machine).device
-    return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.look_for_gpu(), device, GPU_GB)
+    return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.find_gpu(), device, GPU_GB)
 
 
 def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:

@@ -1,37 +1,34 @@
 """Predict whether a photo entails a sentence, contradicts it, or is neutral to it.
 
-Prints three probabilities for each sentence.
-
   %(prog)s --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
+  %(prog)s --model models/mini --batch rows.csv --out predictions.jsonl
 
-`--model` is the folder of a text encoder: CLIP-VE for English, a CLSEAVE or CLTEAVE student for its language. By
-default, the head (CLIP-VE of the same seed) and CLIP's image tower are taken from the same profile.
+`--model` is the folder of a text encoder (CLIP-VE for English, a CLSEAVE or CLTEAVE student for its language), or
+models/PROFILE for all of its languages. By default, the head (CLIP-VE of the same seed) and CLIP's image tower are
+taken from the same profile.
+
+The rows of `--batch` (.csv and .tsv with a header, .jsonl) have columns image (a file relative to `--images`), text,
+and language, which may be left out where `--language` or the model says it. One line is written for each row.
+
+Exit codes: 0 all rows have a prediction; 1 some rows of a batch have none, each with its reason in the output and on
+the error stream; 2 wrong arguments, no model, a sentence or photo that cannot be judged, or a bad row with `--strict`.
 """
 
 import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TextIO, get_args
 
-import torch
-from transformers import CLIPVisionModelWithProjection
-
-from clseave.corpora.images import BrokenImageError, decode, load_processor, preprocess
-from clseave.foundation.errors import UserError, one_line
-from clseave.foundation.files.archives import LARGEST
-from clseave.foundation.files.formats import read_bytes
-from clseave.foundation.process import cli, numerics
-from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.atomic import atomic
+from clseave.foundation.process import cli, numerics, progress
 from clseave.foundation.settings.schema import Assembly
-from clseave.models.clip_ve import judge, load_head
-from clseave.models.encoders import MARKS, Encoder, embed_texts, load_encoder
-from clseave.models.loading import load_model
-from clseave.models.tokens import unknown_share
-
-UNKNOWN, LISTED = 0.5, 12  # share of unknown tokens that makes a prediction doubtful; most folders in a message
+from clseave.inference import folders, rows
+from clseave.inference.entailment import Entailment, Failure, Prediction
 
 log = logging.getLogger(__name__)
 
@@ -39,85 +36,85 @@ log = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     made = cli.parser(__doc__)
-    made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder")
-    made.add_argument("--image", type=Path, required=True, metavar="FILE", help="the premise: a photo")
-    made.add_argument("--text", action="append", required=True, help="a hypothesis; may be repeated")
+    made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder, or models/PROFILE")
+    made.add_argument("--image", type=Path, metavar="FILE", help="the premise: a photo")
+    made.add_argument("--text", action="append", help="a hypothesis; may be repeated")
+    made.add_argument("--language", help="of all sentences (default: that of the model)")
+    made.add_argument("--batch", type=Path, metavar="FILE", help="rows of image, text and language")
+    made.add_argument("--images", type=Path, metavar="DIR", help="of a batch (default: the folder of its file)")
+    made.add_argument("--out", type=Path, metavar="FILE", help="predictions of a batch, JSON Lines (default: printed)")
+    made.add_argument("--strict", action="store_true", help="stop at the first bad row of a batch, and write nothing")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
     made.add_argument("--assembly", choices=get_args(Assembly), default="direct", help="of CLTEAVE")
     made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="(default: %(default)s)")
     made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
+    made.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
     return made
 
 
-def require_encoder(model: Path) -> None:
-    """Raise UserError when a folder is not a text encoder; the message lists the encoders below it, if any."""
-    if not model.is_dir():
-        raise UserError(f"{model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
-    if any((model / mark).is_file() for mark in MARKS):
-        return
-    marked = {path.parent for mark in MARKS for path in model.glob(f"**/{mark}")}
-    found = sorted(str(folder) for folder in marked if (folder / "config.json").is_file())
-    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    what = (
-        f"name a model in it: {', '.join(found[:LISTED])}{more}"
-        if found
-        else "run the stage that writes it (`dvc repro`)"
-    )
-    raise UserError(f"{model} is no text encoder: {what}")
+def show(results: Sequence[Prediction], form: str) -> str:
+    """Text or JSON of some predictions, the most probable label first."""
+    if form == "json":
+        content = [{"text": one.text, "language": one.language, **one.probabilities} for one in results]
+        return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    lines = []
+    for one in results:
+        ordered = sorted(one.probabilities.items(), key=lambda item: -item[1])
+        lines.append("  ".join(f"{name} {share:6.1%}" for name, share in ordered) + f"  {one.text}\n")
+    return "".join(lines)
 
 
-def warn_of_unknown(encoder: Encoder, texts: Sequence[str]) -> None:
-    """Log a warning for each text with too many unknown tokens for a meaningful prediction."""
-    for text in texts:
-        if (share := unknown_share(encoder.tokenizer, text)) >= UNKNOWN:
-            log.warning(
-                "%s: %.0f %% of the tokens are unknown to the model, so its prediction means little: is this the "
-                "language of --model?",
-                one_line(repr(text)),
-                100 * share,
-            )
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a file that are judged: where they and their images are, and what a bad one does."""
 
+    file: Path
+    images: Path
+    language: str | None
+    strict: bool
 
-def beside(model: Path) -> tuple[Path, Path]:
-    """Return the folders of the head and of CLIP for a model in `models/PROFILE`. UserError when there are none."""
-    own = (model / "head.json").is_file()  # CLIP-VE and its controls include a head
-    for folder in model.resolve().parents:
-        if (folder / "clip" / "config.json").is_file():
-            return model if own else folder / "clip_ve" / model.resolve().name, folder / "clip"
-    raise UserError(f"{model}: no CLIP beside it: name a folder below models/PROFILE, or give --head and --clip")
+    def read(self) -> Iterator[rows.Row]:
+        """Read the file once more."""
+        return rows.read(self.file, self.images, self.language)
 
-
-@torch.no_grad()
-def image_vector(clip: Path, image: Path, device: torch.device) -> torch.Tensor:
-    """Return the photo's vector, (1, D). UserError when the photo cannot be read."""
-    try:
-        picture = decode(read_bytes(image, LARGEST, "name a photo that is there"))
-    except BrokenImageError as error:
-        raise UserError(f"{image}: not a readable image: {error}") from error
-    tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
-    pixels = preprocess(load_processor(clip), picture)[None]  # (1, 3, H, W)
-    return tower(pixel_values=pixels.to(device)).image_embeds.cpu()
+    def write(self, model: Entailment, stream: TextIO) -> int:
+        """Write a line for each row; return how many have no prediction. UserError for the first with `strict`."""
+        bad = 0
+        total = sum(1 for _ in self.read())
+        with progress.bar(desc="predictions", total=total, unit="rows") as bar:
+            for row, result in rows.judge(model, self.read()):
+                if isinstance(result, Failure):
+                    bad += 1
+                    if self.strict:
+                        raise UserError(f"{self.file}: row {row.number}: {result.reason}")
+                    log.warning("%s: row %d: %s", self.file, row.number, result.reason)
+                stream.write(rows.as_json(row, result))
+                bar.update()
+        log.info("%d of %d rows have a prediction", total - bad, total)
+        return bad
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Embed the texts and the photo, classify, and print."""
-    options = parser().parse_args(argv)
-    require_encoder(options.model)
-    head, clip = (options.head, options.clip) if options.head and options.clip else beside(options.model)
-    head, clip = options.head or head, options.clip or clip
+    """Load the models, judge, and print or write."""
+    made = parser()
+    options = made.parse_args(argv)
+    if (options.batch is None) == (options.image is None or not options.text):
+        made.error("give --image and --text, or --batch")
+    found = folders.find(options.model, [options.language] if options.language else (), options.head, options.clip)
     device = numerics.start_torch(0, options.device)
-    encoder = load_encoder(options.model, head, options.assembly).to(device)
-    hypotheses = embed_texts(encoder, options.text, batch_size=32)
-    warn_of_unknown(encoder, options.text)
-    premise = image_vector(clip, options.image, device).expand(len(hypotheses), -1)
-    with torch.no_grad():
-        shares = judge(*load_head(head), hypotheses, premise).softmax(dim=1).tolist()
-    rows = [dict(zip(LABELS, map(float, row), strict=True)) for row in shares]
-    if options.format == "json":
-        results = [{"text": text, **row} for text, row in zip(options.text, rows, strict=True)]
-        sys.stdout.write(json.dumps(results, ensure_ascii=False, indent=2) + "\n")
+    model = Entailment(found, assembly=options.assembly, device=device)
+    if options.batch is None:
+        if len(model.languages) > 1:
+            raise UserError(f"{options.model}: say --language, one of {', '.join(model.languages)}")
+        sys.stdout.write(show(model.predict(options.image, options.text), options.format))
         return
-    for text, row in zip(options.text, rows, strict=True):
-        scores = "  ".join(f"{name} {share:6.1%}" for name, share in sorted(row.items(), key=lambda one: -one[1]))
-        sys.stdout.write(f"{scores}  {text}\n")
+    language = options.language or (model.languages[0] if len(model.languages) == 1 else None)
+    batch = Batch(options.batch, options.images or options.batch.parent, language, options.strict)
+    if options.out is None:
+        bad = batch.write(model, sys.stdout)
+    else:
+        with atomic(options.out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+            bad = batch.write(model, stream)
+    if bad:
+        sys.exit(1)

@@ -1,1 +1,1 @@
-"""What a run measured, beside the thesis: collected, paired with published values, explained."""
+"""Measured values beside the values of the thesis: read, joined, explained."""

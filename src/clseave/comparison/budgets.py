@@ -1,4 +1,4 @@
-"""Which trainings were cut by their budget: those that keep the best epoch, and kept the last of their schedule."""
+"""Trainings cut short by their budget: they keep the best epoch, and that was the last epoch of the schedule."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,22 +11,22 @@ Row = Mapping[str, Any]
 
 
 class Budgets(Named, Recipe):
-    """What is trained, and for how long at most."""
+    """The settings of all trained models, with their maximum epochs."""
 
     mbert_ve: ClipVe
 
 
 def recipes(values: Budgets) -> dict[str, ClipVe | Clseave]:
-    """The settings of every model that trains for epochs and is validated after each."""
-    found: dict[str, ClipVe | Clseave] = dict.fromkeys(values.ve_models, values.clip_ve)
-    found |= dict.fromkeys((entry.name for entry in values.baselines if entry.kind == "mbert"), values.mbert_ve)
-    return found | dict.fromkeys((f"clseave-{code}" for code in values.languages), values.clseave)
+    """Return the settings of every model that is validated after each epoch, by model."""
+    recipe: dict[str, ClipVe | Clseave] = dict.fromkeys(values.ve_models, values.clip_ve)
+    recipe |= dict.fromkeys((entry.name for entry in values.baselines if entry.kind == "mbert"), values.mbert_ve)
+    return recipe | dict.fromkeys((f"clseave-{code}" for code in values.languages), values.clseave)
 
 
 def stopped(trained: Training, values: Budgets) -> list[dict[str, Any]]:
-    """Epochs kept and run by each model beside those of its schedule; `cut` where a seed kept the last of them.
+    """Return the epochs that each model kept, ran and had scheduled; `cut` if a seed kept the last scheduled epoch.
 
-    A model whose recipe keeps the last epoch in any case is never called cut.
+    A model whose settings always keep the last epoch is never `cut`.
     """
     rows = []
     for model, recipe in recipes(values).items():
@@ -40,20 +40,22 @@ def stopped(trained: Training, values: Budgets) -> list[dict[str, Any]]:
 
 
 def models_of(values: Budgets) -> dict[str, list[str]]:
-    """The models behind each evaluation by its outcome's name: text encoder and head."""
-    found = {code: [f"clseave-{code}", "clip_ve"] for code in values.languages}
+    """Return the models of each evaluation, text encoder and head, by the name of its outcome."""
+    models = {code: [f"clseave-{code}", "clip_ve"] for code in values.languages}
     for entry in values.evaluations:
-        models = [entry.text_encoder.replace("/", "-"), entry.head]
-        found |= dict.fromkeys((entry.name, full_name(entry.name, values.languages[0])), models)
-    return found
+        parts = [entry.text_encoder.replace("/", "-"), entry.head]
+        models |= dict.fromkeys((entry.name, full_name(entry.name, values.languages[0])), parts)
+    return models
 
 
 def marked(results: Sequence[Row], rows: Sequence[Row], values: Budgets) -> list[dict[str, Any]]:
-    """Results with what is known of their models' epochs: `stopped` of the first that was cut, or of the first."""
-    known, models = {row["model"]: row for row in rows}, models_of(values)
+    """Add `stopped` and `cut` to the results, from the row of `stopped` of the first of their models that was cut, else
+    of the first.
+    """
+    by_model, models = {row["model"]: row for row in rows}, models_of(values)
     marks = []
     for result in results:
-        found = [known[model] for model in models.get(result["evaluation"], []) if model in known]
-        first = next((row for row in found if row["cut"]), found[0] if found else None)
+        trained = [by_model[model] for model in models.get(result["evaluation"], []) if model in by_model]
+        first = next((row for row in trained if row["cut"]), trained[0] if trained else None)
         marks.append({**result, "stopped": first and first["text"], "cut": bool(first and first["cut"])})
     return marks

@@ -1,4 +1,4 @@
-"""The statistics of a run, row by row, from what its models predicted: how sure, how calibrated, where wrong."""
+"""The tables of statistics of a run, from its predictions: significance, calibration, slices, confusion."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,78 +17,80 @@ Row = Mapping[str, Any]
 MAKERS = ("published", "recomputed")  # of a linguistic distance
 
 
-def together(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Outcome]:
-    """The named evaluations that judge the same rows as the first one: only those can be compared row by row."""
+def on_same_rows(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Outcome]:
+    """Return the named evaluations on the same rows as the first outcome, which can be compared row by row."""
     first, chosen = [row.pair_id for row in outcomes[0].rows], set(names)
-    return [one for one in outcomes if one.name in chosen and [row.pair_id for row in one.rows] == first]
+    return [
+        outcome for outcome in outcomes if outcome.name in chosen and [row.pair_id for row in outcome.rows] == first
+    ]
 
 
 def pairs(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """`significance.pairwise` of evaluations on the same rows, with labels."""
-    labels = {one.name: one.label for one in outcomes}
-    known, first = {one.name: one for one in outcomes}, outcomes[0]
-    found = significance.pairwise(
-        {one.name: one.right for one in outcomes},
+    """Return `significance.pairwise` of evaluations on the same rows, with labels."""
+    labels = {outcome.name: outcome.label for outcome in outcomes}
+    by_name, first = {outcome.name: outcome for outcome in outcomes}, outcomes[0]
+    tests = significance.pairwise(
+        {outcome.name: outcome.right for outcome in outcomes},
         first.images,
         first.statements,
-        lambda one, other: 100**2 * known[one].spread("accuracy", known[other]),
+        lambda name, second: 100**2 * by_name[name].spread("accuracy", by_name[second]),
     )
     rows = len(first.rows)
     return [
-        row | {"label": labels[row["evaluation"]], "other_label": labels[row["other"]], "rows": rows} for row in found
+        row | {"label": labels[row["evaluation"]], "other_label": labels[row["other"]], "rows": rows} for row in tests
     ]
 
 
 def reliability(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-    """`calibration.reliability` of every evaluation, all seeds' rows together."""
+    """Return `calibration.reliability` of every evaluation, over the rows of all seeds."""
     return [
-        {"evaluation": one.name, "label": one.label, **row}
-        for one in outcomes
+        {"evaluation": outcome.name, "label": outcome.label, **row}
+        for outcome in outcomes
         for row in calibration.reliability(
-            np.tile(one.gold, len(one.logits)), one.logits.reshape(-1, len(LABELS)), bins=BINS
+            np.tile(outcome.gold, len(outcome.logits)), outcome.logits.reshape(-1, len(LABELS)), bins=BINS
         )
     ]
 
 
 def slice_rows(outcomes: Sequence[Outcome], texts: Mapping[str, str]) -> list[dict[str, Any]]:
-    """`slices.rows` of evaluations on the same rows; `texts` is the English of each hypothesis id."""
-    first, labels = outcomes[0], {one.name: one.label for one in outcomes}
+    """Return `slices.rows` of evaluations on the same rows; `texts` are the English hypotheses by id."""
+    first, labels = outcomes[0], {outcome.name: outcome.label for outcome in outcomes}
     english = [(texts[row.hypothesis_id], row.kind) for row in first.rows]
-    hits = {one.name: one.hits for one in outcomes}
+    hits = {outcome.name: outcome.hits for outcome in outcomes}
     return slices.rows(hits, english, first.images, first.statements, labels)
 
 
 def consistency(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """`slices.consistency` of evaluations on the same rows, of the first seed; no row for fewer than two."""
+    """Return `slices.consistency` of the first seed of evaluations on the same rows; no row for fewer than two."""
     if len(outcomes) < 2:
         return []
-    labels = {one.name: one.label for one in outcomes} | {"all": "all languages"}
-    predicted = {one.name: one.predicted[0] for one in outcomes}
+    labels = {outcome.name: outcome.label for outcome in outcomes} | {"all": "all languages"}
+    predicted = {outcome.name: outcome.predicted[0] for outcome in outcomes}
     first = outcomes[0]
-    found = slices.consistency(predicted, first.images, first.statements, first.gold)
-    return [row | {"label": labels[row["evaluation"]]} for row in found]
+    rows = slices.consistency(predicted, first.images, first.statements, first.gold)
+    return [row | {"label": labels[row["evaluation"]]} for row in rows]
 
 
-def confusion(one: Outcome) -> list[dict[str, Any]]:
-    """One row a gold label: how many rows of it were called what, as a mean over the seeds."""
+def confusion(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the confusion counts, one row per gold label, as means over the seeds."""
     return [
-        {"evaluation": one.name, "label": one.label, "gold": gold}
-        | {label: rounded(count / len(one.logits)) for label, count in zip(LABELS, counts, strict=True)}
-        for gold, counts in zip(LABELS, one.table, strict=True)
+        {"evaluation": outcome.name, "label": outcome.label, "gold": gold}
+        | {label: rounded(count / len(outcome.logits)) for label, count in zip(LABELS, counts, strict=True)}
+        for gold, counts in zip(LABELS, outcome.table, strict=True)
     ]
 
 
-def class_rows(one: Outcome) -> list[dict[str, Any]]:
-    """Share of gold and of predicted labels, precision, recall and F1 of each class, over all seeds."""
-    scores, total = class_scores(one.table), one.table.sum()
+def class_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the share of gold and of predicted labels, precision, recall and F1 of each class, over all seeds."""
+    scores, total = class_scores(outcome.table), outcome.table.sum()
     return [
         {
-            "evaluation": one.name,
-            "label": one.label,
+            "evaluation": outcome.name,
+            "label": outcome.label,
             "class": name,
-            "rows": len(one.rows),
-            "gold": rounded(one.table[number].sum() / total),
-            "predicted": rounded(one.table[:, number].sum() / total),
+            "rows": len(outcome.rows),
+            "gold": rounded(outcome.table[number].sum() / total),
+            "predicted": rounded(outcome.table[:, number].sum() / total),
             **{key: rounded(values[number]) for key, values in scores.items()},
         }
         for number, name in enumerate(LABELS)
@@ -96,9 +98,9 @@ def class_rows(one: Outcome) -> list[dict[str, Any]]:
 
 
 def fits(distances: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
-    """Accuracy in percent of the target languages' scores, fitted on each distance as published and as recomputed.
+    """Regress the target languages' accuracies in percent on each distance, as published and as recomputed.
 
-    A distance that is known for fewer than three of the languages, or that is the same for all, gives no row.
+    A distance known for fewer than three of the languages, or equal for all, gives no row.
     """
     rows = []
     accuracy = {row["evaluation"]: 100 * row["accuracy"] for row in scores}
@@ -115,33 +117,33 @@ def fits(distances: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]
 
 
 def independent(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Results on translations that are not the pipeline's, each beside its namesake on the pipeline's own."""
-    known = {one.name: one for one in outcomes}
-    found = []
+    """Return the results on independent translations, with the difference to the same language's own translations."""
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    table = []
     for row in rows:
         name = row["evaluation"].removeprefix(INDEPENDENT)
         if name != row["evaluation"]:
-            gap = results.difference(known[row["evaluation"]], known.get(name)).row()
-            found.append({**row, "rows_shared": gap.pop("rows"), **gap})
-    return found
+            gap = results.difference(by_name[row["evaluation"]], by_name.get(name)).row()
+            table.append({**row, "rows_shared": gap.pop("rows"), **gap})
+    return table
 
 
 def contents(
     outcomes: Sequence[Outcome], languages: Sequence[str], texts: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of every table of statistics, by its name; `texts` is the English of each hypothesis id."""
-    judged = together(outcomes, [ENGLISH, *languages])
-    shown = [one for one in outcomes if not one.name.startswith(INDEPENDENT)]
+    """Return the rows of every table of statistics by its name; `texts` are the English hypotheses by id."""
+    judged = on_same_rows(outcomes, [ENGLISH, *languages])
+    shown = [outcome for outcome in outcomes if not outcome.name.startswith(INDEPENDENT)]
     return {
-        "kinds": [row for one in shown for row in results.kind_rows(one)],
+        "kinds": [row for outcome in shown for row in results.kind_rows(outcome)],
         "against_english": results.against_english(shown),
         "unseen": results.unseen(judged),
-        "swap": [row for one in shown if (row := results.swap_row(one))],
+        "swap": [row for outcome in shown if (row := results.swap_row(outcome))],
         "seeds": results.seed_rows(shown),
-        "classes": [row for one in shown for row in class_rows(one)],
-        "confusion": [row for one in shown for row in confusion(one)],
+        "classes": [row for outcome in shown for row in class_rows(outcome)],
+        "confusion": [row for outcome in shown for row in confusion(outcome)],
         "significance": pairs(judged),
         "reliability": reliability(judged),
-        "slices": slice_rows(together(shown, [one.name for one in shown]), texts),
+        "slices": slice_rows(on_same_rows(shown, [outcome.name for outcome in shown]), texts),
         "consistency": consistency(judged),
     }

@@ -1,14 +1,15 @@
-"""Linguistic distances from English, recomputed from pinned vectors of URIEL: the thesis's Table 1.1 beside them.
+"""Linguistic distances from English, recomputed from pinned vectors of URIEL, and compared with the thesis's Table 1.1.
 
-Definitions are those of Littell et al. (2017), URIEL and lang2vec, EACL, where that paper gives one. The typological
-ones are angles between vectors of features; the thesis took ready-made numbers whose treatment of unknown features
-is not documented (Toossi et al. 2024, A Reproducibility Study on Quantifying Language Similarity), so that several are
-computed here, and `table` says which of them a published value equals.
+Definitions follow Littell et al. (2017), URIEL and lang2vec, EACL, where that paper gives one. Typological distances
+are angles between feature vectors. The thesis used ready-made numbers whose treatment of unknown features is not
+documented (Toossi et al. 2024, A Reproducibility Study on Quantifying Language Similarity); several treatments are
+computed here, and `table` notes which of them a published value equals.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from clseave.statistics.metrics import rounded
 ENGLISH = "en"
 RESTORE = "restore it from git"
 PLACE = re.compile(r"GC(_-?\d{1,3}(\.\d{1,9})?){2}")  # a fixed point on earth, in degrees
-# Feature names of each typological distance start so; "featural" is over all of them.
+# Prefix of the feature names of each typological distance; "featural" covers all features.
 FEATURES = {"featural": "", "syntactic": "S_", "phonological": "P_", "inventory": "INV_"}
 DISTANCES = ("featural", "syntactic", "genetic", "geographic", "phonological", "inventory")  # rows of Table 1.1
-# What a published value may equal, and how a note says so.
+# The recomputed values that a published value may equal, and their words in a note.
 MEANINGS = {
     "recomputed": "recomputed",
     "shared": "known features only",
@@ -37,17 +38,17 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Typology:
-    """URIEL's vectors, one row a feature and one column a language, and Table 1.1 as text, one row a distance."""
+    """URIEL's vectors, one row per feature and one column per language; Table 1.1 as text, one row per distance."""
 
-    predicted: pd.DataFrame  # 0 or 1, unknown ones filled in from similar languages (k nearest neighbours)
-    averages: pd.DataFrame  # the share of URIEL's sources that say 1, NaN where none knows
-    families: pd.DataFrame  # 0 or 1: Glottolog's groups that hold the language, at any depth
+    predicted: pd.DataFrame  # 0 or 1; unknown values predicted from similar languages (k nearest neighbours)
+    averages: pd.DataFrame  # the share of URIEL's sources that say 1; NaN where no source knows
+    families: pd.DataFrame  # 0 or 1: Glottolog's groups that contain the language, at any depth
     places: pd.DataFrame  # distance from fixed points on earth, as a share of the distance to the antipode
     published: pd.DataFrame
 
 
 def _read(path: Path, *, gaps: bool = False) -> pd.DataFrame:
-    """One file as text, its first column as index. UserError unless all are shares of 1, or with `gaps` absent."""
+    """Read a file as text, first column as index. UserError unless all values are in [0, 1] or, with `gaps`, empty."""
     table = csv_tables.read(path, RESTORE, str)
     table = table.set_index(table.columns[0])
     try:
@@ -56,13 +57,13 @@ def _read(path: Path, *, gaps: bool = False) -> pd.DataFrame:
         raise UserError(f"{path}: expected a number by feature and language: {error}: {RESTORE}") from error
     good = ((shares >= 0) & (shares <= 1)) | (shares.isna() if gaps else False)
     if table.empty or table.index.hasnans or not good.all(axis=None):
-        nothing = ", or nothing," if gaps else ""
-        raise UserError(f"{path}: expected numbers from 0 to 1{nothing} in every row: {RESTORE}")
+        or_empty = ", or nothing," if gaps else ""
+        raise UserError(f"{path}: expected numbers from 0 to 1{or_empty} in every row: {RESTORE}")
     return table
 
 
 def read(folder: Path | str) -> Typology:
-    """The vectors of `data/typology` (see its README) and Table 1.1. UserError names a file that is missing or bad."""
+    """Read the vectors of `data/typology` (see its README) and Table 1.1. UserError names a missing or faulty file."""
     folder = Path(folder)
     names = ("predicted", "averages", "families", "places")
     vectors = {name: _read(folder / f"{name}.csv", gaps=name == "averages").astype(float) for name in names}
@@ -79,21 +80,22 @@ def read(folder: Path | str) -> Typology:
     return Typology(**vectors, published=published)
 
 
-def angle(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Angle between two vectors without negative numbers, as a share of the right angle: 1 when they share nothing.
+def angle(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Return the angle between two non-negative vectors as a share of the right angle: 1 when they are orthogonal.
 
-    None when one of them is empty or all zeros. It is one minus the angular similarity.
+    It is 1 minus the angular similarity; None when a vector is empty or all zeros.
     """
-    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(2 / np.pi * np.arccos(min(1.0, float(one @ other) / lengths))) if lengths else None
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(2 / np.pi * np.arccos(min(1.0, float(first @ second) / lengths))) if lengths else None
 
 
 def typological(typology: Typology, distance: str, language: str) -> dict[str, float | None]:
-    """The angle between the features of English and of a language, by what is done about unknown ones and the sources.
+    """Return the angles between the features of English and of a language, by treatment of unknown features.
 
-    `recomputed` takes unknown features as predicted. The others do not predict: a feature is there when any source says
-    so, and `shared` leaves out what is unknown of one (as URIEL+ does, Khan et al. 2025), `zeros` counts it as absent;
-    `average` does so with the sources' means; `constant` is the angle from English to a vector of equal numbers.
+    `recomputed` uses predicted values for unknown features. The others do not predict, and a feature is 1 when any
+    source says so: `shared` drops features unknown in either language (as URIEL+, Khan et al. 2025), `zeros` counts
+    them as absent, and `average` too, with means over the sources. `constant` is the angle from English to a constant
+    vector.
     """
     rows = typology.predicted.index.str.startswith(FEATURES[distance])
     filled, means = typology.predicted[rows], typology.averages[rows][[ENGLISH, language]]
@@ -105,20 +107,21 @@ def typological(typology: Typology, distance: str, language: str) -> dict[str, f
 
 
 def genetic(families: pd.DataFrame, language: str) -> float:
-    """Steps from a language up to the first group that holds English too, as a share of the steps up to the root.
+    """Return the steps from a language up to the first group shared with English, as a share of the steps to the root.
 
-    Above the largest families stands one root. It is measured from the other language, as the thesis's values are.
+    All families share one root. Steps are counted from the other language, not from English, as in the thesis.
     """
-    mine, english = families[language] > 0, families[ENGLISH] > 0
-    depth = int(mine.sum()) + 1
-    return 1 - int((mine & english).sum()) / depth
+    groups, english = families[language] > 0, families[ENGLISH] > 0
+    depth = int(groups.sum()) + 1
+    return 1 - int((groups & english).sum()) / depth
 
 
 def geographic(places: pd.DataFrame, language: str) -> float:
-    """Great-circle distance of a language's place from English's, as a share of the distance to the antipode.
+    """Return the great-circle distance between the places of a language and of English, as a share of the distance to
+    the antipode.
 
-    `places` gives distances from points named GC_latitude_longitude. The cosine of such a distance is the point's unit
-    vector times the place's, so that least squares finds the place.
+    `places` holds distances from points named GC_latitude_longitude. The cosine of a distance is the dot product of the
+    unit vectors of point and place, so least squares recovers the place.
     """
     latitude, longitude = np.radians([[float(part) for part in name.split("_")[1:]] for name in places.index]).T
     points = np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], 1)
@@ -129,7 +132,7 @@ def geographic(places: pd.DataFrame, language: str) -> float:
 
 
 def _values(typology: Typology, distance: str, language: str) -> dict[str, float | None]:
-    """All keys of `MEANINGS`, not rounded; None where there is no such number."""
+    """Return a value for each key of `MEANINGS`, not rounded; None where there is no number."""
     values: dict[str, float | None] = dict.fromkeys(MEANINGS)
     if language in typology.predicted:
         if distance in FEATURES:
@@ -142,13 +145,13 @@ def _values(typology: Typology, distance: str, language: str) -> dict[str, float
 
 
 def _equals(published: str, value: float | None) -> bool:
-    """Whether a value rounds to a published one, which has at least one decimal ("0" is 0.0)."""
+    """Return whether a value rounds to a published one, which has at least one decimal ("0" is 0.0)."""
     decimals = max(1, len(published.partition(".")[2]))
     return value is not None and round(value, decimals) == float(published)
 
 
 def _note(published: str | None, values: dict[str, float | None]) -> str:
-    """What a published value is."""
+    """Return which recomputed values a published value equals, in words."""
     if published is None:
         return "not in the thesis"
     if found := [meaning for key, meaning in MEANINGS.items() if _equals(published, values[key])]:
@@ -157,10 +160,10 @@ def _note(published: str | None, values: dict[str, float | None]) -> str:
 
 
 def table(typology: Typology, languages: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a distance and language: the published value, what is recomputed, the keys of `MEANINGS`, and a note.
+    """Return one row per distance and language: the published value, the keys of `MEANINGS`, and a note.
 
-    `published` is None where the thesis has no such language, the others where there is no vector for it. Distances
-    are shares of 1; thesis Table 1.1.
+    `published` is None for a language that the thesis lacks, the keys of `MEANINGS` for a language without vectors.
+    Distances are shares of 1; thesis Table 1.1.
     """
     rows = []
     for distance in DISTANCES:
@@ -176,11 +179,10 @@ def table(typology: Typology, languages: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def identical(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Pairs of languages whose published values are the same in every row of `table`."""
+    """Return the pairs of languages whose published values are equal in every row of `table`."""
     columns: dict[str, list[float]] = {}
     for row in rows:
         if row["published"] is not None:
             columns.setdefault(row["language"], []).append(row["published"])
     names = list(columns)
-    pairs = [(one, other) for place, one in enumerate(names) for other in names[place + 1 :]]
-    return [(one, other) for one, other in pairs if columns[one] == columns[other]]
+    return [(first, second) for first, second in combinations(names, 2) if columns[first] == columns[second]]

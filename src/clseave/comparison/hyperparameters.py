@@ -1,4 +1,4 @@
-"""How the models were trained, beside the thesis: Table A.1, and the rows of every table and figure of training."""
+"""Hyperparameters beside the thesis's Table A.1, and the rows of every table and figure of training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ STUDENT_LOSSES = {
 
 
 class Recipe(View):
-    """What the models of Table A.1 are trained with."""
+    """The settings of the models in Table A.1."""
 
     lr: Rate
     clip_ve: ClipVe
@@ -26,7 +26,7 @@ class Recipe(View):
 
 
 def hyperparameters(thesis: Published, values: Recipe, trained: Training) -> list[dict[str, Any]]:
-    """Table A.1: what we set beside what the thesis set."""
+    """Return Table A.1 with our settings beside the thesis's."""
     ve, student, coder = values.clip_ve, values.clseave, values.autoencoder
     rates = dict.fromkeys((short(ve.text_lr), short(ve.head_lr)))
     models: dict[str, ClipVe | Clseave | AutoencoderParams] = {"clip_ve": ve, "clseave": student, "autoencoder": coder}
@@ -54,30 +54,30 @@ def hyperparameters(thesis: Published, values: Recipe, trained: Training) -> lis
 
 
 def epochs(values: Recipe, trained: Training) -> dict[str, str]:
-    """How many epochs each model ran, and which one was kept."""
+    """Return, in words, how many epochs each model ran, and which was kept."""
     clip_ve = trained.settled["clip_ve"]
     ran = sorted({row["epochs_run"] for row in trained.of_students().values()})
     return {
         "clip_ve": f"{clip_ve['epochs_run']:g}, kept {clip_ve['epoch']:g}, at most {values.clip_ve.epochs}",
-        "clseave": f"{'–'.join(f'{one:g}' for one in {ran[0]: 0, ran[-1]: 0})}, at most {values.clseave.epochs}",
+        "clseave": f"{'–'.join(f'{number:g}' for number in {ran[0]: 0, ran[-1]: 0})}, at most {values.clseave.epochs}",
         "autoencoder": str(len(trained.autoencoder)),
     }
 
 
 def pair(name: str, ours: Mapping[str, str], row: Row) -> dict[str, str | None]:
-    """Our value of a model's setting and the thesis's."""
+    """Return our value of a model's setting and the thesis's."""
     return {name: ours.get(name), f"{name}_thesis": row[name]}
 
 
 def short(value: float) -> str:
-    """A setting as people write it: 1e-06 -> "1e-6"."""
+    """Format a setting without leading zeros in the exponent: 1e-06 -> "1e-6"."""
     return f"{value:g}".replace("e-0", "e-")
 
 
 def contents(
     thesis: Published, trained: Training, values: Recipe, counts: Mapping[str, Row]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of every table and figure of training, by its name."""
+    """Return the rows of every table and figure of training, by its name."""
     rows = counts["dev"]["rows"] if values.clip_ve.validation == "dev" else counts["train"]["rows"] // 5
     return {
         "table_a_1": hyperparameters(thesis, values, trained),

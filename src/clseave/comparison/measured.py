@@ -1,4 +1,4 @@
-"""What the stages left for a comparison: which files there must be, what they hold, and every number by its name."""
+"""The outputs of the stages that a comparison reads: expected files, their content, and every number by its name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ ALIGNMENT = (
 
 
 class Named(View):
-    """What is trained and judged."""
+    """The settings that name the trained models and the evaluations."""
 
     languages: Languages
     seeds: Seeds
@@ -48,40 +48,40 @@ class Named(View):
 
 @dataclass(frozen=True)
 class Training:
-    """Curves and what the stages settled on, averaged over the seeds: of CLIP-VE, the autoencoder and the students."""
+    """Training curves and summaries, averaged over the seeds: of CLIP-VE, the autoencoder and the students."""
 
     clip_ve: list[dict[str, Any]]
     autoencoder: list[dict[str, Any]]
     students: dict[str, list[dict[str, Any]]]  # curve by language
-    settled: dict[str, dict[str, Any]]  # by model: `clip_ve`, its controls, `clseave-de` ...
+    settled: dict[str, dict[str, Any]]  # summary by model: `clip_ve`, its controls, `clseave-de` ...
     kept: dict[str, list[int]] = field(default_factory=dict)  # the epoch that each seed kept, by model
 
     def of_students(self) -> dict[str, dict[str, Any]]:
-        """What each student settled on, by language."""
+        """Return the training summary of each student, by language."""
         return {code: self.settled[f"clseave-{code}"] for code in self.students}
 
     def widths(self) -> dict[str, int]:
-        """How many elements a vector of each student has, where its metrics say so."""
+        """Return the vector width of each student by language, where its summary has one."""
         return {code: row["width"] for code, row in self.of_students().items() if "width" in row}
 
 
 def check_files(folders: Mapping[Path, set[str]]) -> None:
-    """UserError lists what is missing from the folders; one warning counts what `params.yaml` does not name."""
+    """Raise UserError with the files missing from the folders; warn once of files that `params.yaml` does not name."""
     wanted = {folder / name for folder, names in folders.items() for name in names}
-    found = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
-    if missing := sorted(wanted - found):
+    present = {path for folder in folders for path in folder.rglob("*.*") if not path.name.startswith(".")}
+    if missing := sorted(wanted - present):
         raise UserError(f"missing, `dvc repro` makes them: {', '.join(map(str, missing))}")
-    warn_of_stale(found - wanted)
+    warn_of_stale(present - wanted)
 
 
 def evaluation_names(values: Named) -> list[str]:
-    """All evaluations of `params.yaml`: English, the languages, the other entries, the languages in other words."""
+    """Return all evaluations of `params.yaml`: English, languages, listed evaluations, independent translations."""
     own = [entry.name for entry in values.evaluations]
     return list(dict.fromkeys((ENGLISH, *values.languages, *own, *(INDEPENDENT + code for code in values.languages))))
 
 
 def trained_models(values: Named) -> list[str]:
-    """All models that a stage trains on labels or vectors and leaves a curve and metrics of."""
+    """Return all models that are trained on labels or vectors, each with a curve and metrics."""
     baselines = [entry.name for entry in values.baselines]
     return [*values.ve_models, *baselines, *(f"clseave-{code}" for code in values.languages)]
 
@@ -89,7 +89,7 @@ def trained_models(values: Named) -> list[str]:
 def expected_files(
     metrics: Path, predictions: Path, training: Path, curves: Path, values: Named
 ) -> dict[Path, set[str]]:
-    """The files that are read from each folder; only the curves of backbones are optional."""
+    """Return the names of the files read from each folder; only the curves of backbones are optional."""
     seeds = [f"seed{seed}" for seed in values.seeds]
     judged = [f"{seed}/{name}" for seed in seeds for name in evaluation_names(values)]
     trained = trained_models(values)
@@ -103,7 +103,7 @@ def expected_files(
 
 
 def full_name(name: str, language: str) -> str:
-    """The name of an outcome: the word-level variant's says its language, since the thesis has values for German."""
+    """Return the name of an outcome: the word-level variant's has its language, as the thesis has values for German."""
     return name.replace("clteave", f"clteave_{language}", 1)
 
 
@@ -116,9 +116,9 @@ def read_outcomes(
     *,
     label: Callable[[str, str], str],
 ) -> list[Outcome]:
-    """Metrics and predictions of every evaluation that judged a row; `sets` are the examples by the name of their set.
+    """Read metrics and predictions of every evaluation with rows; `sets` are the examples by the name of their set.
 
-    One without rows was not run: its corpus has no such hypotheses. `label` gives what a reader sees.
+    An evaluation has no rows when the corpus lacks its hypotheses. `label` returns the displayed name.
     """
     examples = {name: {row.pair_id: row for row in rows} for name, rows in sets.items()}
     outcomes = []
@@ -134,7 +134,7 @@ def read_outcomes(
 
 
 def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
-    """Alignment scores, one row a language; error rates are None where the true pairs are not known."""
+    """Read alignment scores, one row per language; error rates are None where gold pairs are not known."""
     return [
         {"language": code, **{key: read_json(folder / f"{code}.json").get(key) for key in ALIGNMENT}}
         for code in languages
@@ -142,21 +142,21 @@ def read_alignment(folder: Path, languages: Sequence[str]) -> list[dict[str, Any
 
 
 def average(values: Iterable[float]) -> float:
-    """Mean over the seeds, to nine significant digits: a learning rate has more decimals than other numbers."""
+    """Return the mean over the seeds to nine significant digits, as learning rates need more decimals than metrics."""
     return float(f"{np.mean(list(values)):.9g}")
 
 
 def read_curve(folder: Path, model: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """A training curve as rows by epoch, averaged over the seeds that reached the epoch.
+    """Read a training curve as rows by epoch, averaged over the seeds that reached the epoch.
 
-    UserError names a file that is damaged, or that has other columns than the first seed's.
+    UserError names a damaged file, or a file whose columns differ from the first seed's.
     """
     paths = [folder / f"{model}-seed{seed}.csv" for seed in seeds]
     parts = [_curve(path) for path in paths]
     for path, part in zip(paths, parts, strict=True):
         if set(part) != set(parts[0]):
-            found, wanted = ", ".join(part), ", ".join(parts[0])
-            raise UserError(f"{path}: found the columns {found}, expected those of {paths[0].name} ({wanted}): {RERUN}")
+            columns, wanted = ", ".join(part), ", ".join(parts[0])
+            raise UserError(f"{path}: found the columns {columns}, expected {wanted} as in {paths[0].name}: {RERUN}")
     table = pd.concat(parts)
     return [
         {"epoch": int(epoch)} | {key: average(part[key]) for key in table.columns if key != "epoch"}
@@ -165,7 +165,7 @@ def read_curve(folder: Path, model: str, seeds: Sequence[int]) -> list[dict[str,
 
 
 def _curve(path: Path) -> pd.DataFrame:
-    """One curve. UserError where its epochs are not whole numbers in rising order."""
+    """Read the curve of one seed. UserError unless its epochs are integers in increasing order."""
     table = csv_tables.read_numbers(path, ["epoch"])
     if table.empty:
         raise UserError(f"{path}: no row in it: {RERUN}")
@@ -176,12 +176,12 @@ def _curve(path: Path) -> pd.DataFrame:
 
 
 def backbone_curves(folder: Path) -> list[Path]:
-    """The curves of the backbones that have one."""
+    """Return the curves of the backbones that have one."""
     return [path for name in BACKBONES if (path := folder / f"backbones-{name}.csv").exists()]
 
 
 def read_steps(folder: Path) -> list[dict[str, Any]]:
-    """The backbones' losses by step; no row where they were fetched and not trained. UserError names a damaged file."""
+    """Read the backbones' losses by step; no row for downloaded backbones. UserError names a damaged file."""
     return [
         {"backbone": path.stem.removeprefix("backbones-"), **row}
         for path in backbone_curves(folder)
@@ -190,7 +190,7 @@ def read_steps(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_training(folder: Path, model: str, seeds: Sequence[int]) -> dict[str, Any]:
-    """What a training stage settled on: means over the seeds of its numbers, and its texts."""
+    """Read a model's training summary: its numbers as means over the seeds, and its texts."""
     parts = [read_json(folder / f"{model}-seed{seed}.json") for seed in seeds]
     means = {
         key: value if isinstance(value, str) else average(part[key] for part in parts)
@@ -203,12 +203,12 @@ def read_training(folder: Path, model: str, seeds: Sequence[int]) -> dict[str, A
 
 
 def read_kept(folder: Path, model: str, seeds: Sequence[int]) -> list[int]:
-    """The epoch that each seed of a model kept."""
+    """Read the epoch that each seed of a model kept."""
     return [int(read_json(folder / f"{model}-seed{seed}.json")["epoch"]) for seed in seeds]
 
 
 def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each training stage settled on, as "key: value" in one text."""
+    """Return each model's training summary as "key: value" in one text."""
     return [
         {
             "model": model,
@@ -219,7 +219,7 @@ def settings(trained: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_trained(curves: Path, training: Path, values: Named) -> Training:
-    """All that the training stages left."""
+    """Read the curves and summaries of all training stages."""
     return Training(
         read_curve(curves, "clip_ve", values.seeds),
         read_curve(curves, "autoencoder", values.seeds),
@@ -235,24 +235,24 @@ def numbers(
     trained: Training,
     published_languages: Iterable[str],
 ) -> dict[Key, float | None]:
-    """Every number that the thesis may have a value for, by evaluation, metric and epoch.
+    """Return every number that the thesis may have a value for, by evaluation, metric and epoch.
 
-    `MEAN` is the mean over the target languages, and is there only when those are the thesis's own.
+    `MEAN` is the mean over the target languages, present only when they are the thesis's languages.
     """
     curves = {ENGLISH: trained.clip_ve, "autoencoder": trained.autoencoder} | trained.students
-    found: dict[Key, float | None] = {
+    values: dict[Key, float | None] = {
         (name, key, int(row["epoch"])): row[key] for name, rows in curves.items() for row in rows for key in row
     }
     for split in SPLITS:
         row = counts[split]
-        found |= {(split, key, None): row[key] for key in ("rows", "images")}
-        found[split, "rows_per_label", None] = rounded(mean(np.array(list(row["labels"].values()))))
+        values |= {(split, key, None): row[key] for key in ("rows", "images")}
+        values[split, "rows_per_label", None] = rounded(mean(np.array(list(row["labels"].values()))))
     for name, row in ({ENGLISH: trained.settled["clip_ve"]} | trained.of_students()).items():
-        found |= {(name, key, None): row[key] for key in ("epochs_run", "width") if key in row}
+        values |= {(name, key, None): row[key] for key in ("epochs_run", "width") if key in row}
     accuracy = {row["evaluation"]: row["accuracy"] for row in results}
     for row in results:
-        found |= {(row["evaluation"], key, None): row[key] for key in ("accuracy", "loss", f"points_vs_{ENGLISH}")}
+        values |= {(row["evaluation"], key, None): row[key] for key in ("accuracy", "loss", f"points_vs_{ENGLISH}")}
     targets = set(published_languages) - {ENGLISH}
     if targets == set(trained.students):
-        found[MEAN, "accuracy", None] = rounded(mean(np.array([accuracy[code] for code in sorted(targets)])))
-    return found
+        values[MEAN, "accuracy", None] = rounded(mean(np.array([accuracy[code] for code in sorted(targets)])))
+    return values

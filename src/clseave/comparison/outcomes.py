@@ -1,4 +1,4 @@
-"""Outcomes of evaluations: metrics and predictions of every seed, joined with the examples that were judged."""
+"""Outcomes of evaluations: metrics and predictions of every seed, joined with the examples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +12,13 @@ from clseave.foundation.rows.records import Example, Prediction, require
 from clseave.statistics import metrics, swaps
 from clseave.statistics.clustered import codes, of_seeds
 
-PARTS = {"all": "accuracy", "seen": "seen", "unseen": "unseen"}  # of the rows; and the measure that is accuracy there
+PARTS = {"all": "accuracy", "seen": "seen", "unseen": "unseen"}  # parts of the rows, and the name of the accuracy there
 MEASURES = (*PARTS.values(), "swap_accuracy")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One evaluation of N rows by S seeds: metrics of each seed, examples, logits (S, N, 3), gold ids (N,)."""
+    """One evaluation of N rows with S seeds: metrics of each seed, examples, logits (S, N, 3), gold ids (N,)."""
 
     name: str
     label: str
@@ -35,22 +35,22 @@ class Outcome:
 
     @cached_property
     def right(self) -> np.ndarray:
-        """Which rows each seed judges rightly, (S, N) bool."""
+        """Correct predictions, (S, N) bool."""
         return self.predicted == self.gold
 
     @cached_property
     def hits(self) -> np.ndarray:
-        """The share of the seeds that judge a row rightly, (N,)."""
+        """Mean correctness over the seeds, (N,)."""
         return self.right.mean(0)
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Confusion counts (3, 3), summed over the seeds: gold down, predicted across."""
+        """Confusion counts (3, 3), summed over the seeds: row = gold id, column = predicted id."""
         return metrics.confusion(np.tile(self.gold, len(self.logits)), self.predicted.ravel())
 
     @cached_property
     def constant(self) -> str | None:
-        """The one label that (almost) every row gets, from every seed; None for a model that tells rows apart."""
+        """The label that (almost) all rows of all seeds get (`metrics.constant_label`); None without such a label."""
         return metrics.constant_label(self.predicted.ravel())
 
     @cached_property
@@ -60,46 +60,46 @@ class Outcome:
 
     @cached_property
     def statements(self) -> list[str]:
-        """What each row's hypothesis says: its statement, or the hypothesis itself where the corpus does not know."""
+        """The statement of each row's hypothesis; the hypothesis id where the corpus has no statements."""
         return [row.statement or row.hypothesis_id for row in self.rows]
 
     @cached_property
     def clusters(self) -> np.ndarray:
-        """Numbers of each row's image and statement, (2, N)."""
+        """Integer codes of each row's image and statement, (2, N)."""
         return np.stack([codes(self.images), codes(self.statements)])
 
     def part(self, which: str) -> np.ndarray:
-        """Which rows are of one of `PARTS`, (N,) bool."""
+        """Return which rows belong to a part of `PARTS`, (N,) bool."""
         return np.array([which == "all" or row.seen is (which == "seen") for row in self.rows], dtype=bool)
 
     def measured(self) -> dict[str, dict[int, float]]:
-        """`MEASURES` of this run's own seeds by number, those that the rows allow; shares of 1."""
-        found: dict[str, dict[int, float]] = {name: {} for name in MEASURES}
+        """Return `MEASURES` by this run's seeds, as shares of 1; a measure without rows has no seed."""
+        measures: dict[str, dict[int, float]] = {name: {} for name in MEASURES}
         pairs = [row.pair for row in self.rows]
         for score, hits in zip(self.scores, self.right, strict=True):
             values = {name: metrics.mean(hits[self.part(which)]) for which, name in PARTS.items()}
             values["swap_accuracy"] = swaps.summary(hits, pairs)["swap_accuracy"]
             for name, value in values.items():
                 if value is not None:
-                    found[name][score["seed"]] = value
-        return found
+                    measures[name][score["seed"]] = value
+        return measures
 
     def spread(self, measure: str, other: "Outcome | None" = None) -> float:
-        """What the choice of training seeds adds to the variance of a measure, or of what it is more than another's."""
+        """Return the variance that the choice of seeds adds to a measure, or to its difference to another outcome."""
         return of_seeds(list(gaps(self, other, measure).values()), len(self.logits))
 
     def mean(self, key: str) -> float | None:
-        """Mean over the seeds of one number of the metrics; None where no seed has it."""
-        return metrics.rounded(metrics.mean(np.array([one[key] for one in self.scores if one[key] is not None])))
+        """Return the mean over the seeds of one number of the metrics; None where no seed has it."""
+        return metrics.rounded(metrics.mean(np.array([row[key] for row in self.scores if row[key] is not None])))
 
 
-def gaps(one: Outcome, other: Outcome | None, measure: str) -> dict[int, float]:
-    """A measure of every known seed, or what it is more than another outcome's at the same seed; shares of 1."""
-    own = one.by_seed.get(measure, {})
-    if other is None:
-        return dict(own)
-    theirs = other.by_seed.get(measure, {})
-    return {seed: own[seed] - theirs[seed] for seed in own if seed in theirs}
+def gaps(first: Outcome, second: Outcome | None, measure: str) -> dict[int, float]:
+    """Return a measure of `first` by known seed, or its difference to `second` at the same seed; shares of 1."""
+    values = first.by_seed.get(measure, {})
+    if second is None:
+        return dict(values)
+    reference = second.by_seed.get(measure, {})
+    return {seed: values[seed] - reference[seed] for seed in values if seed in reference}
 
 
 def outcome(
@@ -109,7 +109,7 @@ def outcome(
     predictions: list[list[Prediction]],
     examples: Mapping[str, Example],
 ) -> Outcome:
-    """Join metrics and predictions of one evaluation, one of each a seed, with the examples by pair id.
+    """Join metrics and predictions of one evaluation, in the order of the seeds, with the examples by pair id.
 
     UserError when they disagree.
     """
@@ -123,5 +123,5 @@ def outcome(
                 f"seed must judge the same pairs: run `dvc repro` for its `evaluate` stages again"
             )
         logits.append(metrics.check_logits(np.array([row.logits for row in seed_rows]), len(rows)))
-    found = Outcome(name, label, scores, rows, np.stack(logits), metrics.gold_ids([row.label for row in rows]))
-    return replace(found, by_seed=found.measured())
+    joined = Outcome(name, label, scores, rows, np.stack(logits), metrics.gold_ids([row.label for row in rows]))
+    return replace(joined, by_seed=joined.measured())

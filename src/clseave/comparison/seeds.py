@@ -1,4 +1,4 @@
-"""Results of more seeds than a run has: a table that another program writes, taken where it is of the same results."""
+"""Results of further seeds, from a table that `tools/seeds.py` writes; used if it agrees with this run's seeds."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Rows = Mapping[tuple[str, int], Mapping[str, Any]]  # by evaluation and seed
 
 
 def read(path: Path) -> Rows:
-    """The table's rows, empty cells as None; nothing where there is no file. UserError for one that lacks a column."""
+    """Read the table, empty cells as None; no row without a file. UserError when a column is missing."""
     if not path.is_file():
         return {}
     frame = csv_tables.read(path, REMEDY)
@@ -38,25 +38,25 @@ def read(path: Path) -> Rows:
 
 
 def stale(rows: Rows, outcomes: Sequence[Outcome]) -> str | None:
-    """The first of a run's own seeds that the table lacks or has other values for; None where all are the same."""
+    """Return the reason why the table is stale, such as the first seed with other values; None when it is not."""
     known = {name for name, _ in rows}
-    judged = [one for one in outcomes if one.name in known]
+    judged = [outcome for outcome in outcomes if outcome.name in known]
     if not judged:
         return "it names no evaluation of this run"
-    for one in judged:
-        for score in one.scores:
+    for outcome in judged:
+        for score in outcome.scores:
             seed = score["seed"]
-            wanted = {"rows": float(len(one.rows))} | {name: one.by_seed[name].get(seed) for name in MEASURES}
-            found = rows.get((one.name, seed), {})
-            if any(rounded(found.get(key)) != rounded(value) for key, value in wanted.items()):
-                return f"seed {seed} of {one.name} differs"
+            wanted = {"rows": float(len(outcome.rows))} | {name: outcome.by_seed[name].get(seed) for name in MEASURES}
+            row = rows.get((outcome.name, seed), {})
+            if any(rounded(row.get(key)) != rounded(value) for key, value in wanted.items()):
+                return f"seed {seed} of {outcome.name} differs"
     return None
 
 
 def joined(outcomes: Sequence[Outcome], path: Path, first: str) -> list[Outcome]:
-    """The outcomes with what the table knows of all seeds, or as they are after one warning, where it is stale.
+    """Return the outcomes with the table's measures of all seeds; unchanged, after a warning, if the table is stale.
 
-    `first` is the first target language, which the names of word-level outcomes hold and those of the settings do not.
+    `first` is the first target language, which is part of the names of word-level outcomes but not of the settings'.
     """
     rows = {(_title(name, first, outcomes), seed): row for (name, seed), row in read(path).items()}
     if not rows:
@@ -65,20 +65,22 @@ def joined(outcomes: Sequence[Outcome], path: Path, first: str) -> list[Outcome]
         log.warning("%s is left out, it is not of these results: %s; %s", path, reason, REMEDY)
         return list(outcomes)
     return [
-        replace(one, by_seed=_all_seeds(one.name, rows)) if any(name == one.name for name, _ in rows) else one
-        for one in outcomes
+        replace(outcome, by_seed=_all_seeds(outcome.name, rows))
+        if any(name == outcome.name for name, _ in rows)
+        else outcome
+        for outcome in outcomes
     ]
 
 
 def _title(name: str, first: str, outcomes: Sequence[Outcome]) -> str:
-    """The name of the outcome that is meant: that of the settings, or with the language in it."""
-    known, full = {one.name for one in outcomes}, name.replace("clteave", f"clteave_{first}", 1)
+    """Return the outcome's name for a name in the table: unchanged, or with the language in it."""
+    known, full = {outcome.name for outcome in outcomes}, name.replace("clteave", f"clteave_{first}", 1)
     return full if name not in known and full in known else name
 
 
 def _all_seeds(name: str, rows: Rows) -> dict[str, dict[int, float]]:
-    """`MEASURES` of one evaluation by seed."""
-    own = {seed: row for (other, seed), row in sorted(rows.items()) if other == name}
+    """Return `MEASURES` of one evaluation by seed."""
+    own = {seed: row for (evaluation, seed), row in sorted(rows.items()) if evaluation == name}
     return {
         measure: {seed: row[measure] for seed, row in own.items() if row[measure] is not None} for measure in MEASURES
     }

@@ -1,7 +1,7 @@
-"""The thesis's tables and figures beside ours, row by row, for `reports/published` and what a run measured.
+"""Rows of the thesis's tables and figures, from `reports/published`, beside the values of a run.
 
 Errors are per element of a vector. The thesis prints its validation errors summed over the elements, so every row of
-errors holds both: a sum of ours is over our vectors' width, which need not be the thesis's.
+errors has both; our sums are over the width of our vectors, which may differ from the thesis's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,35 +28,35 @@ FILES = {
     "figure_2_1": ["dataset", "split", "label", "rows", "source"],
     "figure_3_2": ["epoch", "train_loss", "train_accuracy", "dev_loss", "dev_accuracy"],
     "figure_4_1": ["measure", "epoch", "low", "high"],
-}  # and the columns that each must have
+}  # the required columns of each file
 
 
 @dataclass(frozen=True)
 class Published:
-    """The rows of each published table by its file's name, and what they are compared under."""
+    """The rows of each published table by the name of its file, and the expected values."""
 
     tables: dict[str, list[dict[str, Any]]]
     expected: Expectations
-    comparable: bool  # whether the run works on the thesis's corpus
+    comparable: bool  # whether the run uses the thesis's corpus
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Table 4.1 by language."""
+        """Return Table 4.1 by language."""
         return {row["language"]: row for row in self.tables["table_4_1"]}
 
     def series(self, metric: str) -> dict[str, dict[int, float]]:
-        """Table A.2 or A.3, summed over the elements, by language and epoch."""
+        """Return Table A.2 or A.3, summed over the elements, by language and epoch."""
         rows = self.tables[ERRORS[metric]]
         return {
             row["language"]: {int(key): float(value) for key, value in row.items() if key.isdigit()} for row in rows
         }
 
     def languages(self, ours: Iterable[str]) -> list[str]:
-        """Our languages in our order, then those that only the thesis has."""
+        """Return our languages in our order, then the languages that only the thesis has."""
         return list(dict.fromkeys([*ours, *(code for code in self.scores() if code != ENGLISH)]))
 
 
 def read(folder: Path, expected: Expectations, *, profile: str, counts: Mapping[str, Any]) -> Published:
-    """Read `reports/published`. UserError names a file that is missing or lacks a column."""
+    """Read `reports/published`. UserError names a missing file, column or split."""
     tables = {}
     for name, columns in FILES.items():
         path = folder / f"{name}.csv"
@@ -74,7 +74,7 @@ def read(folder: Path, expected: Expectations, *, profile: str, counts: Mapping[
 
 
 def corpus(published: Published, counts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of every table and figure of the corpus, by its name."""
+    """Return the rows of every table and figure of the corpus, by its name."""
     splits = [{"split": split, **counts[split], **counts[split]["labels"]} for split in SPLITS]
     keys = ("split", "rows", "images", "hypotheses", "unseen_rows", *LABELS)
     return {
@@ -85,14 +85,14 @@ def corpus(published: Published, counts: Mapping[str, Any]) -> dict[str, list[di
 
 
 def sizes(published: Published, counts: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """Table 2.1: rows of every split, ours beside SNLI's and SNLI-VE's."""
+    """Return Table 2.1: the number of rows of every split, ours beside SNLI's and SNLI-VE's."""
     ours = {split: counts[split]["rows"] for split in SPLITS}
     ours["total"] = sum(ours.values())
     return [{"split": row["split"], "ours": ours[row["split"]], **row} for row in published.tables["table_2_1"]]
 
 
 def labels(published: Published, counts: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """Figure 2.1: how many rows of train and test have each label, ours and the thesis's two data sets."""
+    """Return Figure 2.1: the number of rows of train and test by label, of our corpus and the thesis's two."""
     ours = [
         {
             "dataset": OURS,
@@ -110,7 +110,7 @@ def labels(published: Published, counts: Mapping[str, Row]) -> list[dict[str, An
 def scores(
     published: Published, results: Sequence[Row], joined: Sequence[Row], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Table 4.1: loss and accuracy on test, English first. `results` are ours, `joined` the rows with verdicts."""
+    """Return Table 4.1: loss and accuracy on test, English first. `results` are ours, `joined` has the verdicts."""
     ours = {row["evaluation"]: row for row in results}
     verdict = {(row["evaluation"], row["metric"]): row["verdict"] for row in joined}
     theirs = published.scores()
@@ -137,9 +137,9 @@ def scores(
 def errors(
     published: Published, metric: str, curves: Mapping[str, Sequence[Row]], widths: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Tables A.2 and A.3: one validation error of every student by epoch, per element and summed, with verdicts.
+    """Return Table A.2 or A.3: a validation error of every student by epoch, per element and summed, with verdicts.
 
-    `curves` are ours by language; `widths` say how many elements a vector of ours has.
+    `curves` are ours by language; `widths` are the numbers of elements of our vectors.
     """
     theirs, width, tolerance = published.series(metric), published.expected.width, published.expected.series[metric]
     rows = []
@@ -166,12 +166,12 @@ def errors(
 
 
 def summed(value: float | None, width: int | None) -> float | None:
-    """An error per element in the thesis's own unit: the sum over the elements of a vector."""
+    """Convert an error per element to the thesis's unit, the sum over the elements of a vector."""
     return None if value is None or width is None else rounded(value * width)
 
 
 def clip_ve(published: Published, curve: Sequence[Row]) -> list[dict[str, Any]]:
-    """Figure 3.2: CLIP-VE's loss in nats and accuracy as a share of 1, by epoch; the thesis prints its last epoch."""
+    """Return Figure 3.2: CLIP-VE's loss in nats and accuracy as a share of 1, by epoch; the thesis prints its last."""
     keys = ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy")
     theirs = [
         {key: row[key] / (100 if key.endswith("accuracy") else 1) for key in keys} | {"epoch": row["epoch"]}
@@ -185,7 +185,7 @@ def clip_ve(published: Published, curve: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def students(published: Published, curves: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
-    """Figure 4.1: learning rate, and errors per element, of every student by epoch; the thesis's where it has them."""
+    """Return Figure 4.1: learning rate and errors per element of every student by epoch, and the thesis's values."""
     keys = ("learning_rate", "train_mse", "dev_mse", "dev_mae", "dev_cosine")
     empty = dict.fromkeys((*keys, "train_mse_low", "train_mse_high"))
     rows = [
@@ -205,9 +205,9 @@ def students(published: Published, curves: Mapping[str, Sequence[Row]]) -> list[
 
 
 def kept_errors(published: Published, trained: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """Every student at the epoch that it kept, in both units, beside the last epoch of Tables A.2 and A.3.
+    """Return the errors of every student at its kept epoch, in both units, beside the last epoch of Tables A.2 and A.3.
 
-    `trained` is the means over the seeds of what its training stage settled on, by language.
+    `trained` are the training summaries by language, as means over the seeds.
     """
     theirs = {metric: published.series(metric) for metric in ERRORS}
     rows = []

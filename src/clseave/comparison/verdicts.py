@@ -1,4 +1,4 @@
-"""The thesis's values beside ours, and the verdict on each."""
+"""Expected values of the thesis, compared with ours: a verdict on each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from clseave.foundation.errors import UserError
 from clseave.statistics import metrics
 
 OTHER_CORPUS, NOT_RUN = "other corpus", "not run"
-ENGLISH = "en"  # the evaluation that the others are compared with
+ENGLISH = "en"  # the evaluation that all others are compared with
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One value of the thesis: `metric` and `evaluation` name ours, `epoch` picks a row of a training curve."""
+    """One value of the thesis; `evaluation`, `metric` and, in a training curve, `epoch` name ours."""
 
     evaluation: str
     metric: str
@@ -27,9 +27,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Expectations:
-    """`expected.yaml`: the profile that works on the thesis's corpus, the width of the thesis's vectors, its values.
+    """`expected.yaml`: the profile with the thesis's corpus, the width of the thesis's vectors, its values.
 
-    `series` gives, for each error that a published table lists epoch by epoch, the tolerance as a share of the value.
+    `series` holds the tolerance, as a share of the value, of each error that a published table lists by epoch.
     """
 
     profile: str
@@ -39,7 +39,7 @@ class Expectations:
 
 
 def with_thesis(results: Sequence[dict[str, Any]], joined: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Results with the thesis's accuracy in percent and the verdict on ours; as they are where none can be judged."""
+    """Add the thesis's accuracy in percent and the verdict to the results; nothing when no value is comparable."""
     if all(row["verdict"] == OTHER_CORPUS for row in joined):
         return list(results)
     theirs = {row["evaluation"]: row for row in joined if row["metric"] == "accuracy"}
@@ -47,7 +47,7 @@ def with_thesis(results: Sequence[dict[str, Any]], joined: Sequence[Mapping[str,
 
 
 def parse(content: Mapping[str, Any]) -> Expectations:
-    """Read `expected.yaml`. UserError names an entry that does not fit."""
+    """Read the content of `expected.yaml`. UserError for a missing or unknown key."""
     try:
         series = {entry["metric"]: entry["tolerance_percent"] / 100 for entry in content["series"]}
         return Expectations(
@@ -62,9 +62,9 @@ def parse(content: Mapping[str, Any]) -> Expectations:
 
 
 def judge(expected: Expected, measured: float | None, *, comparable: bool) -> str:
-    """OK within the tolerance, near within twice of it, else off; "not run" without a number.
+    """Return the verdict: OK within the tolerance, near within twice the tolerance, else off.
 
-    Without the thesis's corpus a number is never judged: "other corpus".
+    It is "other corpus" when the values are not comparable, and "not run" without a measured value.
     """
     if not comparable:
         return OTHER_CORPUS
@@ -77,7 +77,7 @@ def judge(expected: Expected, measured: float | None, *, comparable: bool) -> st
 def join(
     values: Sequence[Expected], measured: Mapping[tuple[str, str, int | None], float | None], *, comparable: bool
 ) -> list[dict[str, Any]]:
-    """Thesis values beside ours; `measured` is keyed by (evaluation, metric, epoch), accuracies as shares of 1."""
+    """Join thesis values with ours; `measured` is keyed by (evaluation, metric, epoch), accuracies as shares of 1."""
     rows = []
     for entry in values:
         ours = measured.get((entry.evaluation, entry.metric, entry.epoch))

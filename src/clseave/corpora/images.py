@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import CLIPImageProcessorPil
 
 from clseave.corpora.photos import NAMED, Collection, Loader, Photo
-from clseave.corpora.prefetch import ahead
+from clseave.corpora.prefetch import map_ahead
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import FETCH, POINTER, atomic, require_no_pointer, write_text
 from clseave.foundation.files.hashing import of_bytes
@@ -128,7 +128,7 @@ def read_pixels(
             log.warning("%s: %s", photo.file, error)
             return str(error)
 
-    return ahead(prepared, collection.loaders(known), depth)
+    return map_ahead(prepared, collection.loaders(known), depth)
 
 
 def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: Path) -> None:

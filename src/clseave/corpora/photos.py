@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
-from clseave.corpora.prefetch import THREADS, ahead
+from clseave.corpora.prefetch import THREADS, map_ahead
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.archives import BROKEN, is_link, require_inside, require_size
 from clseave.foundation.files.formats import iter_jsonl, write_jsonl, write_text
@@ -252,7 +252,7 @@ def describe(collection: Collection, ids: Sequence[str], source: Path | None) ->
         file = (PurePosixPath(inside or ".") / name).as_posix() if folder else name
         return Photo(image_id, None if folder else inside, file, of_bytes(content), len(content))
 
-    rows = ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
+    rows = map_ahead(hashed, collection.loaders(collection.order(ids)), 4 * THREADS)
     found = list(progress.bar(rows, desc="photos", total=len(ids), unit="photos"))
     if unreadable := [one for one in found if isinstance(one, str)]:
         raise UserError(f"{len(unreadable)} photos cannot be read: {'; '.join(unreadable[:NAMED])}")

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
     """Yield `function` of each item in order, computed by threads up to `depth` items ahead of the reader."""
     pool = ThreadPoolExecutor(THREADS)
     waiting: deque[Future[Result]] = deque()

@@ -1,7 +1,7 @@
-"""The grammar that says each fact in six languages, three ways each, with gold word alignments.
+"""The grammar: each fact as a sentence in six languages and three phrasings, with gold word alignments.
 
-One mechanism serves all languages: the template of a (kind, language, phrasing) is expanded token by token
-(see `lexicon` for the notation); only the noun phrase, the inflected numeral and the Korean particles need rules.
+All languages share one mechanism: the template of a (kind, language, phrasing) is expanded token by token
+(see `lexicon` for the notation). Only noun phrases, inflected numerals and Korean particles need rules.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,9 +32,9 @@ _HANGUL_FIRST, _HANGUL_LAST, _HANGUL_FINALS = 0xAC00, 0xD7A3, 28
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text and its words: joined by a space (by nothing in ja, zh) they give the text.
+    """A text and its words, which make the text when joined by a space (by nothing in ja and zh).
 
-    `concepts[i]` are the language-free concepts that word i expresses, empty where it has none.
+    `concepts[i]` are the language-independent concepts of word i; empty for a word without concepts.
     """
 
     language: str
@@ -45,7 +45,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word being built, with the dictionary entry ("colour:red") and the context that it is a form of."""
+    """A word under construction, with its dictionary entry ("colour:red") and the context that decides its form."""
 
     surface: str
     concepts: frozenset[str] = frozenset()
@@ -55,9 +55,9 @@ class _Word:
 
 @cache
 def express(fact: Fact, language: str, phrasing: int) -> Sentence:
-    """The fact said in one language, capitalised where the script has case, without a full stop.
+    """Return the fact as a sentence in a language, capitalised where the script has case, without a full stop.
 
-    Raises ValueError for an unknown language or phrasing and for a fact that the miniature does not have.
+    ValueError for an unknown language or phrasing, or a fact that the miniature does not have.
     """
     words = _phrase(fact, language, phrasing)
     surfaces = tuple(word.surface for word in words)
@@ -66,14 +66,14 @@ def express(fact: Fact, language: str, phrasing: int) -> Sentence:
 
 
 def align(source: Sentence, target: Sentence) -> list[tuple[int, int]]:
-    """Sorted word pairs (source index, target index), from 0, that share a concept: the gold alignment of one fact."""
-    return [(i, j) for i, here in enumerate(source.concepts) for j, there in enumerate(target.concepts) if here & there]
+    """Return the gold alignment: sorted pairs (source index, target index), from 0, of words that share a concept."""
+    return [(i, j) for i, left in enumerate(source.concepts) for j, right in enumerate(target.concepts) if left & right]
 
 
 def caption(scene: Sequence[int]) -> str:
-    """English list of a scene's four cells in reading order, bare nouns; ValueError unless these are four cell codes.
+    """Return the English list of a scene's four cells in reading order. ValueError unless there are four cell codes.
 
-    Without articles and commas: they tell nothing and are two fifths of the tokens that CLIP's pre-training reads.
+    Articles and commas are left out: they would be two fifths of the tokens in CLIP's pre-training and carry nothing.
     """
     codes = [int(code) for code in scene]
     if len(codes) != len(PLACES) or not all(0 <= code <= HIDDEN for code in codes):
@@ -85,21 +85,21 @@ def caption(scene: Sequence[int]) -> str:
 
 
 def forms(language: str) -> list[tuple[str, str, str]]:
-    """Every form that the statements of the miniature use: sorted (dictionary entry, context, surface form).
+    """Return every word form in the statements of the miniature: sorted (dictionary entry, context, surface form).
 
-    The context names the form asked for, the noun's gender where the language has one, and glued particles.
-    Forms are as inside a sentence, without its capital. ValueError for an unknown language.
+    The context holds the requested form, the noun's gender where the language has one, and appended particles.
+    Forms are as inside a sentence, not capitalised. ValueError for an unknown language.
     """
-    found: set[tuple[str, str, str]] = set()
+    entries: set[tuple[str, str, str]] = set()
     for fact in all_facts():
         for phrasing in range(PHRASINGS):
-            found.update(_entries(_phrase(fact, language, phrasing), language))
-    return sorted(found)
+            entries.update(_entries(_phrase(fact, language, phrasing), language))
+    return sorted(entries)
 
 
 def _entries(words: list[_Word], language: str) -> Iterator[tuple[str, str, str]]:
-    """(entry, context, surface) of each run of words that came from one form of one dictionary entry."""
-    # The form is the context's first word; glued particles follow it, on the run's last word.
+    """Yield (entry, context, surface) of each run of words from the same form of a dictionary entry."""
+    # The context of the run's last word is the form, then the appended particles.
     for (entry, _), group in groupby(words, key=lambda word: (word.entry, word.context.partition(" ")[0])):
         if entry:
             run = list(group)
@@ -107,12 +107,12 @@ def _entries(words: list[_Word], language: str) -> Iterator[tuple[str, str, str]
 
 
 def _joiner(language: str) -> str:
-    """What stands between two words."""
+    """Return the separator of words."""
     return "" if language in _UNSPACED else " "
 
 
 def _phrase(fact: Fact, language: str, phrasing: int) -> list[_Word]:
-    """The sentence's words, not yet capitalised; ValueError as `express`."""
+    """Return the sentence's words, not yet capitalised; ValueError as `express`."""
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language!r}; known: {', '.join(LANGUAGES)}")
     if phrasing not in range(PHRASINGS):
@@ -122,7 +122,7 @@ def _phrase(fact: Fact, language: str, phrasing: int) -> list[_Word]:
 
 
 def _arguments(fact: Fact) -> tuple[str, dict[str, str]]:
-    """The template's key and the arguments by slot name; ValueError for what is no statement of the miniature."""
+    """Return the template's key and the arguments by slot name; ValueError for a fact that the miniature lacks."""
     kind = fact.form
     match kind, fact.arguments:
         case "object_at" | "attribute_at", (thing, place):
@@ -132,8 +132,8 @@ def _arguments(fact: Fact) -> tuple[str, dict[str, str]]:
             kind, arguments = f"emptiness_{extent}", {"state": state, extent: where}
         case "exists_in_half", (thing, half):
             arguments = {"np0": thing, "half": half}
-        case "relation", (one, direction, other):
-            arguments = {"np0": one, "direction": direction, "np1": other}
+        case "relation", (first, direction, second):
+            arguments = {"np0": first, "direction": direction, "np1": second}
         case "count", (quantifier, thing):
             arguments = {"quantifier": quantifier, "np0": thing}
         case _:
@@ -145,7 +145,7 @@ def _arguments(fact: Fact) -> tuple[str, dict[str, str]]:
 
 
 def _expand(template: str, language: str, arguments: dict[str, str]) -> list[_Word]:
-    """The words of a template; slots may hold patterns with slots of their own."""
+    """Expand a template into words; the pattern in a slot may have slots itself."""
     words: list[_Word] = []
     for token in template.split():
         if token.startswith("{"):
@@ -159,13 +159,13 @@ def _expand(template: str, language: str, arguments: dict[str, str]) -> list[_Wo
 
 
 def _word(token: str) -> _Word:
-    """The word of "surface/concept+concept"."""
+    """Parse a word written as "surface/concept+concept"."""
     surface, _, concepts = token.partition("/")
     return _Word(surface, frozenset(filter(None, concepts.split("+"))))
 
 
 def _slot(slot: str, form: str, language: str, arguments: dict[str, str]) -> list[_Word]:
-    """The words of one slot, marked with the entry and form they come from."""
+    """Expand a slot into words, marked with their entry and form."""
     if slot.startswith("np"):
         if form == "counted":
             form = "bare" if _amount(arguments) == 1 else "many"
@@ -181,7 +181,7 @@ def _slot(slot: str, form: str, language: str, arguments: dict[str, str]) -> lis
 
 
 def _noun_phrase(description: str, index: int, form: str, language: str) -> list[_Word]:
-    """Article, colour and noun of a description, as far as it has them, with concepts numbered by `index`."""
+    """Return article, colour and noun of a description, where present, with concepts numbered by `index`."""
     first = description.split(maxsplit=1)[0]
     colour, head = first if first in COLOURS else "", _head(description)
     context = " ".join(filter(None, [form, lexicon.GENDERS.get(language, {}).get(head)]))
@@ -195,14 +195,14 @@ def _noun_phrase(description: str, index: int, form: str, language: str) -> list
 
 
 def _amount(arguments: dict[str, str]) -> int:
-    """The quantifier's number; without a quantifier, one ("contains at least one")."""
+    """Return the quantifier's number; 1 without a quantifier ("contains at least one")."""
     if "quantifier" not in arguments:
         return 1
     return next(bound for bound in QUANTIFIERS[arguments["quantifier"]] if bound is not None)
 
 
 def _number(form: str, language: str, arguments: dict[str, str]) -> list[_Word]:
-    """The numeral; German "one" is inflected as the article before a noun ("höchstens einen Kreis"), else "eins"."""
+    """Return the numeral; German "one" is inflected like the article before a noun ("höchstens einen Kreis")."""
     amount = _amount(arguments)
     words = _expand(lexicon.NUMBERS[language][amount], language, arguments)
     context = form
@@ -214,7 +214,7 @@ def _number(form: str, language: str, arguments: dict[str, str]) -> list[_Word]:
 
 
 def _glue(word: _Word, suffix: _Word) -> _Word:
-    """The word with a suffix and its concepts; of "first|second" the first follows a final consonant."""
+    """Append a suffix and its concepts to a word; of "first|second", the first follows a final consonant."""
     first, _, second = suffix.surface.partition("|")
     chosen = second if second and not _ends_in_consonant(word.surface) else first
     return replace(
@@ -226,7 +226,9 @@ def _glue(word: _Word, suffix: _Word) -> _Word:
 
 
 def _ends_in_consonant(word: str) -> bool:
-    """Whether the last Hangul syllable has a final: syllables are coded initial by vowel by 28 finals, 0 for none."""
+    """Return whether the last Hangul syllable ends in a consonant: syllables are ordered by initial, vowel and 28
+    finals, of which 0 means none.
+    """
     code = ord(word[-1])
     if not _HANGUL_FIRST <= code <= _HANGUL_LAST:
         raise ValueError(f"{word!r} does not end in a Hangul syllable, so no particle can be chosen")
@@ -234,7 +236,7 @@ def _ends_in_consonant(word: str) -> bool:
 
 
 def _head(description: str) -> str:
-    """The noun of a description: its shape, or the generic noun."""
+    """Return the noun of a description: its shape, or the generic noun."""
     word = description.rsplit(maxsplit=1)[-1]
     return word if word in SHAPES else lexicon.GENERIC
 
@@ -267,12 +269,12 @@ def _dutch(colour: str, head: str, form: str) -> tuple[str, str, str]:
 
 
 def _japanese(colour: str, head: str, form: str) -> tuple[str, str, str]:
-    """Adjective and noun, in every context the same; 緑 has no い-adjective and takes の."""
+    """Adjective and noun, the same in every context; 緑 has no い-adjective and takes の."""
     return "", lexicon.JAPANESE_COLOURS.get(colour, ""), lexicon.JAPANESE_NOUNS[head]
 
 
 def _korean(colour: str, head: str, form: str) -> tuple[str, str, str]:
-    """Adnominal colour and noun; the template glues the particle."""
+    """Adnominal colour and noun; the template appends the particle."""
     return "", lexicon.KOREAN_COLOURS.get(colour, ""), lexicon.KOREAN_NOUNS[head]
 
 

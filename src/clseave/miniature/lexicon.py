@@ -1,20 +1,20 @@
-"""The words and sentence patterns of the miniature's six languages; `grammar` puts them together.
+"""The words and sentence patterns of the miniature's six languages, from which `grammar` builds sentences.
 
 A pattern is a row of tokens separated by spaces:
 
-`word/concept+concept`   a word and the language-free concepts it expresses (no slash: no concept)
-`+suffix/concept`        glued to the word before it; of `+이|가` the first form follows a final consonant
+`word/concept+concept`   a word and its language-independent concepts (no slash: no concept)
+`+suffix/concept`        appended to the word before it; of `+이|가` the first form follows a final consonant
 `{slot}`, `{slot.form}`  the entry of a table below for the fact's argument, or a noun phrase (`np0`, `np1`)
 
-Phrasing k of one kind is the same construction in every language as far as the language has it. The Japanese and
-Chinese segmentation keeps の and 的 with a colour (緑の, 红色的), so that every colour is one word as 赤い is, and
-a measure word with its numeral (一个, 两个); every other particle is a word of its own.
+Phrasing k of a kind is the same construction in every language that has it. The Japanese and Chinese segmentation keeps
+の and 的 with a colour (緑の, 红色的), so that every colour is one word like 赤い, and a measure word with its numeral
+(一个, 两个); every other particle is a separate word.
 """
 
-# How a generic object is named when only its colour is said: "a red shape".
+# The noun for an object of which only the colour is given: "a red shape".
 GENERIC = "shape"
 
-# Nouns: (singular, plural) where the language inflects for number, else the one form.
+# Nouns: (singular, plural) where the language inflects for number, else a single form.
 ENGLISH_NOUNS = {
     "circle": ("circle", "circles"),
     "square": ("square", "squares"),
@@ -90,7 +90,7 @@ ORDER = {
 
 
 def _bounds(least: str, most: str) -> tuple[str, str, str, str]:
-    """The four quantifiers' entries, where only the bound matters."""
+    """Return the entries of the four quantifiers when they differ by the bound only."""
     return least, least, most, most
 
 
@@ -286,7 +286,7 @@ ENTRIES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "adjective": ("是/be 空的/state", "不/state 是/be 空的/state"),
             "pronoun": ("什么/state 都/state 没有/state+be", "有/be 东西/state"),
             "object": ("没有/state+contain 图形/shape:0", "有/contain 一个/det:0 图形/shape:0"),
-            # 不是空的 of a whole half could mean "not all of it is empty"; 填满 cannot.
+            # For a half, 不是空的 could mean "not entirely empty"; 填满 cannot.
             "whole": ("是/be 空的/state", "填满/state 了"),
         },
         "quantifier": {

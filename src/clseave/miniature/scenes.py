@@ -1,8 +1,7 @@
 """The miniature's images: a 2x2 grid of coloured shapes, some cells behind an opaque panel.
 
 A scene is a row of four cell codes (int8, order `PLACES`): `colour * len(SHAPES) + shape` for an object,
-`EMPTY` or `HIDDEN`. Only what is visible counts as the scene's content: what a panel hides is undefined, which
-is what makes a statement about it neutral.
+`EMPTY` or `HIDDEN`. The content of a hidden cell is undefined, so a statement about it is neutral.
 """
 
 import hashlib
@@ -35,7 +34,7 @@ def sample_scenes(count: int, rng: np.random.Generator, *, empty: float, two_pan
 
 
 def split_of(scene: np.ndarray, shares: dict[str, float]) -> str:
-    """The split that owns this content: decided by a hash of the cells alone, so that no content is in two splits."""
+    """Return the split of a scene, which a hash of its cells decides, so that equal scenes are in the same split."""
     digest = hashlib.sha256(bytes(int(code) for code in scene)).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
     edge = 0.0

@@ -1,9 +1,8 @@
-"""What can be said about a scene, and whether it is true: six forms of statement of four kinds, three-valued truth.
+"""Statements about a scene and their labels: six forms of four kinds.
 
-A statement is entailed when every way of filling the hidden cells makes it true, contradicted when none does,
-neutral when it depends on them. No statement here needs an enumeration of those fillings: each is a monotone
-condition on single cells, so it is enough to know which cells surely match and which may (tested against the
-enumeration).
+A statement is entailed when it is true for all contents of the hidden cells, contradicted when it is true for none, and
+neutral otherwise. The contents need not be enumerated: each statement is a monotone condition on single cells, so it is
+enough to know which cells certainly match and which may match (tests compare with the enumeration).
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ QUANTIFIERS = {
 
 @dataclass(frozen=True, order=True)
 class Fact:
-    """One statement, language-free. `arguments` by form (a description is a colour, a shape, or "colour shape"):
+    """One language-independent statement. `arguments` by form (a description is a colour, a shape, or "colour shape"):
 
     object_at: description, place · attribute_at: description, place · emptiness: "empty" or "filled", place or half
     · exists_in_half: description, half · relation: description, direction, description · count: quantifier, description
@@ -42,7 +41,7 @@ class Fact:
 
     @property
     def kind(self) -> str:
-        """Which of `KINDS` the statement is of."""
+        """The kind of the statement, one of `KINDS`."""
         match self.form:
             case "object_at" | "attribute_at":
                 return "place"
@@ -54,24 +53,24 @@ class Fact:
 
     @property
     def topic(self) -> "Fact":
-        """What is held out from training together: the fact, or all relations between two things."""
+        """The unit that is held out from training: the fact, or all relations between two things."""
         if self.form != "relation":
             return self
-        one, _, other = self.arguments
-        return Fact(self.form, tuple(sorted((one, other))))
+        first, _, second = self.arguments
+        return Fact(self.form, tuple(sorted((first, second))))
 
     def __str__(self) -> str:
-        """The fact as one text, the `statement` of an example."""
+        """Return the fact as text, the `statement` of an example."""
         return " ".join((self.form, *self.arguments))
 
 
 def descriptions() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Single attributes ("red", "circle") and whole objects ("red circle")."""
+    """Return single attributes ("red", "circle") and whole objects ("red circle")."""
     return COLOURS + SHAPES, tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 
 
 def all_facts() -> list[Fact]:
-    """Every statement of the miniature, in a fixed order."""
+    """Return every statement of the miniature, in a fixed order."""
     attributes, objects = descriptions()
     facts = [Fact("object_at", (thing, place)) for thing in objects for place in PLACES]
     facts += [Fact("attribute_at", (attribute, place)) for attribute in attributes for place in PLACES]
@@ -79,11 +78,11 @@ def all_facts() -> list[Fact]:
     facts += [Fact("exists_in_half", (thing, half)) for thing in attributes + objects for half in HALVES]
     for group in (COLOURS, SHAPES, objects):
         facts += [
-            Fact("relation", (one, direction, other))
-            for one in group
+            Fact("relation", (first, direction, second))
+            for first in group
             for direction in DIRECTIONS
-            for other in group
-            if one != other
+            for second in group
+            if first != second
         ]
     facts += [Fact("count", (quantifier, thing)) for thing in attributes for quantifier in QUANTIFIERS]
     facts += [Fact("count", (quantifier, thing)) for thing in objects for quantifier in ("at_least_two", "at_most_one")]
@@ -91,7 +90,7 @@ def all_facts() -> list[Fact]:
 
 
 def _matches(scenes: np.ndarray, description: str) -> np.ndarray:
-    """Cells that visibly match, (N, 4) bool."""
+    """Return which cells visibly match a description, (N, 4) bool."""
     if description == "empty":
         return scenes == EMPTY
     match = scenes < OBJECTS
@@ -104,12 +103,12 @@ def _matches(scenes: np.ndarray, description: str) -> np.ndarray:
 
 
 def cells_of(where: str) -> tuple[int, ...]:
-    """Cell indexes of a place or a half."""
+    """Return the cell indices of a place or a half."""
     return HALVES[where] if where in HALVES else (PLACES.index(where),)
 
 
 def label_scenes(fact: Fact, scenes: np.ndarray) -> np.ndarray:
-    """Label of one statement about each scene, (N, 4) codes -> (N,) int8 of `labels` ids."""
+    """Label a statement about each scene, (N, 4) codes -> (N,) int8 of `labels` ids."""
 
     def sure(description: str) -> np.ndarray:
         return _matches(scenes, description)
@@ -122,9 +121,9 @@ def label_scenes(fact: Fact, scenes: np.ndarray) -> np.ndarray:
             true, possible = (cells(thing)[:, cells_of(where)].any(1) for cells in (sure, may))
         case "emptiness", (state, where):
             true, possible = (cells(state)[:, cells_of(where)].all(1) for cells in (sure, may))
-        case "relation", (one, direction, other):
-            here, there = (cells_of(half) for half in DIRECTIONS[direction])
-            true, possible = (cells(one)[:, here].any(1) & cells(other)[:, there].any(1) for cells in (sure, may))
+        case "relation", (first, direction, second):
+            left, right = (cells_of(half) for half in DIRECTIONS[direction])
+            true, possible = (cells(first)[:, left].any(1) & cells(second)[:, right].any(1) for cells in (sure, may))
         case "count", (quantifier, thing):
             least, most = QUANTIFIERS[quantifier]
             low, high = sure(thing).sum(1), may(thing).sum(1)

@@ -1,4 +1,4 @@
-"""The miniature world as rows: examples with words, images, texts and captions for pre-training."""
+"""The data of the miniature world: examples with texts, images, and texts and captions for pre-training."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,21 +13,30 @@ from clseave.miniature.sampling import Drawer, Triple, facts_and_split, same_mix
 from clseave.miniature.scenes import render, sample_scenes, split_of
 from clseave.miniature.statements import Fact
 
-Saying = tuple[Fact, int]  # a fact and the phrasing that says it
+Saying = tuple[Fact, int]  # a fact and its phrasing
 
 
 def seed_of(split: str, source: Scenes) -> int:
-    """The seed of a split's scenes and of the statements that it introduces: test has one of its own."""
+    """Return the seed of a split's scenes and of the statements that it introduces; test has its own seed."""
     return source.test_seed if split == "test" else source.seed
 
 
-def draw_split(split: str, source: Scenes) -> tuple[list[Triple], list[Fact], np.ndarray]:
-    """The triples of one split, all facts, and the scenes, (N, 4)."""
-    facts, owner = facts_and_split(source.held_out, {name: seed_of(name, source) for name in SPLITS})
+def draw_scenes(split: str, source: Scenes) -> tuple[np.ndarray, np.random.Generator]:
+    """The scenes of one split, (N, 4), in the order of their image ids, and what its statements are drawn with next."""
     rng = np.random.default_rng([seed_of(split, source), 2, SPLITS.index(split)])
-    scenes = scenes_of_split(
-        split, source.images[split], source.content_shares, rng, empty=source.empty, two_panels=source.two_panels
-    )
+    shape = {"empty": source.empty, "two_panels": source.two_panels}
+    return scenes_of_split(split, source.images[split], source.content_shares, rng, **shape), rng
+
+
+def image_id(split: str, number: int) -> str:
+    """The id of the image of a split's scene, counted from 0."""
+    return f"{split}-{number:05d}"
+
+
+def draw_split(split: str, source: Scenes) -> tuple[list[Triple], list[Fact], np.ndarray]:
+    """Draw the triples of a split; return them, all facts, and the scenes (N, 4)."""
+    facts, owner = facts_and_split(source.held_out, {name: seed_of(name, source) for name in SPLITS})
+    scenes, rng = draw_scenes(split, source)
     held_out = owner[split] if split != "train" else np.zeros(len(facts), dtype=bool)
     drawn = Drawer(scenes, facts, rng).draw(
         common=owner["train"], held_out=held_out, kinds_per_image=source.kinds_per_image
@@ -38,9 +47,9 @@ def draw_split(split: str, source: Scenes) -> tuple[list[Triple], list[Fact], np
 def build_split(
     split: str, source: Scenes, trained: set[str] | None
 ) -> tuple[list[Example], dict[str, Saying], np.ndarray]:
-    """Examples of one split, what each hypothesis says, and the scenes, (N, 4).
+    """Return the examples of a split, fact and phrasing by hypothesis id, and the scenes (N, 4).
 
-    `trained` are the hypothesis ids of the training split (None while building it): they decide `seen`.
+    `trained` are the hypothesis ids of the training split, which decide `seen`; None for the training split itself.
     """
     triples, facts, scenes = draw_split(split, source)
     examples: list[Example] = []
@@ -50,12 +59,12 @@ def build_split(
             fact = facts[draw.fact]
             phrasing = pipeline_phrasing(fact, draw.turn)
             text = express(fact, "en", phrasing).text
-            key, image_id = hypothesis_id(text), f"{split}-{draw.scene:05d}"
+            key = hypothesis_id(text)
             said[key] = (fact, phrasing)
             examples.append(
                 Example(
-                    f"{split}-{len(examples):06d}", image_id, key, text, LABELS[draw.label], split, fact.kind,
-                    seen=trained is None or key in trained, statement=str(fact),
+                    f"{split}-{len(examples):06d}", image_id(split, draw.scene), key, text, LABELS[draw.label], split,
+                    fact.kind, seen=trained is None or key in trained, statement=str(fact),
                     pair=f"{split}-pair-{number:05d}" if draw.paired else None,
                 )
             )  # fmt: skip
@@ -63,18 +72,18 @@ def build_split(
 
 
 def draw_images(split: str, source: Scenes, scenes: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """(image id, (32, 32, 3) uint8) of every scene of a split."""
+    """Yield (image id, (32, 32, 3) uint8) of every scene of a split."""
     pixels = render(scenes, np.random.default_rng([seed_of(split, source), 3, SPLITS.index(split)]), noise=source.noise)
-    return ((f"{split}-{row:05d}", image) for row, image in enumerate(pixels))
+    return ((image_id(split, row), image) for row, image in enumerate(pixels))
 
 
-def reword(
+def paraphrased_examples(
     examples: Sequence[Example], said: dict[str, Saying], images: int
 ) -> tuple[list[Example], dict[str, list[Translation]]]:
-    """The examples of the first `images` images, and by language (English too) their texts in other words.
+    """Return the examples of the first `images` images, and their paraphrased texts by language, English included.
 
-    They stand for a second translator: the same facts in the phrasing that the pipeline never uses for them, so that no
-    training has read these sentences.
+    They represent a second translator: the same facts in the phrasing that is reserved for this, which no training
+    contains.
     """
     chosen = set(list(dict.fromkeys(row.image_id for row in examples))[:images])
     rows = [row for row in examples if row.image_id in chosen]
@@ -89,9 +98,9 @@ def reword(
 
 
 def monolingual_text(said: dict[str, Saying], language: str, count: int, seed: int) -> list[str]:
-    """Up to `count` training sentences in one language, drawn for each anew: the texts of two languages share many.
+    """Return up to `count` random training sentences in one language.
 
-    Where they share a sentence, one is the exact translation of the other, mostly on other lines.
+    Languages are drawn independently but share many sentences: exact translations, mostly on different lines.
     """
     rng = np.random.default_rng([seed, 4, LANGUAGES.index(language)])
     sayings = list(said.values())
@@ -100,14 +109,14 @@ def monolingual_text(said: dict[str, Saying], language: str, count: int, seed: i
 
 
 def caption_draws(seed: int) -> np.random.Generator:
-    """What `caption_batches` draws from: its state after a batch is where the next one begins."""
+    """Return the generator for `caption_batches`; its state after a batch is enough to go on from there."""
     return np.random.default_rng([seed, 5])
 
 
 def caption_batches(
     source: Scenes, count: int, size: int, rng: np.random.Generator
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """`count` batches of captions and freshly rendered images, (size, 32, 32, 3), of training contents only."""
+    """Yield `count` batches of captions and newly rendered images, (size, 32, 32, 3), of training scenes only."""
     for _ in range(count):
         kept: list[np.ndarray] = []
         while len(kept) < size:

@@ -1,1 +1,1 @@
-"""The models: CLIP-VE, the CLSEAVE and CLTEAVE students, their tokens, pooling, heads, files."""
+"""The models: CLIP-VE, the CLSEAVE and CLTEAVE students, their tokens, pooling, heads and files."""

@@ -64,7 +64,7 @@ class ClipVE(nn.Module):
     Baselines have mBERT for a text tower.
     """
 
-    def __init__(self, tower: TextTower | Student, head: Head, inputs: Inputs):
+    def __init__(self, tower: TextTower | Student, head: nn.Module, inputs: Inputs):
         super().__init__()
         self.tower, self.head, self.inputs = tower, head, inputs
 
@@ -87,7 +87,7 @@ class ClipVE(nn.Module):
         return judge(self.head, self.inputs, hypothesis, premise)
 
 
-def judge(head: VEHead, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
+def judge(head: nn.Module, inputs: Inputs, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
     """Logits with the input a control must not see set to zero: two (B, D) -> (B, 3)."""
     if inputs == "image_only":
         hypothesis = torch.zeros_like(hypothesis)

@@ -1,4 +1,4 @@
-"""Whatever turns a hypothesis into a vector, loaded from its folder: CLIP-VE's tower, a CLSEAVE or CLTEAVE student."""
+"""Text encoders, loaded from their folders: CLIP-VE's text tower, and the CLSEAVE and CLTEAVE students."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.foundation.process import progress
 from clseave.foundation.settings.schema import Assembly
 from clseave.models.clip_ve import TextTower
@@ -17,13 +17,14 @@ from clseave.models.token_student import TokenStudent
 from clseave.models.tokens import encode, in_order, pad
 
 Encoder = TextTower | Student | TokenStudent
-MARKS = ("student.json", "autoencoder.json", "head.json")  # one of them lies in the folder of a text encoder
+MARKS = ("student.json", "autoencoder.json", "head.json")  # each names a class of text encoders by its presence
 
 
 def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
-    """The text encoder of a model folder, in evaluation mode; what it is shows in its files.
+    """Load the text encoder of a model folder, in evaluation mode; its files decide the class (`MARKS`).
 
-    `teacher` is CLIP-VE's folder, whose final layers some of CLTEAVE's assemblies borrow.
+    `teacher` is CLIP-VE's folder, whose final layers some of CLTEAVE's assemblies use. UserError when the folder has no
+    text encoder.
     """
     if (folder / "student.json").exists():
         return Student.load(folder)
@@ -31,12 +32,15 @@ def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
         return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
     if (folder / "head.json").exists():
         return TextTower.load(folder).eval()
-    raise UserError(f"{folder} holds no text encoder: {have_again(folder, RERUN)}")
+    raise UserError(f"{folder} holds no text encoder: {restore_command(folder, RERUN)}")
 
 
 @torch.no_grad()
 def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int) -> torch.Tensor:
-    """Sentence vectors on the CPU, (N, D), not normalised. Texts of like length share a batch; the order is kept."""
+    """Return sentence vectors on the CPU, (N, D), not normalised, in the order of the texts.
+
+    Texts are batched by length.
+    """
     rows, device = encode(encoder.tokenizer, texts), next(encoder.parameters()).device
     order = np.argsort(rows.lengths, kind="stable")
     vectors = torch.empty(len(rows), encoder.width)

@@ -1,7 +1,7 @@
-"""Models of the Hugging Face hub, fetched at their pinned revision, or a local folder in the same layout.
+"""Models of the Hugging Face hub, fetched at their pinned revision, or local folders in the same layout.
 
-Only configuration, tokenizer and weights are fetched, never code. The library's own variables hold: HF_HOME (where
-files are kept), HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. What was fetched once is not fetched again.
+Only configuration, tokenizer and weights are fetched, never code. The library's environment variables apply: HF_HOME
+(the cache), HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. Cached files are not fetched again.
 """
 
 import errno
@@ -27,7 +27,7 @@ from clseave.models.pretrained import TOKENIZERS, WEIGHTS
 
 log = logging.getLogger(__name__)
 
-TRIES = 3  # of the whole; within one the library takes up a broken transfer where it stopped
+TRIES = 3  # of the whole transfer; within a try, the library resumes a broken download
 PAUSE_S = 2.0
 SETTINGS = (
     "config.json",
@@ -41,24 +41,23 @@ SETTINGS = (
     *TOKENIZERS,
 )
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# An answer that broke off, or that the library found to be of another size (a plain OSError).
+# An incomplete response, or one of another size than expected (a plain OSError).
 BROKEN = (httpx2.TransportError, errors.XetDownloadError, OSError)
 
 
 class _Bar(tqdm):
-    """Progress where a person watches; huggingface_hub's own bars are off for all stages."""
+    """Progress on a terminal; huggingface_hub's own bars are off in all stages."""
 
     def __init__(self, *args: Any, **settings: Any):
         super().__init__(*args, **settings | {"disable": not sys.stderr.isatty()})
 
 
 def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | None = None) -> Path:
-    """Folder with the model's files; `patterns` names them in place of `SETTINGS`, the weights apart.
+    """Return the folder of the model's files; `patterns` replaces `SETTINGS`, to which the weights are added.
 
-    An id that starts with "." or "/" is a local folder, used as it is. `key` is that of the profile, when its kind of
-    model is to be looked at before the weights come. UserError, one line, for everything that can go wrong: no such
-    model or revision, another kind, weights of the other format, a login needed, no network, a broken transfer, a full
-    disk.
+    An id that starts with "." or "/" is a local folder, used in place. With `key`, a key of the profile, the kind of
+    model is checked before its weights are fetched. UserError, in one line, for an unknown model or revision, another
+    kind, weights of the other format, missing access, no network, a broken transfer, a full disk.
     """
     if local := model.id.startswith((".", "/")):
         folder = Path(model.id)
@@ -79,7 +78,7 @@ def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | N
 
 
 def _listing(model: Pretrained) -> set[str] | None:
-    """All files of the model at its revision; None when the hub was not asked, as it cannot be without network."""
+    """Return all files of the model at its revision; None when the hub was not queried, as without network."""
     try:
         return {file.path for file in get_cached_repo_tree(model.id, revision=model.revision)}
     except errors.CachedRepoTreeNotFoundError:
@@ -87,7 +86,7 @@ def _listing(model: Pretrained) -> set[str] | None:
 
 
 def _weights(folder: Path, model: Pretrained, known: set[str] | None) -> list[str]:
-    """The files of weights to fetch: the single one where there is one, else those of the index, if it is there."""
+    """Return the weight files to fetch: the single file if the model has it, else the shards that its index names."""
     single = WEIGHTS[model.weights]
     if known and single in known:
         return [single]
@@ -95,7 +94,7 @@ def _weights(folder: Path, model: Pretrained, known: set[str] | None) -> list[st
 
 
 def _fetch(patterns: list[str], model: Pretrained) -> Path:
-    """Download what is not there yet; a transfer that broke is tried again."""
+    """Download the files that the cache lacks; retry broken transfers."""
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, BROKEN) and not _final(model, error)),
         stop=stop_after_attempt(TRIES),
@@ -115,13 +114,13 @@ def _fetch(patterns: list[str], model: Pretrained) -> Path:
 
 
 def _warn(model: Pretrained, state: RetryCallState) -> None:
-    """Log why a transfer is tried again."""
+    """Log the reason of a retry."""
     if state.outcome and (error := state.outcome.exception()):
         log.warning("%s: the transfer broke off (%s), trying again", model.id, _reason(error))
 
 
 def _final(model: Pretrained, error: BaseException) -> str | None:
-    """The message for an error that another try would not fix; None for one that it may."""
+    """Return the message for an error that a retry cannot fix; None if it may."""
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
     kept, copy = constants.HF_HUB_CACHE, "or place a copy of the model in a folder and name that folder as its id"
     status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else 0
@@ -152,12 +151,12 @@ def _final(model: Pretrained, error: BaseException) -> str | None:
 
 
 def _reason(error: BaseException) -> str:
-    """First line of an error's text, or its name."""
+    """Return the first line of an error's text, or its name."""
     return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _check_hash(path: Path) -> None:
-    """A large file of the hub's cache is named by its SHA-256. UserError when the content has another."""
+    """Raise UserError when a large file of the hub's cache, which its SHA-256 names, has another SHA-256."""
     if re.fullmatch("[0-9a-f]{64}", path.name):
         if (found := of_file(path)) != path.name:
             raise UserError(f"{path} is damaged (its SHA-256 is {found}): delete it and run again")

@@ -1,4 +1,4 @@
-"""Loading a transformers model from a folder: from disk only, with every weight found."""
+"""Loading of transformers models and layers from local folders, with all weights required."""
 
 import pickle
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN, cannot_read, read_json, require_no_pointer
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.models.pretrained import WEIGHTS, is_headless, require_weights, weight_files
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
-# What a file that is no checkpoint, a damaged one, or a pickle that would run code makes the libraries raise.
+# Errors of the libraries for a damaged file, a file that is not a checkpoint, and a pickle that would run code.
 UNREADABLE = (
     *(OSError, ValueError, TypeError, EOFError, RuntimeError, LookupError, AttributeError, ArithmeticError),
     *(AssertionError, SafetensorError, pickle.UnpicklingError, StrictDataclassError),
@@ -28,9 +28,9 @@ FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer.json", "vocab.*")
 
 
 def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
-    """A model in evaluation mode. UserError when the folder holds none, or lacks a weight that would stay random.
+    """Load a model in evaluation mode. UserError when the folder has no such model, or lacks some of its weights.
 
-    Weights come from safetensors, unless the settings say otherwise, and are 32-bit floats, unless they name a `dtype`.
+    By default weights are read from safetensors files and must be float32; `settings` may override both (`dtype`).
     """
     require_files(folder)
     if getattr(kind, "config_class", None) is BertConfig:
@@ -44,7 +44,7 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
             **{"use_safetensors": True} | settings,
         )
     except OSError as error:
-        raise UserError(f"{folder} holds no {kind.__name__}: {have_again(folder, RERUN)}") from error
+        raise UserError(f"{folder} holds no {kind.__name__}: {restore_command(folder, RERUN)}") from error
     except UNREADABLE as error:
         raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
     if missing := sorted(report["missing_keys"]):
@@ -55,20 +55,20 @@ def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
 
 
 def load_bert(folder: Path | str, **settings: Any) -> BertForMaskedLM | BertModel:
-    """A multilingual BERT with its language-model head, or without where its configuration names BertModel."""
+    """Load a multilingual BERT, with its language-model head unless its configuration names BertModel."""
     if is_headless(_config(folder)):
         return load_model(BertModel, folder, add_pooling_layer=False, **settings)
     return load_model(BertForMaskedLM, folder, **settings)
 
 
 def require_files(folder: Path | str) -> None:
-    """UserError when a file of a model is a pointer of Git LFS, as in a clone without its large files."""
+    """Raise UserError when a file of a model is a pointer of Git LFS, as in a clone without its large files."""
     for path in (path for pattern in FILES for path in Path(folder).glob(pattern)):
         require_no_pointer(path)
 
 
 def require_bert(folder: Path | str) -> None:
-    """UserError when a folder's configuration names another architecture, whose weights no BERT can take."""
+    """Raise UserError when a folder's configuration names another architecture than BERT."""
     if (kind := _config(folder).get("model_type", "bert")) != "bert":
         raise UserError(
             f"{folder}/config.json: found a model of type {kind!r}, expected 'bert', on which word alignment and the "
@@ -77,7 +77,7 @@ def require_bert(folder: Path | str) -> None:
 
 
 def _config(folder: Path | str) -> dict[str, Any]:
-    """A model's configuration; empty where there is none that can be read, which whoever loads the model reports."""
+    """Return a model's configuration; empty if it cannot be read, which loading the model will report."""
     try:
         content = read_json(Path(folder, "config.json"))
     except UserError:
@@ -86,15 +86,15 @@ def _config(folder: Path | str) -> dict[str, Any]:
 
 
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
-    """All tensors of a folder by name: `model.safetensors`, else `pytorch_model.bin`, of which weights only are read.
+    """Read all tensors of a folder by name, from `model.safetensors`, else `pytorch_model.bin` (weights only).
 
-    Each may be in shards, which its index names. UserError when there is neither, or a file does not hold weights.
+    Each may be in shards, which its index names. UserError when there is neither, or a file holds no weights.
     """
     folder = Path(folder)
     require_files(folder)
     kind = next((kind for kind in WEIGHTS if weight_files(folder, kind)), None)
     if kind is None:
-        remedy = have_again(folder / WEIGHTS["safetensors"], RERUN)
+        remedy = restore_command(folder / WEIGHTS["safetensors"], RERUN)
         raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin: {remedy}")
     weights: dict[str, torch.Tensor] = {}
     for name in require_weights(str(folder), folder, kind):
@@ -103,12 +103,12 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a file by name. UserError when it does not hold weights."""
+    """Read all tensors of a file by name. UserError when it holds no weights."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or not all(isinstance(one, torch.Tensor) for one in content.values()):
+        if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
             raise ValueError("it holds no tensors by name")
         return content
     except UNREADABLE as error:
@@ -116,9 +116,9 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_layers(module: nn.Module, path: Path | str, *, beside: str | None = None) -> None:
-    """Fill a module from a safetensors file, but for the weights below `beside`, which another file holds.
+    """Load the weights of a module from a safetensors file, except those of its part `beside`, stored elsewhere.
 
-    UserError when the file cannot be read or does not fit the module.
+    UserError when the file cannot be read or does not match the module.
     """
     path = Path(path)
     require_no_pointer(path)
@@ -141,7 +141,7 @@ Made = TypeVar("Made")
 
 
 def make(kind: Callable[..., Made], path: Path | str) -> Made:
-    """What the settings in a JSON file describe: they are the arguments of `kind`. UserError when they are not."""
+    """Call `kind` with the content of a JSON file as keyword arguments. UserError when they do not match."""
     try:
         return kind(**read_json(path))
     except UNREADABLE as error:
@@ -149,7 +149,7 @@ def make(kind: Callable[..., Made], path: Path | str) -> Made:
 
 
 def _reason(error: Exception) -> str:
-    """One line without the libraries' advice, which is to lower the guard."""
+    """Return the first line of the error, without hints such as `ignore_mismatched_sizes=True`."""
     text = str(error).strip()
     if isinstance(error, pickle.UnpicklingError):
         return "its pickle is damaged, or holds more than weights and could run code"

@@ -1,4 +1,4 @@
-"""What a BERT's tokenizer does to a text before it cuts it: read from the model's files, never guessed."""
+"""Text normalisation of BERT tokenizers (case, accents, Chinese characters), read from the model's files."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,17 @@ from transformers import PreTrainedTokenizerBase
 
 from clseave.foundation.errors import UserError
 
-# What BERT's tokenizer does to a text before it cuts it, by its names in tokenizer.json and in tokenizer_config.json.
+# Settings of normalisation, by their names in tokenizer.json, with the names in tokenizer_config.json.
 NORMALISATION = {
     "lowercase": "do_lower_case",
     "strip_accents": "strip_accents",
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
-NORMALISED = "ÀÉ中x"  # case, accents and Chinese characters: each setting changes it
+NORMALISED = "ÀÉ中x"  # a text that each setting changes
 
 
-def said(normaliser: dict[str, Any], config: dict[str, Any]) -> dict[str, bool]:
-    """What tokenizer.json alone says of normalisation, by the names of tokenizer_config.json."""
+def settings_from_tokenizer(normaliser: dict[str, Any], config: dict[str, Any]) -> dict[str, bool]:
+    """Return the settings that only tokenizer.json has, by their names in tokenizer_config.json."""
     parts = normaliser.get("normalizers", [normaliser])
     values = {NORMALISATION[key]: part[key] for part in parts for key in NORMALISATION.keys() & part.keys()}
     return {name: value for name, value in values.items() if value is not None and config.get(name) is None}
@@ -28,7 +28,7 @@ def said(normaliser: dict[str, Any], config: dict[str, Any]) -> dict[str, bool]:
 def require_normalisation(
     folder: Path, made: PreTrainedTokenizerBase, whole: dict[str, Any], config: dict[str, Any]
 ) -> None:
-    """UserError unless a BERT's files say, and say the same, what it does to a text before it cuts it."""
+    """Raise UserError unless the files of a BERT define its normalisation, and agree on it."""
     if not whole and not isinstance(config.get("do_lower_case"), bool):
         raise UserError(
             f"{folder}: nothing says whether this BERT lower-cases: expected tokenizer_config.json with "

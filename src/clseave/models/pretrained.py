@@ -1,7 +1,7 @@
-"""What a folder says of a pre-trained model before its weights are loaded: its kind, and the files that hold them.
+"""Checks of a pre-trained model before its weights are loaded: its kind, and its weight files.
 
-Weights are one file, or several ("shards") with an index that says which tensor is in which. Only names and sizes are
-read here, in milliseconds, without torch and without running anything that a file holds.
+Weights are in a single file, or in several ("shards") with an index of their tensors. Only names and sizes are read, in
+milliseconds, without torch and without running code from a file.
 """
 
 import pickletools
@@ -21,16 +21,16 @@ from clseave.foundation.settings.schema import Pretrained
 
 WEIGHTS = {"safetensors": "model.safetensors", "convert": "pytorch_model.bin"}
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.spm")
-OTHERS = (".safetensors", ".bin", ".h5", ".msgpack", ".onnx", ".ckpt", ".pt", ".pth", ".gguf")  # of weights
-PICKLES = 4  # that the older form of pytorch_model.bin begins with; the last holds the names
+OTHERS = (".safetensors", ".bin", ".h5", ".msgpack", ".onnx", ".ckpt", ".pt", ".pth", ".gguf")  # suffixes of weights
+PICKLES = 4  # number of pickles at the start of an older pytorch_model.bin; the last holds the names
 
 
 class Kind(NamedTuple):
-    """What a stage takes: values of `model_type` in config.json, in words, and how names of needed weights begin."""
+    """A kind of model that a stage accepts: its `model_type`s in config.json, and prefixes of required weights."""
 
     types: tuple[str, ...]
-    words: str
-    needed: dict[str, str]  # beginning: what it is
+    words: str  # `types` in words
+    needed: dict[str, str]  # description by prefix
 
 
 KINDS = {  # by key of the profile
@@ -50,14 +50,14 @@ KINDS = {  # by key of the profile
 
 
 def index_of(weights: str) -> str:
-    """Name of the index of weights in shards."""
+    """Return the file name of the index of sharded weights."""
     return f"{WEIGHTS[weights]}.index.json"
 
 
 def weight_files(folder: Path, weights: str) -> list[str]:
-    """Names of the files that hold the weights: the single file, else those of the index; none without either.
+    """Return the names of the weight files: the single file, else the shards in the index; none without either.
 
-    UserError for an index that names something else than files of weights beside it.
+    UserError for an index that names anything but weight files in its folder.
     """
     if (folder / WEIGHTS[weights]).is_file():
         return [WEIGHTS[weights]]
@@ -66,32 +66,32 @@ def weight_files(folder: Path, weights: str) -> list[str]:
 
 
 def _shards(path: Path, index: Any) -> list[str]:
-    """Names of the files of an index."""
-    found = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(found, dict) or not found or not isinstance(index.get("metadata"), dict):
+    """Return the file names in an index."""
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map or not isinstance(index.get("metadata"), dict):
         raise UserError(f"{path}: expected `metadata` and `weight_map`, the file of each weight: copy it again")
     suffix = PurePath(path.name.removesuffix(".index.json")).suffix
-    for name in found.values():
+    for name in weight_map.values():
         if not isinstance(name, str) or not re.fullmatch(rf"[\w-][\w.-]*{re.escape(suffix)}", name):
             raise UserError(f"{path}: weight_map: found {name!r}, expected the name of a {suffix} file beside it")
-    return sorted(set(found.values()))
+    return sorted(set(weight_map.values()))
 
 
 def require_weights(name: str, folder: Path, weights: str, known: Collection[str] | None = None) -> list[str]:
-    """`weight_files`. UserError when there are none, or some are not there.
+    """Return `weight_files`. UserError when there are none, or some are missing.
 
-    `name` is what the message calls the model; `known` are the files that it has, when the folder lacks some of them.
+    `name` is the model's name in messages; `known` are all its files, when the folder has only some of them.
     """
     if not (files := weight_files(folder, weights)):
         known = sorted(known or (path.name for path in folder.iterdir()))
-        raise UserError(f"{name} holds no {WEIGHTS[weights]}{instead(weights, known)}")
+        raise UserError(f"{name} holds no {WEIGHTS[weights]}{missing_weights_remedy(weights, known)}")
     if gone := [file for file in files if not (folder / file).is_file()]:
         raise UserError(f"{name}: {index_of(weights)} names {gone[0]}, which is not there: copy it there too")
     return files
 
 
-def instead(weights: str, known: Iterable[str]) -> str:
-    """What to do without weights of a kind, in view of the files that are there: the end of a sentence."""
+def missing_weights_remedy(weights: str, known: Iterable[str]) -> str:
+    """Return the end of a message: the remedy for missing weights of a kind, given the `known` files."""
     known = list(known)
     other = "convert" if weights == "safetensors" else "safetensors"
     for file in (WEIGHTS[other], index_of(other)):
@@ -99,16 +99,16 @@ def instead(weights: str, known: Iterable[str]) -> str:
             return f": say `weights: {other}` to read {file}"
     for kind, file in WEIGHTS.items():
         stem, suffix = PurePath(file).stem, PurePath(file).suffix
-        if shards := [one for one in known if re.fullmatch(rf"{stem}-\d+-of-\d+\{suffix}", one)]:
+        if shards := [name for name in known if re.fullmatch(rf"{stem}-\d+-of-\d+\{suffix}", name)]:
             say = "" if kind == weights else f", and say `weights: {kind}`"
             return f", but weights in shards ({shards[0]}) without {index_of(kind)}: copy that there too{say}"
     both = f"{WEIGHTS['safetensors']} or {WEIGHTS['convert']}, whole or in shards with their index"
-    found = ", ".join(one for one in known if one.endswith(OTHERS)) or "no weights at all"
+    found = ", ".join(name for name in known if name.endswith(OTHERS)) or "no weights at all"
     return f": found {found}, expected {both}"
 
 
 def require_whole(folder: Path, model: Pretrained, known: Collection[str] | None = None) -> list[str]:
-    """Names of the files of weights. UserError when the folder lacks them, a configuration or a tokenizer."""
+    """Return the names of the weight files. UserError when the folder lacks weights, configuration or tokenizer."""
     name = f"{model.id} at revision {model.revision}" if model.revision else model.id
     if not (folder / "config.json").is_file():
         raise UserError(f"{name} holds no config.json: not a model in the layout of transformers")
@@ -121,39 +121,39 @@ def require_whole(folder: Path, model: Pretrained, known: Collection[str] | None
 
 
 def require_kind(key: str, name: str, config: Any) -> None:
-    """UserError when the content of config.json is of another kind of model than the profile's key takes."""
+    """Raise UserError when config.json describes another kind of model than the profile's key accepts."""
     if not isinstance(config, dict):
         raise UserError(f"{name}: config.json: expected a JSON object, found {type(config).__name__}")
     found, kind = config.get("model_type"), KINDS[key]
-    if found is not None and found not in kind.types:  # the oldest files do not say it
+    if found is not None and found not in kind.types:  # the oldest files have no `model_type`
         raise UserError(f"{key}.id: found {name}, a {found} (model_type in config.json), allowed: {kind.words}")
 
 
 def is_headless(config: Any) -> bool:
-    """Whether a BERT was saved without its language-model head, which pre-training has and no stage uses."""
+    """Return whether a BERT was saved without the language-model head of its pre-training, which no stage uses."""
     return isinstance(config, dict) and config.get("architectures") == ["BertModel"]
 
 
 def require_needed(key: str, name: str, config: Any, names: Iterable[str]) -> None:
-    """UserError when something that the stages load is not among the names of weights."""
+    """Raise UserError when the names of weights lack a part that the stages load."""
     names = tuple(names)
     for start, what in KINDS[key].needed.items():
         if key == "backbones.mbert" and is_headless(config):
             continue
-        if not any(one.startswith(start) for one in names):
+        if not any(weight.startswith(start) for weight in names):
             raise UserError(
                 f"{key}.id: {name} has no {what} (no weight is named {start}*): name a checkpoint that has one"
             )
 
 
 def require_layers(name: str, config: dict[str, Any], layer: int) -> None:
-    """UserError when a BERT has no layer of that number."""
+    """Raise UserError when a BERT has no layer with this number."""
     if isinstance(found := config.get("num_hidden_layers"), int) and layer > found:
         raise UserError(f"align_words.layer: found {layer}, allowed with {name}: 1 to {found}")
 
 
 def weight_names(folder: Path, files: Iterable[str]) -> set[str]:
-    """Names of the weights in files of a folder. UserError for one that cannot be read, as when its end is missing."""
+    """Return the names of the weights in files of a folder. UserError for an unreadable file, such as a torn one."""
     names: set[str] = set()
     for path in (folder / file for file in files):
         require_no_pointer(path)
@@ -170,7 +170,7 @@ def weight_names(folder: Path, files: Iterable[str]) -> set[str]:
 
 
 def _pickled_names(path: Path) -> set[str]:
-    """All texts in the pickle of a pytorch_model.bin, which is read and never run; the names are among them."""
+    """Return all texts in the pickles of a pytorch_model.bin, names of weights included, without running them."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             inside = next((name for name in archive.namelist() if PurePath(name).name == "data.pkl"), "data.pkl")
@@ -182,24 +182,25 @@ def _pickled_names(path: Path) -> set[str]:
 
 
 def names_at_start(content: bytes, weights: str) -> set[str]:
-    """Names of the weights in the first bytes of their file. ValueError when they do not hold all names."""
+    """Return the names of the weights from the first bytes of their file. ValueError when the bytes lack some names."""
     if weights == "safetensors":
         end = 8 + int.from_bytes(content[:8], "little")
         return set(parse_json(content[8:end].decode())) - {"__metadata__"}
     if not content.startswith(b"PK"):
         stream = BytesIO(content)
         return set().union(*(_texts(stream) for _ in range(PICKLES)))
-    # A zip, whose first member is data.pkl, not compressed: 30 bytes and two texts of the lengths that these give.
+    # A zip whose first member is data.pkl, uncompressed: a header of 30 bytes, which gives the lengths of the two texts
+    # that follow.
     return _texts(BytesIO(content[30 + sum(int.from_bytes(content[at : at + 2], "little") for at in (26, 28)) :]))
 
 
 def _texts(stream: Any) -> set[str]:
-    """Texts in one pickle."""
+    """Return the texts in a pickle."""
     return {found for _, found, _ in pickletools.genops(stream) if isinstance(found, str)}
 
 
 def require_fitting(key: str, folder: Path, model: Pretrained, layer: int | None = None) -> None:
-    """All that can be known of a model at hand. UserError for one that a stage would refuse; `layer`: the aligner's."""
+    """Raise UserError for a local model that a stage would reject; `layer` is the layer of word alignment."""
     config = read_json(folder / "config.json")
     require_kind(key, model.id, config)
     if key == "backbones.mbert" and layer is not None:

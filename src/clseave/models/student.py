@@ -1,4 +1,4 @@
-"""The CLSEAVE student: mBERT, LayerNorm, the [SEP] state, a linear map to the teacher's width (thesis 3.3.1)."""
+"""The CLSEAVE student: mBERT, LayerNorm, pooling at [SEP], a linear map to the teacher's width (thesis 3.3.1)."""
 
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ class Student(nn.Module):
     """mBERT without its pooler, LayerNorm on the last states, pooling, Linear without bias."""
 
     def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, width: int, pooling: Pooling):
-        """`width` is the size of the teacher's vectors. UserError when the tokenizer is not that of `bert`."""
+        """Add the layers; `width` is the size of the teacher's vectors. UserError when tokenizer and `bert` differ."""
         super().__init__()
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling {pooling!r} is not one of {', '.join(get_args(Pooling))}")
@@ -38,14 +38,14 @@ class Student(nn.Module):
         return self.projection.out_features
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
+        """Return sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
         if (at := position(ids, self.end, self.pooling)) is None:
             states = self.norm(self.bert(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
             return self.projection(pool_mean(states, mask))  # (B, W) -> (B, D)
         return self.projection(self.norm(last_state(self.bert, ids, mask, at)))
 
     def save(self, folder: Path | str) -> None:
-        """Write mBERT in Hugging Face layout, the two added layers and their settings beside it."""
+        """Write mBERT in Hugging Face layout, and the two added layers and their settings."""
         folder = Path(folder)
         self.bert.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
@@ -62,7 +62,7 @@ class Student(nn.Module):
 
     @classmethod
     def load(cls, folder: Path | str) -> "Student":
-        """Read a saved student, in evaluation mode."""
+        """Load a saved student, in evaluation mode."""
         folder = Path(folder)
         student = make(partial(cls, load_mbert(folder), load_tokenizer(folder)), folder / "student.json")
         load_layers(student, folder / "projection.safetensors", beside="bert")
@@ -70,16 +70,16 @@ class Student(nn.Module):
 
 
 def last_state(bert: BertModel, ids: torch.Tensor, mask: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """The last state of one token of each row, (B, T), (B, T), (B,) -> (B, W), as `bert` gives it among all.
+    """Return the last state of a token of each row, (B, T), (B, T), (B,) -> (B, W), equal to that of a full pass.
 
-    After its attention, where tokens meet, the last layer is computed for that token only.
+    After its self-attention, the last layer is computed for this token only.
     """
     *lower, last = bert.encoder.layer
     states = bert.embeddings(input_ids=ids)  # (B, T, W)
-    seen = create_bidirectional_mask(config=bert.config, inputs_embeds=states, attention_mask=mask)
+    visible = create_bidirectional_mask(config=bert.config, inputs_embeds=states, attention_mask=mask)
     for layer in lower:
-        states = layer(states, seen)
-    context, _ = last.attention.self(states, seen)  # (B, T, W)
+        states = layer(states, visible)
+    context, _ = last.attention.self(states, visible)  # (B, T, W)
     return last.feed_forward_chunk(last.attention.output(pool_at(context, at), pool_at(states, at)))
 
 

@@ -1,4 +1,4 @@
-"""The simplest heads: one answer for all rows, or an answer by how alike image and sentence are (CLIPScore)."""
+"""The simplest heads: the majority label, or thresholds on the similarity of image and sentence (CLIPScore)."""
 
 import math
 
@@ -9,23 +9,26 @@ from torch.nn import functional
 
 from clseave.foundation.rows.labels import LABELS
 
-ORDER = ("contradiction", "neutral", "entailment")  # from the least alike to the most
-DECIMALS = 6  # of what is stored: the last bits of a logarithm differ between machines
+ORDER = ("contradiction", "neutral", "entailment")  # from the least similar to the most
+DECIMALS = 6  # of stored numbers: the last bits of a logarithm differ between machines
 
 
 def cosine(hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
-    """Cosine of hypothesis and premise vectors, two (B, D) -> (B,): CLIPScore without a factor (Hessel et al. 2021)."""
+    """Return the cosines of hypothesis and premise, two (B, D) -> (B,): unscaled CLIPScore (Hessel et al. 2021)."""
     return (functional.normalize(hypothesis, dim=-1) * functional.normalize(premise, dim=-1)).sum(dim=-1)
 
 
 class ThresholdHead(nn.Module):
-    """Log-shares of the labels in the interval that a row's cosine falls into; without thresholds, in all rows."""
+    """Head whose logits are the log-shares of the labels in the interval of a row's cosine, or in all rows."""
 
     edges: torch.Tensor
     table: torch.Tensor
 
     def __init__(self, thresholds: list[float], log_shares: list[list[float]]):
-        """`thresholds` rise; `log_shares` has a row of `LABELS` for each interval, one more than thresholds."""
+        """Take increasing `thresholds`, and `log_shares` of `LABELS` for each of the intervals between them.
+
+        ValueError unless the thresholds are sorted and there is one more interval than thresholds.
+        """
         super().__init__()
         if len(log_shares) != len(thresholds) + 1 or sorted(thresholds) != thresholds:
             raise ValueError(f"{len(log_shares)} intervals for the thresholds {thresholds}: expected one more, rising")
@@ -34,31 +37,31 @@ class ThresholdHead(nn.Module):
         self.register_buffer("table", torch.tensor(log_shares, dtype=torch.float32))
 
     def forward(self, hypothesis: torch.Tensor, premise: torch.Tensor) -> torch.Tensor:
-        """Logits, two (B, D) -> (B, 3), in the order of `labels.LABELS`."""
+        """Return logits, two (B, D) -> (B, 3), in the order of `labels.LABELS`."""
         return self.judge(cosine(hypothesis, premise))
 
     def judge(self, scores: torch.Tensor) -> torch.Tensor:
-        """Logits of cosines, (B,) -> (B, 3)."""
+        """Return the logits of cosines, (B,) -> (B, 3)."""
         return self.table[torch.bucketize(scores, self.edges, right=True)]
 
     @classmethod
     def fit(cls, scores: np.ndarray, labels: np.ndarray) -> "ThresholdHead":
-        """The two thresholds that judge most of the (N,) cosines with their (N,) label ids rightly."""
+        """Fit the two thresholds with the highest accuracy on (N,) cosines and their (N,) label ids."""
         thresholds = [round(float(edge), DECIMALS) for edge in best_thresholds(scores, labels)]
         interval = np.searchsorted(np.array(thresholds), scores, side="right")
         return cls(thresholds, [log_shares(labels[interval == number]) for number in range(len(thresholds) + 1)])
 
     @classmethod
     def majority(cls, labels: np.ndarray) -> "ThresholdHead":
-        """The shares of (N,) label ids, for every row alike."""
+        """Return a head with the shares of (N,) label ids for every row."""
         return cls([], [log_shares(labels)])
 
 
 def best_thresholds(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Cuts a <= b between (N,) cosines: below a contradiction, up to b neutral, above entailment; most rows are right.
+    """Return the thresholds a <= b with the highest accuracy on (N,) cosines and label ids: contradiction below a,
+    neutral up to b, entailment above.
 
-    Of equally good pairs that with the lowest b, then a. Labels are ids (N,). Time N log N: the best a for each b is a
-    running maximum.
+    Ties are broken by the lowest b, then the lowest a. Takes N log N time: the best a for each b is a running maximum.
     """
     order = np.argsort(scores, kind="stable")
     ranked, ids = scores[order], labels[order]
@@ -73,6 +76,6 @@ def best_thresholds(scores: np.ndarray, labels: np.ndarray) -> tuple[float, floa
 
 
 def log_shares(labels: np.ndarray) -> list[float]:
-    """Natural logarithm of each label's share of (N,) ids, one more counted of each, as none is impossible."""
+    """Return the natural logarithm of each label's share of (N,) ids, with add-one smoothing."""
     counts = np.bincount(labels, minlength=len(LABELS)) + 1
     return [round(math.log(count / counts.sum()), DECIMALS) for count in counts.tolist()]

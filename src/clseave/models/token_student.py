@@ -17,24 +17,24 @@ from clseave.models.tokens import checked_end, load_tokenizer
 
 
 class Autoencoder(nn.Module):
-    """Encoder wide -> narrow and decoder back, each one linear layer and a ReLU (thesis 3.2.2: 768 -> 512 -> 768).
+    """Encoder wide -> narrow and decoder back, each a linear layer and a ReLU (thesis 3.2.2: 768 -> 512 -> 768).
 
-    The ReLUs are the thesis's: encoder and decoder cannot give a negative number, though token states have them.
+    With the thesis's ReLUs encoder and decoder cannot output negative numbers, which token states contain.
     """
 
     def __init__(self, wide: int, narrow: int, relu: bool = True):
-        """`wide` is mBERT's width, `narrow` that of CLIP's text tower; `relu`: whether the encoder ends in a ReLU."""
+        """Take the widths of mBERT (`wide`) and of CLIP's text tower (`narrow`); `relu`: end the encoder in a ReLU."""
         super().__init__()
         self.wide, self.narrow = wide, narrow
         self.encoder = nn.Sequential(nn.Linear(wide, narrow), nn.ReLU() if relu else nn.Identity())
         self.decoder = nn.Sequential(nn.Linear(narrow, wide), nn.ReLU())
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Reconstruction, (N, wide) -> (N, wide)."""
+        """Return the reconstruction, (N, wide) -> (N, wide)."""
         return self.decoder(self.encoder(states))
 
     def save(self, folder: Path | str) -> None:
-        """Write the weights and the two widths."""
+        """Write the weights and settings."""
         with atomic(Path(folder) / "autoencoder.safetensors") as temporary:
             save_file(self.state_dict(), temporary)
         relu = isinstance(self.encoder[1], nn.ReLU)
@@ -47,7 +47,7 @@ class Autoencoder(nn.Module):
 
     @classmethod
     def load(cls, folder: Path | str) -> "Autoencoder":
-        """Read a saved autoencoder."""
+        """Load a saved autoencoder."""
         model = make(cls, Path(folder) / "autoencoder.json")
         load_layers(model, Path(folder) / "autoencoder.safetensors")
         return model
@@ -57,7 +57,7 @@ class TokenStudent(nn.Module):
     """mBERT and the autoencoder, trained on token states; a sentence vector is assembled from the [SEP] state."""
 
     def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, autoencoder: Autoencoder):
-        """UserError when the tokenizer is not that of `bert`."""
+        """Combine mBERT and the autoencoder. UserError when tokenizer and `bert` differ."""
         super().__init__()
         self.bert, self.tokenizer, self.autoencoder = bert, tokenizer, autoencoder
         self.end = bert.config.eos_token_id = checked_end(tokenizer, bert.config)
@@ -72,20 +72,20 @@ class TokenStudent(nn.Module):
         return self.autoencoder.narrow
 
     def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Last token states of mBERT, (B, T) -> (B, T, wide)."""
+        """Return the last token states of mBERT, (B, T) -> (B, T, wide)."""
         return self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
 
     def assemble(self, assembly: Assembly, tower: TextTower) -> "TokenStudent":
-        """Choose how a sentence vector is made (thesis 4.1). `tower` lends its final norm and projection."""
+        """Choose how a sentence vector is made (thesis 4.1), with the final norm and projection of `tower`."""
         self.assembly, self.tower = assembly, tower
         return self
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors, (B, T) -> (B, D), by one of the thesis's three assemblies or a fourth:
+        """Return sentence vectors, (B, T) -> (B, D), by an assembly of the thesis or by "projected":
 
         direct: the encoder's output · padded: CLIP's final norm and projection, padded with zeros to mBERT's width,
-        on mBERT's state · decoder: the same on the autoencoder's reconstruction · projected (not in the thesis): the
-        same, unpadded, on the encoder's output, which is what training compares with the teacher's states.
+        of mBERT's state · decoder: the same, of the autoencoder's reconstruction · projected (not in the thesis): the
+        same without padding, of the encoder's output, which training compares with the teacher's states.
         """
         state = pool_at_end(self.states(ids, mask), ids, self.end)  # (B, wide)
         match self.assembly:
@@ -99,19 +99,19 @@ class TokenStudent(nn.Module):
                 return _padded_projection(self.autoencoder.encoder(state), self.tower)
 
     def save(self, folder: Path | str) -> None:
-        """Write mBERT in Hugging Face layout and the autoencoder beside it."""
+        """Write mBERT in Hugging Face layout, and the autoencoder."""
         self.bert.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.autoencoder.save(folder)
 
     @classmethod
     def load(cls, folder: Path | str) -> "TokenStudent":
-        """Read a saved student, in evaluation mode."""
+        """Load a saved student, in evaluation mode."""
         return cls(load_mbert(folder), load_tokenizer(folder), Autoencoder.load(folder)).eval()
 
 
 def _padded_projection(state: torch.Tensor, tower: TextTower | None) -> torch.Tensor:
-    """CLIP's final LayerNorm and projection with zeros for the extra coordinates, (B, wide) -> (B, D)."""
+    """Apply CLIP's final LayerNorm and projection, with zeros for the extra coordinates, (B, wide) -> (B, D)."""
     if tower is None:
         raise ValueError("this assembly needs CLIP-VE's text tower: call assemble() first")
     norm, projection = tower.model.text_model.final_layer_norm, tower.model.text_projection

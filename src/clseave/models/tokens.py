@@ -1,4 +1,4 @@
-"""Text to token ids: one place that adds special tokens, cuts, pads and checks the end token."""
+"""Tokenisation: special tokens, truncation, padding, and checks of the end token."""
 
 import json
 import logging
@@ -12,34 +12,34 @@ import torch
 from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from clseave.foundation.errors import UserError
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 from clseave.foundation.visible import visible
 from clseave.models import normalisation
 
 LongTexts = Literal["stop", "cut"]
 POLICY = "long_texts"  # its key in tokenizer_config.json
-CHUNK = 10_000  # texts that are tokenised at once: bounds the memory of the tokenizer's own rows
+CHUNK = 10_000  # texts per call of the tokenizer, to limit its memory
 REMAKE = "run the stage that writes this model"
 
 log = logging.getLogger(__name__)
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a model folder, without asking the network or running its code.
+    """Load the tokenizer of a model folder, without network and without running code of the folder.
 
-    UserError when there is none, and when the folder does not say whether it lower-cases: transformers lower-cases
-    for every BERT whose tokenizer_config.json does not forbid it, also where tokenizer.json says otherwise.
+    UserError when there is none, and when the folder does not define whether to lower-case: transformers lower-cases
+    for every BERT unless tokenizer_config.json forbids it, whatever tokenizer.json says.
     """
     try:
         whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
-        told = normalisation.said(whole.get("normalizer") or {}, config)
-        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **told)
+        extra = normalisation.settings_from_tokenizer(whole.get("normalizer") or {}, config)
+        made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
         made("one word")
-    except Exception as error:  # of files that are damaged, the library raises almost anything
+    except Exception as error:  # for damaged files the library raises almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} ({reason})") from error
-    if len(made) <= len(made.all_special_tokens):  # which the library makes up where the file is missing
-        raise UserError(f"{folder}: no tokenizer there: {have_again(folder, REMAKE)} (it has no vocabulary)")
+        raise UserError(f"{folder}: no tokenizer there: {restore_command(folder, REMAKE)} ({reason})") from error
+    if len(made) <= len(made.all_special_tokens):  # without a vocabulary the library adds special tokens only
+        raise UserError(f"{folder}: no tokenizer there: {restore_command(folder, REMAKE)} (it has no vocabulary)")
     if made.pad_token_id is None:
         raise UserError(f"{folder}: its tokenizer names no padding token, expected one in tokenizer_config.json")
     if isinstance(getattr(made, "do_lower_case", None), bool) and made.is_fast:
@@ -48,18 +48,18 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is no file."""
+    """Read a JSON object; empty without a file."""
     return json.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
 
 
 def set_policy(tokenizer: PreTrainedTokenizerBase, long_texts: LongTexts) -> None:
-    """Choose what becomes of a text that is longer than the model takes; it is saved with the tokenizer."""
-    if long_texts != "stop":  # which is what a tokenizer that says nothing does
+    """Set the policy for texts longer than the model's limit; it is saved with the tokenizer."""
+    if long_texts != "stop":  # the default
         tokenizer.init_kwargs[POLICY] = long_texts
 
 
 def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Id of the token that ends every sentence: CLIP's end of text, BERT's [SEP]. ValueError when there is none."""
+    """Return the id of the end token: CLIP's end of text, BERT's [SEP]. ValueError when sentences end otherwise."""
     ends = tokenizer("").input_ids[-1]
     expected = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
     if ends != expected:
@@ -68,9 +68,9 @@ def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> int:
-    """`end_id`, which must be that of the model's configuration where it names one.
+    """Return `end_id`. UserError when tokenizer and configuration are of different models.
 
-    UserError when the two are of different models: ids would stand for other words, and no other error tell.
+    They are when the configuration names another end token or has fewer tokens. Mixed models raise no other error.
     """
     end, where = end_id(tokenizer), config.name_or_path or "model and tokenizer"
     fix = "two models are mixed: `dvc checkout`, or run the stage that writes them"
@@ -84,10 +84,10 @@ def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) ->
 
 
 class Ragged:
-    """Rows of integers of unequal length in one flat array: four bytes a number, where a list takes forty."""
+    """Rows of integers of unequal length in one flat array: 4 bytes a number, where a list takes 40."""
 
     def __init__(self, values: np.ndarray, lengths: np.ndarray):
-        """`values` (S,) holds the rows one after another, `lengths` (N,) their sizes, which sum to S."""
+        """Take the concatenated rows, `values` (S,), and their `lengths` (N,), which sum to S."""
         self.values, self.lengths = values.astype(np.int32), lengths.astype(np.int64)
         self._ends = np.cumsum(self.lengths)
 
@@ -103,7 +103,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> "Ragged":
-        """Collect rows, chunk by chunk."""
+        """Collect rows from an iterable."""
         values, lengths = array("i"), array("q")
         for row in rows:
             values.extend(row)
@@ -112,19 +112,19 @@ class Ragged:
 
     @classmethod
     def joined(cls, parts: Sequence["Ragged"]) -> "Ragged":
-        """The rows of all parts, one after another."""
+        """Concatenate the rows of all parts."""
         return cls(np.concatenate([part.values for part in parts]), np.concatenate([part.lengths for part in parts]))
 
     def tolist(self) -> list[list[int]]:
-        """The rows as lists."""
+        """Return the rows as lists."""
         return [row.tolist() for row in self]
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], **settings: Any) -> tuple[BatchEncoding, int]:
-    """The tokenizer's answer, and how many special tokens it adds to a text, the last of them at its end.
+    """Tokenise; return the encoding, and the number of special tokens added to a text, the last of them at its end.
 
-    No other is in a row: what is spelt like a special token is text, of which a vocabulary that lists special tokens
-    among its pieces (Unigram) makes an unknown token. UserError where an unknown token would end the sentence.
+    Rows have no further special tokens: text spelt like a special token is split, or replaced by the unknown token if
+    the vocabulary has it as a piece (Unigram). UserError when there is no unknown token for this.
     """
     encoded = tokenizer(
         texts, split_special_tokens=True, return_attention_mask=False, return_token_type_ids=False, **settings
@@ -143,13 +143,13 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], **settings: An
 
 
 def word_pieces(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
-    """Token ids of a word by itself, without special tokens: none for a word of characters that the model drops."""
+    """Return the token ids of a single word, without special tokens; none if the model drops all its characters."""
     encoded, added = _encode(tokenizer, [word])
     return list(encoded.input_ids[0][added - 1 : -1])
 
 
 def unknown_share(tokenizer: PreTrainedTokenizerBase, text: str) -> float:
-    """Share of a text's tokens that the model does not know; punctuation counts only where there is nothing else."""
+    """Return the share of unknown tokens in a text; punctuation counts only where there is nothing else."""
     encoded, added = _encode(tokenizer, [text], return_offsets_mapping=True)
     inner = list(zip(encoded.input_ids[0], encoded.offset_mapping[0], strict=True))[added - 1 : -1]
     words = [token for token, (start, end) in inner if any(map(str.isalnum, text[start:end]))]
@@ -158,9 +158,9 @@ def unknown_share(tokenizer: PreTrainedTokenizerBase, text: str) -> float:
 
 
 def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settings: Any) -> Iterator[BatchEncoding]:
-    """The tokenizer's answer for each `CHUNK` of texts. UserError names a text with nothing to see or too long.
+    """Yield the encoding of each `CHUNK` of texts. UserError names a blank text, or one that is too long.
 
-    With the policy "cut", a text that is too long keeps its beginning and the end token, and a log line counts them.
+    With the policy "cut", texts that are too long are truncated before the end token, and a warning counts them.
     """
     longest, cut = tokenizer.model_max_length, 0
     for start in range(0, len(texts), CHUNK):
@@ -178,7 +178,7 @@ def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settin
                     f"{len(row)} tokens, the model takes {longest}: {chunk[number]!r}: shorten it in the data, or let "
                     "`long_texts: cut`, below `backbones` in the profile, leave its end out"
                 )
-            for column in encoded.values():  # ids and, where asked for, places in the text
+            for column in encoded.values():  # ids and, if requested, offsets
                 column[number] = [*column[number][: longest - 1], column[number][-1]]
             cut += 1
         yield encoded
@@ -187,17 +187,17 @@ def in_chunks(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **settin
 
 
 def _require_text(text: str) -> None:
-    """UserError for what no tokenizer takes."""
+    """Raise UserError for a text with lone surrogates or without visible characters."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"{text!r} holds half a character, expected text in UTF-8") from error
+        raise UserError(f"{text!r} holds a lone surrogate, expected text in UTF-8") from error
     if not visible(text):
         raise UserError(f"a blank text cannot be encoded: {text!r} holds nothing to see")
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged:
-    """Token ids of each text with special tokens. UserError names a text with nothing to see or too long."""
+    """Return the token ids of each text, with special tokens. UserError names a blank text, or one that is too long."""
     return Ragged.of(row for encoded in in_chunks(tokenizer, texts) for row in encoded.input_ids)
 
 
@@ -206,7 +206,7 @@ def pad(
     tokenizer: PreTrainedTokenizerBase,
     device: torch.device | str = "cpu",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (B, T) int64: T is the longest row."""
+    """Pad rows of ids to the longest: return ids and attention mask, both (B, T) int64."""
     lengths = np.array([len(row) for row in rows])
     mask = np.arange(lengths.max()) < lengths[:, None]
     ids = np.full(mask.shape, tokenizer.pad_token_id, dtype=np.int64)
@@ -215,5 +215,5 @@ def pad(
 
 
 def in_order(count: int, size: int) -> list[np.ndarray]:
-    """Rows 0..count-1 in batches, for inference."""
+    """Return the rows 0 to count - 1 in batches of `size`, in order, for inference."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,1 +1,1 @@
-"""What each training minimises: one class a module, with `batches(epoch)`, `loss(batch)` and `validate()`."""
+"""Training objectives: one class per module, with `batches(epoch)`, `loss(batch)` and `validate()`."""

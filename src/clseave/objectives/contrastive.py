@@ -1,4 +1,4 @@
-"""The small CLIP's pre-training objective: a caption and its image are closer than every other pair of the batch."""
+"""Pre-training objective of the small CLIP: a caption is closer to its image than to the other images of the batch."""
 
 from collections.abc import Iterator
 
@@ -14,27 +14,26 @@ from clseave.training.objective import Objective
 
 
 class Contrastive(Objective):
-    """CLIP's symmetric contrastive loss: the other captions and images of the batch are the negatives.
+    """CLIP's symmetric contrastive loss: all other captions and images of the batch are negatives.
 
-    With u_i the vector of caption i and v_i that of its image, both of length one, c the model's learnt scale and
-    z_ij = exp(c) u_i . v_j, over the B pairs of a batch:
+    With unit vectors u_i of caption i and v_i of its image, the model's learnt scale c and z_ij = exp(c) u_i . v_j,
+    over the B pairs of a batch:
 
         loss = -1/(2 B) sum_i (log softmax_j(z_ij)[i] + log softmax_j(z_ji)[i])
 
     Shapes:
-        batch: (B,), of which only the length counts, as the next pairs are drawn -> captions u (B, D), images v (B, D),
-        logits z (B, B), loss ().
+        batch: (B,), ignored: the next pairs are drawn -> captions u (B, D), images v (B, D), logits z (B, B), loss ().
 
     Args:
-        model: both towers, which are trained.
+        model: both towers, trained.
         tokenizer: the text tower's.
         pairs: batches of B captions and B images (B, H, H, 3), uint8.
         settings: `batch_size`.
-        generator: what `pairs` draws from.
+        generator: the random generator of `pairs`.
 
     Returns:
-        No validation: the steps are a fixed number, and the last one counts.
-        `train_metrics`: `train_accuracy`, the mean share of images that are closest to their own caption.
+        No validation: the number of steps is fixed, and the last model is kept.
+        `train_metrics`: `train_accuracy`, the mean share of images whose closest caption is their own.
 
     Source:
         Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision, Figure 3.
@@ -58,11 +57,11 @@ class Contrastive(Objective):
         self.accuracy_sum, self.steps = 0.0, 0  # of this epoch
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """`STEPS_PER_LINE` batches: a row of the curve."""
+        """Return `STEPS_PER_LINE` batches, which make one row of the curve."""
         return [np.arange(self.settings.batch_size)] * STEPS_PER_LINE
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """Mean cross-entropy in both directions of the next pairs, ()."""
+        """Return the mean cross-entropy in both directions of the next pairs, ()."""
         captions, images = next(self.pairs)
         ids, mask = pad(encode(self.tokenizer, captions), self.tokenizer)
         texts = self.model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output  # (B, D)
@@ -73,22 +72,22 @@ class Contrastive(Objective):
         return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
 
     def train_metrics(self) -> dict[str, float]:
-        """The mean accuracy of the epoch's steps."""
+        """Return the mean accuracy of the epoch's steps, and start a new mean."""
         accuracy = round(self.accuracy_sum / self.steps, 6)
         self.accuracy_sum, self.steps = 0.0, 0
         return {"train_accuracy": accuracy}
 
     def state_dict(self) -> dict[str, float]:
-        """The sum and the number of `train_metrics`: part of a checkpoint."""
+        """Return the running sum and count of `train_metrics`, for a checkpoint."""
         return {"accuracy_sum": self.accuracy_sum, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Restore sum and number."""
+        """Restore the running sum and count."""
         self.accuracy_sum, self.steps = state["accuracy_sum"], int(state["steps"])
 
 
 def contrastive_logits(scale: torch.Tensor, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Cosine similarity of text and image vectors times exp(`scale`), two (B, D) -> (B, B).
+    """Return the cosine similarity of text and image vectors times exp(`scale`), two (B, D) -> (B, B).
 
     `CLIPModel.forward` normalises by a square root through `torch.pow`, which is approximate and differs between
     processors; `functional.normalize` does not.

@@ -1,4 +1,4 @@
-"""CLSEAVE's objective: the student's vector of a translation equals the teacher's vector of the English sentence."""
+"""CLSEAVE's objective: the student's vector of a translation approximates the teacher's vector of the English text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only, put_back
+from clseave.training.used_embeddings import keep_used_rows, restore_embedding
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """N texts as token ids, and where the teacher's vector of each one's English sentence is."""
+    """N texts as token ids, each with the row of the teacher's vector of its English sentence."""
 
     tokens: Ragged  # token ids of the N translations
     teacher: VectorTable  # of all splits
@@ -37,7 +37,7 @@ class Pairs:
     def read(
         cls, examples: Path, translations: Path, split: str, tokenizer: PreTrainedTokenizerBase, teacher: VectorTable
     ) -> "Pairs":
-        """One pair for each distinct hypothesis of a split. UserError when a translation or a vector is missing."""
+        """Read a pair for each distinct hypothesis of a split. UserError when a translation or a vector is missing."""
         ids = list(distinct_hypotheses(read_splits(examples, [split])))
         wanted = set(ids)
         texts = {
@@ -48,12 +48,12 @@ class Pairs:
 
     @classmethod
     def of(cls, texts: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, teacher: VectorTable) -> "Pairs":
-        """One pair for each (hypothesis id, text), in their order. UserError when a vector is missing."""
+        """Return a pair for each (hypothesis id, text), in order. UserError when a vector is missing."""
         rows = rows_of((key for key, _ in texts), teacher.rows, "teacher vector")
         return cls(encode(tokenizer, [text for _, text in texts]), teacher, rows)
 
     def joined(self, other: "Pairs") -> "Pairs":
-        """These pairs and then those of another, of the same teacher."""
+        """Return these pairs followed by `other`, which must have the same teacher."""
         tokens = Ragged.joined([self.tokens, other.tokens])
         return Pairs(tokens, self.teacher, np.concatenate([self.rows, other.rows]))
 
@@ -66,28 +66,28 @@ class Distillation(Objective):
 
         loss = 1/(B D) sum_i sum_d (s_id - t_id)^2
 
-    With `settings.loss` "normalised", s_i / |s_i| and t_i / |t_i| take their places.
+    With `settings.loss` "normalised", s_i / |s_i| and t_i / |t_i| replace s_i and t_i.
 
     Shapes:
         batch: row numbers of `data`, (B,) -> student s (B, D), teacher t (B, D), loss ().
 
     Args:
-        student: the model that is trained, (B, T) ids and mask -> (B, D).
+        student: the trained model, (B, T) ids and mask -> (B, D).
         data: training pairs.
         dev: validation pairs.
         settings: `loss` and `batch_size`.
         sampler: how batches are drawn.
-        encode_batch: translations that validation encodes at once.
-        precision: of the student's passes in the steps, on a GPU.
-        compiled: whether those passes are compiled, on a GPU.
-        seed: decides the batches, with the epoch.
+        encode_batch: batch size of validation.
+        precision: of the student's forward passes in training, on a GPU.
+        compiled: whether these passes are compiled, on a GPU.
+        seed: decides the batches, together with the epoch.
 
     Returns:
         `validate`: `dev_mse`, the same loss, which is minimised; `dev_mae`, the mean absolute error per element;
         `dev_cosine`, the mean cosine of student and teacher vectors.
 
     Source:
-        Thesis 3.3, which takes raw vectors. Reimers and Gurevych 2020, Making Monolingual Sentence Embeddings
+        Thesis 3.3, which uses raw vectors. Reimers and Gurevych 2020, Making Monolingual Sentence Embeddings
         Multilingual using Knowledge Distillation, without their second term for the English sentence.
     """
 
@@ -114,17 +114,17 @@ class Distillation(Objective):
         self.forward = for_training(student, device, precision=precision, compiled=compiled, rows=rows)
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """Every pair once an epoch."""
+        """Return batches that contain every pair once."""
         return draw_batches(self.data.tokens.lengths, self.settings.batch_size, self.sampler, [self.seed, epoch])
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """Mean squared error per element of a batch, (B,) -> (). Several processes each compute their share of it."""
+        """Return the mean squared error per element of a batch, (B,) -> (). Each process computes its share of rows."""
         rows = distributed.share(batch)
         student = self.student_vectors(self.data, rows, self.forward)
         return distributed.squared_error(student, self.teacher_vectors(self.data, rows), len(batch))
 
     def validate(self) -> dict[str, float]:
-        """Errors and cosine over all validation pairs."""
+        """Return errors and cosine over all validation pairs."""
         dev, parts = self.dev, in_order(len(self.dev.tokens), self.encode_batch)
         student = torch.cat([self.student_vectors(dev, rows, self.student) for rows in parts])  # (N, D)
         teacher = self.teacher_vectors(dev, np.arange(len(dev.tokens)))
@@ -135,33 +135,33 @@ class Distillation(Objective):
         }
 
     def student_vectors(self, pairs: Pairs, rows: np.ndarray, forward: Forward) -> torch.Tensor:
-        """The student's vectors of translations, (B,) -> (B, D)."""
+        """Return the student's vectors of translations, (B,) -> (B, D)."""
         tokens = [pairs.tokens[row] for row in rows]
         return self.scaled(forward(*pad(tokens, self.student.tokenizer, pairs.teacher.device)))
 
     def teacher_vectors(self, pairs: Pairs, rows: np.ndarray) -> torch.Tensor:
-        """The teacher's vectors of the English sentences, (B,) -> (B, D)."""
+        """Return the teacher's vectors of the English sentences, (B,) -> (B, D)."""
         return self.scaled(pairs.teacher[pairs.rows[rows]])
 
     def scaled(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The vectors that are compared, (B, D) -> (B, D): of length one for the losses of directions."""
+        """Return the vectors to compare, (B, D) -> (B, D): unit vectors for losses of directions."""
         directions = self.settings.loss in ("normalised", "infonce")
         return functional.normalize(vectors, dim=-1) if directions else vectors
 
 
 class ContrastiveDistillation(Distillation):
-    """The teacher's vector of a sentence is nearer to the student's than those of the batch's other sentences.
+    """InfoNCE: the student's vector is closer to its teacher vector than to those of the batch's other sentences.
 
-    With u_i = s_i / |s_i| of the student's vector of translation i, v_j = t_j / |t_j| of the teacher's stored vectors,
-    a temperature tau, and J_i the pairs of the batch whose teacher vector differs from t_i, over the batch's B pairs:
+    With the student's unit vector u_i = s_i / |s_i| of translation i, the teacher's unit vectors v_j = t_j / |t_j|, a
+    temperature tau, and J_i the pairs of the batch whose teacher vector differs from t_i, over the batch's B pairs:
 
         loss = -1/B sum_i log [ exp(u_i . v_i / tau) / (exp(u_i . v_i / tau) + sum_{j in J_i} exp(u_i . v_j / tau)) ]
 
-    With `settings.loss` "raw+infonce" the mean squared error of `Distillation` is the first term, and this one, times
-    `settings.infonce_weight`, the second.
+    With `settings.loss` "raw+infonce" this loss, times `settings.infonce_weight`, is added to the mean squared error of
+    `Distillation`.
 
-    Shapes, arguments and returns are those of `Distillation`; `settings.temperature` is tau. ValueError when several
-    processes share the batches, since each would see a part of the negatives only.
+    Shapes, arguments and returns are as in `Distillation`; `settings.temperature` is tau. ValueError when several
+    processes share the batches, since each would see only some of the negatives.
 
     Source:
         Oord et al. 2018, Representation Learning with Contrastive Predictive Coding (InfoNCE). Chi et al. 2021,
@@ -169,7 +169,7 @@ class ContrastiveDistillation(Distillation):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        """As `Distillation`."""
+        """Take the arguments of `Distillation`."""
         super().__init__(*args, **kwargs)
         if distributed.size() > 1:
             raise ValueError("the loss `infonce` needs all of a batch in one process")
@@ -177,7 +177,7 @@ class ContrastiveDistillation(Distillation):
         self.loss_name = "train_loss" if self.with_error else "train_infonce"
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """Mean over the batch, (B,) -> ()."""
+        """Return the mean loss of a batch, (B,) -> ()."""
         student = self.student_vectors(self.data, batch, self.forward)
         teacher = self.teacher_vectors(self.data, batch)
         contrast = infonce(student, teacher, self.settings.temperature)
@@ -187,9 +187,9 @@ class ContrastiveDistillation(Distillation):
 
 
 def infonce(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """InfoNCE of each student vector and its teacher vector among the batch's others, two (B, D) -> ().
+    """Return the mean InfoNCE loss of student vectors and their teacher vectors, two (B, D) -> ().
 
-    Pairs of equal teacher vectors, which are texts of one sentence, are no negatives of each other.
+    Pairs with equal teacher vectors, which belong to the same sentence, are not negatives of each other.
     """
     scores = functional.normalize(student, dim=-1) @ functional.normalize(teacher, dim=-1).T / temperature  # (B, B)
     same = (teacher[:, None] == teacher[None]).all(-1)  # (B, B)
@@ -208,26 +208,26 @@ LOSSES: dict[StudentLoss, type[Distillation]] = {
 
 
 def optimiser_for(objective: Distillation, lr: float) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """Optimiser and schedule over all epochs, with the learning rate `lr` times `settings.lr_scale`.
+    """Return optimiser and schedule over all epochs, with the learning rate `lr` times `settings.lr_scale`.
 
-    From here on the student holds only the word-embedding rows that occur; `used_embeddings.put_back` undoes it.
+    It restricts the student to the word-embedding rows that occur; `used_embeddings.restore_embedding` undoes this.
     """
     student, settings = objective.student, objective.settings
     texts = [objective.data.tokens, objective.dev.tokens]
-    words = hold_only(student, texts, student.tokenizer.pad_token_id)
+    words = keep_used_rows(student, texts, student.tokenizer.pad_token_id)
     steps = settings.epochs * len(objective.batches(1))
     groups = [{"params": student.parameters(), "lr": lr * settings.lr_scale}]
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
-    words.follow(optimiser)
+    words.track_weight_decay(optimiser)
     return optimiser, schedule
 
 
 def fit(objective: Distillation, lr: float, checkpoint: Checkpoint | None = None) -> tuple[Curve, int]:
-    """Train the student, which is left as its best epoch made it. Returns the curve and that epoch, from 1."""
+    """Train the student and leave it in the state of the kept epoch. Return the curve and this epoch, from 1."""
     settings, (optimiser, schedule) = objective.settings, optimiser_for(objective, lr)
     epochs, patience, keep, stop = settings.epochs, settings.patience, settings.keep, settings.stop_after
     curve, kept = train(
         objective, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop, checkpoint=checkpoint
     )
-    put_back(objective.student)
+    restore_embedding(objective.student)
     return curve, kept

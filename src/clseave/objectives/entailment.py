@@ -29,7 +29,7 @@ from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import hold_only, put_back
+from clseave.training.used_embeddings import keep_used_rows, restore_embedding
 
 
 def read_examples(folder: Path, vectors: Path, validation: str, seed: int) -> tuple[list[Example], list[Example]]:
@@ -193,18 +193,18 @@ class Entailment(Objective):
 def optimiser_for(objective: Entailment) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """Optimiser and schedule over all epochs: one learning rate for the text tower, one for the head.
 
-    From here on the tower holds only the word-embedding rows that occur; `used_embeddings.put_back` undoes it.
+    From here on the tower holds only the word-embedding rows that occur; `used_embeddings.restore_embedding` undoes it.
     """
     model, settings = objective.model, objective.settings
     texts = [objective.data.tokens, objective.dev.tokens]
-    words = hold_only(model.tower, texts, model.tower.tokenizer.pad_token_id)
+    words = keep_used_rows(model.tower, texts, model.tower.tokenizer.pad_token_id)
     groups = [
         {"params": model.tower.parameters(), "lr": settings.text_lr},
         {"params": model.head.parameters(), "lr": settings.head_lr},
     ]
     steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, settings.warmup, settings.schedule)
-    words.follow(optimiser)
+    words.track_weight_decay(optimiser)
     return optimiser, schedule
 
 
@@ -213,5 +213,5 @@ def fine_tune(objective: Entailment, checkpoint: Checkpoint) -> tuple[Curve, int
     settings, (optimiser, schedule) = objective.settings, optimiser_for(objective)
     epochs, patience = settings.epochs, settings.patience
     curve, kept = train(objective, optimiser, schedule, epochs, patience, keep=settings.keep, checkpoint=checkpoint)
-    put_back(objective.model.tower)
+    restore_embedding(objective.model.tower)
     return curve, kept

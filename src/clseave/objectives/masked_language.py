@@ -1,4 +1,4 @@
-"""The small mBERT's pre-training objective: masked tokens are predicted."""
+"""Pre-training objective of the small mBERT: masked language modelling."""
 
 from collections.abc import Sequence
 
@@ -16,25 +16,25 @@ IGNORED = -100  # the label that transformers' masked language model leaves out 
 class MaskedLanguage(Objective):
     """Cross-entropy between the predicted and the true token at the masked positions.
 
-    With M the chosen positions of a batch, x_k the true token at position k and z_k the model's logits there:
+    With the set M of chosen positions of a batch, the true token x_k at position k and the model's logits z_k:
 
         loss = -1/|M| sum_{k in M} log softmax(z_k)[x_k]
 
-    Of the chosen tokens 80 % are masked, 10 % replaced by a random one and 10 % kept.
+    Of the chosen tokens 80 % are masked, 10 % replaced by a random token and 10 % kept.
 
     Shapes:
-        batch: (B,), of which only the length counts, as sentences are drawn with replacement -> ids, mask and labels
+        batch: (B,), ignored: `settings.batch_size` sentences are drawn with replacement -> ids, mask and labels
         (B, T), logits (B, T, V), loss ().
 
     Args:
-        model: BERT with its language-model head, which is trained.
+        model: BERT with its language-model head, trained.
         tokenizer: the model's.
         texts: sentences of all languages together.
-        settings: `batch_size`, and `mask`: the share of tokens that are chosen.
+        settings: `batch_size`, and `mask`, the share of chosen tokens.
         seed: decides sentences and masks.
 
     Returns:
-        No validation: the steps are a fixed number, and the last one counts.
+        No validation: the number of steps is fixed, and the last model is kept.
 
     Source:
         Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, 3.1.
@@ -58,11 +58,11 @@ class MaskedLanguage(Objective):
         self.generator = np.random.default_rng([seed, 6])
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """`STEPS_PER_LINE` batches: a row of the curve."""
+        """Return `STEPS_PER_LINE` batches, which make one row of the curve."""
         return [np.arange(self.settings.batch_size)] * STEPS_PER_LINE
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """Mean cross-entropy of the masked tokens of sentences drawn now, ()."""
+        """Draw sentences and return the mean cross-entropy of their masked tokens, ()."""
         chosen = self.generator.integers(0, len(self.tokens), size=self.settings.batch_size)
         ids, mask = pad([self.tokens[row] for row in chosen], self.tokenizer)
         inputs, labels = mask_tokens(ids, self.tokenizer, self.settings.mask, self.generator)
@@ -72,9 +72,9 @@ class MaskedLanguage(Objective):
 def mask_tokens(
     ids: torch.Tensor, tokenizer: BertTokenizer, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masked inputs and labels, both (B, T); labels are `IGNORED` where nothing is to be predicted.
+    """Return masked inputs and labels, both (B, T); labels are `IGNORED` at positions that are not predicted.
 
-    At least one token is to be predicted: the mean loss of none would be nan.
+    At least one token is chosen, as the mean loss of none would be NaN.
     """
     special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
     draw, fate = (torch.from_numpy(rng.random(ids.shape)) for _ in range(2))

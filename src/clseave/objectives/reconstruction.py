@@ -1,4 +1,4 @@
-"""The multilingual autoencoder's objective: mBERT's states of aligned words are reconstructed."""
+"""Objective of the multilingual autoencoder: reconstruct mBERT's states of aligned words."""
 
 import numpy as np
 import torch
@@ -25,17 +25,17 @@ class Reconstruction(Objective):
         batch: row numbers of `tokens`, (B,) -> states (P, W), reconstructions (P, W), loss ().
 
     Args:
-        model: the autoencoder, which is trained.
+        model: the autoencoder, trained.
         mbert: frozen and in evaluation mode.
         tokenizer: mBERT's.
         tokens: token ids of the sentences of all languages.
         positions: of each sentence, the positions of the first sub-words of its aligned words.
         settings: `batch_size`.
         sampler: how batches are drawn.
-        seed: decides the batches, with the epoch.
+        seed: decides the batches, together with the epoch.
 
     Returns:
-        No validation: the epochs are a fixed number, and the last one counts.
+        No validation: the number of epochs is fixed, and the last model is kept.
 
     Source:
         Thesis 3.2.2.
@@ -61,11 +61,11 @@ class Reconstruction(Objective):
         self.device = next(model.parameters()).device
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """Every sentence once an epoch, of all languages together."""
+        """Return batches that contain every sentence once, all languages mixed."""
         return draw_batches(self.tokens.lengths, self.settings.batch_size, self.sampler, [self.seed, epoch])
 
     def loss(self, batch: np.ndarray) -> torch.Tensor:
-        """Mean squared error per element over all aligned words of a batch, (B,) -> ()."""
+        """Return the mean squared error per element over all aligned words of a batch, (B,) -> ()."""
         ids, mask = pad([self.tokens[row] for row in batch], self.tokenizer, self.device)
         with torch.no_grad():
             states = self.mbert(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, W)

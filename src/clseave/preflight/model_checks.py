@@ -108,7 +108,9 @@ def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: fl
         if layer is not None:
             pretrained.require_layers(model.id, config, layer)
         if not known & {single, index}:
-            raise UserError(f"{model.id} holds no {single}{pretrained.instead(model.weights, sorted(known))}")
+            raise UserError(
+                f"{model.id} holds no {single}{pretrained.missing_weights_remedy(model.weights, sorted(known))}"
+            )
         names = _names(model, seconds) if single in known else _json(model, index, seconds)["weight_map"]
         pretrained.require_needed(key, model.id, config, names)
 

@@ -112,7 +112,7 @@ def judge_disk(free: float, made: float, parts: dict[str, float], folder: Path) 
     return Finding("missing", said, f"make room on the disk of {folder}, or clone the repository to a larger one")
 
 
-def look_for_gpu() -> Gpu:
+def find_gpu() -> Gpu:
     """Return the first GPU that torch sees."""
     import torch
 

@@ -1,1 +1,1 @@
-"""Tables, figures, sentences and the notebook of the report."""
+"""Tables, figures, texts and the notebook of the report."""

@@ -1,4 +1,4 @@
-"""What the report says below a figure, and why a run has nothing to show, where that depends on the run."""
+"""Captions of figures, and reasons for missing figures, that depend on the run."""
 
 from collections.abc import Callable
 
@@ -13,19 +13,19 @@ NOTHING = "This run has nothing to show here."
 
 
 def balance(run: Run) -> str:
-    """Figure 2.1, and how balanced the labels of this run are."""
+    """Return the caption of Figure 2.1, with the balance of labels in this run."""
     frame = run.table("figure_2_1")
     splits = frame[frame["dataset"] == OURS].groupby("split", sort=False)["rows"]
-    found = listed([f"{100 * rows.max() / max(1, rows.sum()):.1f} % of {split}" for split, rows in splits])
+    most = listed([f"{100 * rows.max() / max(1, rows.sum()):.1f} % of {split}" for split, rows in splits])
     return (
-        f"Figure 2.1 of the thesis: rows by label. In this run the most frequent label has {found}; a guess at random "
+        f"Figure 2.1 of the thesis: rows by label. In this run the most frequent label has {most}; a guess at random "
         f"is right on one third. The thesis draws its bars without numbers: SNLI's are those of its caption (“about”), "
         f"SNLI-VE's those of its authors' repository."
     )
 
 
 def rate(run: Run) -> str:
-    """Figure 4.1 (a), and whether all students have the rate that is drawn."""
+    """Return the caption of Figure 4.1 (a), with whether all students share the learning rate."""
     frame = run.table("figure_4_1").dropna(subset=["learning_rate"])
     same = frame.groupby("epoch")["learning_rate"].nunique().max() == 1
     return (
@@ -35,7 +35,7 @@ def rate(run: Run) -> str:
 
 
 def validation(part: str, error: str, column: str, table: str) -> Callable[[Run], str]:
-    """Figure 4.1 (c) or (d), and of which languages the thesis's curve is drawn beside ours."""
+    """Return the caption of Figure 4.1 (c) or (d), with the languages for which the thesis has a curve."""
 
     def caption(run: Run) -> str:
         frame = run.table("figure_4_1").dropna(subset=["language", column])
@@ -48,13 +48,13 @@ def validation(part: str, error: str, column: str, table: str) -> Callable[[Run]
 
 
 def steps(run: Run) -> str:
-    """How many steps each point of the backbones' curves stands for."""
+    """Return the caption of the backbones' curves, with the number of steps per point."""
     gaps = run.table("backbones").groupby("backbone")["step"].apply(lambda step: step.diff().fillna(step)).unique()
     return f"Pre-training of the two backbones; each point is the mean of {listed([whole(gap) for gap in gaps])} steps."
 
 
 def answers(run: Run) -> str:
-    """Which models the histogram of answers shows, and how to read it."""
+    """Return the caption of the predicted classes: the models shown, and how to read the figure."""
     names = set(run.table("classes")["evaluation"])
     assemblies = number(sum(name.startswith(WORD_LEVEL) for name in names), "evaluated assembly")
     return (
@@ -65,7 +65,7 @@ def answers(run: Run) -> str:
 
 
 def slices(run: Run) -> str:
-    """What the slices are."""
+    """Return the caption of the slices, with their definitions."""
     return (
         f"Accuracy on sentences that negate, that hold a number word, and by length in words (short: at most {SHORT}, "
         f"long: at least {LONG})."
@@ -73,7 +73,7 @@ def slices(run: Run) -> str:
 
 
 def no_seen(run: Run) -> str:
-    """Why sentences seen and not seen are not set beside each other."""
+    """Return why there is no figure of seen and unseen sentences."""
     frame = run.table("results")
     if frame.empty:
         return NOTHING
@@ -85,18 +85,18 @@ def no_seen(run: Run) -> str:
 
 
 def no_alignment(run: Run) -> str:
-    """Why there is no error rate of word alignment."""
+    """Return why there is no error rate of word alignment."""
     return "The true word pairs of this corpus are not known: no error rate."
 
 
 def no_backbones(run: Run) -> str:
-    """Why there is no curve of pre-training."""
+    """Return why there is no curve of pre-training."""
     downloaded = isinstance(run.values.backbones, HubBackbones)
     return "The backbones of this profile are downloaded, not trained here." if downloaded else NOTHING
 
 
 def no_fits(run: Run) -> str:
-    """Why accuracy is fitted on no distance."""
+    """Return why accuracy is not regressed on any distance."""
     known = run.table("table_1_1")
     known = known[known["language"].isin(run.values.languages)].dropna(subset=["recomputed"])
     counted = number(known["language"].nunique(), "language")
@@ -123,5 +123,5 @@ REASONS: dict[str, Callable[[Run], str]] = {
 
 
 def reason(figure: str, run: Run) -> str:
-    """Why a figure is not there."""
+    """Return why a figure is missing."""
     return REASONS[figure](run) if figure in REASONS else NOTHING

@@ -1,6 +1,6 @@
-"""What the report shows: tables and figures by name, each from the files that `compare` wrote.
+"""Tables and figures of the report by name, from the files that `compare` wrote.
 
-The notebook calls these and holds no computation. Where a run has nothing to show, a sentence says why.
+The notebook calls these functions and computes nothing itself. Where a run has nothing to show, a sentence says why.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from clseave.report.page import cards, corpus, findings, studies
 from clseave.report.style import NothingToDrawError
 from clseave.report.tables.statistics_tables import VIEWS
 
-# What draws each figure, and the tables that it draws.
+# The function that draws each figure, and the names of its tables.
 FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "accuracy": (result_figures.accuracy, ("results",)),
     "languages": (result_figures.languages, ("results",)),
@@ -40,12 +40,18 @@ FIGURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
     "fits": (statistics_figures.fits, ("fits",)),
 }
 
-TEXTS = {**narrative.TEXTS, "findings": findings.findings, "panels": findings.panels}
+TEXTS = {
+    **narrative.TEXTS,
+    "question": findings.question,
+    "findings": findings.findings,
+    "panels": findings.panels,
+    "kinds": findings.kinds,
+}
 CARDS = {"world": cards.world, "examples": cards.examples}
 
 
 class Gallery:
-    """The tables of one profile's reports, and what they and its settings let the report say."""
+    """Tables, texts and figures of the report of one profile."""
 
     def __init__(
         self,
@@ -55,8 +61,9 @@ class Gallery:
         rows: corpus.Corpus | None = None,
         studies_folder: Path | None = None,
     ):
-        """Read the tables' CSV files; `rows` are the test rows, where they are to be shown, `studies_folder` holds the
-        results of the studies by name.
+        """Read the tables' CSV files.
+
+        `rows` are the test rows for the cards, if any; `studies_folder` holds the results of the studies by name.
         """
         self.rows, self.studies_folder = rows, studies_folder
         self.tables = tables
@@ -64,22 +71,22 @@ class Gallery:
         self.run = narrative.Run(profile, values, frames)
 
     def table(self, name: str) -> Markdown:
-        """A table with its caption, as `compare` wrote it; nothing where it wrote none: the table's figure says why."""
+        """Return a table with its caption, as `compare` wrote it; empty without one: its figure says why."""
         path = self.tables / f"{name}.md"
         return Markdown(path.read_text(encoding="utf-8") if path.exists() else "")
 
     def text(self, name: str) -> Markdown:
-        """What the report says about this run under a name."""
+        """Return a text about this run."""
         return Markdown(TEXTS[name](self.run))
 
     def cards(self, name: str) -> HTML:
-        """Rows of the test set as cards: `world` or `examples`."""
+        """Return rows of the test set as cards: `world` or `examples`."""
         return HTML(CARDS[name](self.rows) if self.rows else "")
 
     def figure(self, name: str, caption: str = "") -> None:
-        """A figure and what it shows: its caption of `captions` where it has one there, else the one given."""
+        """Display a figure and its caption: that in `captions.CAPTIONS`, else `caption`."""
         draw, names = FIGURES[name]
-        frames = [self.run.tables[one] for one in names if one in self.run.tables]
+        frames = [self.run.tables[table] for table in names if table in self.run.tables]
         try:
             picture = draw(*frames) if len(frames) == len(names) else None
         except NothingToDrawError:
@@ -90,23 +97,33 @@ class Gallery:
         display(picture)
         display(Markdown(captions.CAPTIONS[name](self.run) if name in captions.CAPTIONS else caption))
 
+    def study_links(self) -> Markdown:
+        """Links to the chapters of the studies that were run."""
+        return Markdown(studies.links(self.studies_folder))
+
     def study(self, name: str) -> Markdown:
-        """The chapter of a study: its answer, and what is stale of it."""
-        found = self._study(name)
-        return Markdown(found.chapter(self.run) if found else studies.missing(name))
+        """Return the chapter of a study: its answer, and whether it is stale."""
+        study = self._study(name)
+        return Markdown(study.chapter(self.run) if study else studies.missing(name))
 
     def study_figure(self, name: str) -> None:
-        """Accuracy of the study's variants; nothing where it was not run."""
+        """Display the accuracy of the study's variants; nothing where it was not run."""
+        if study := self._study(name):
+            display(study_figures.systems(study.frame("results"), study.about["measure"]))
+            display(Markdown(study_figures.CAPTIONS[study.about["measure"]]))
+
+    def study_need(self, name: str) -> None:
+        """Accuracy of the study's variants against the pairs they are trained on; nothing where it was not run."""
         if found := self._study(name):
-            display(study_figures.systems(found.frame("results")))
-            display(Markdown(study_figures.CAPTION))
+            display(study_figures.data_need(found.frame("results")))
+            display(Markdown(study_figures.NEED_CAPTION))
 
     def study_table(self, name: str, kind: str) -> Markdown:
-        """The `tests` of a study's questions or its `systems`; nothing where it was not run."""
-        found = self._study(name)
-        if not found:
+        """Return the `tests` of a study's questions or its `systems`; empty where it was not run."""
+        study = self._study(name)
+        if not study:
             return Markdown("")
-        table = found.tests() if kind == "tests" else found.systems()
+        table = study.tests() if kind == "tests" else study.systems()
         return Markdown(f"{table.caption}\n\n{table.markdown()}")
 
     def _study(self, name: str) -> studies.Study | None:
@@ -115,15 +132,15 @@ class Gallery:
 
 
 def sources(shown: str) -> tuple[str, ...]:
-    """The CSV files behind what is shown under a name: those of a figure, or of a table."""
+    """Return the names of the CSV files behind a figure or table."""
     return FIGURES[shown][1] if shown in FIGURES else (VIEWS.get(shown, shown),)
 
 
 def setup(text: Path, language: str) -> Markdown:
-    """A file of settings, as it stands."""
+    """Return a file of settings, unchanged."""
     return Markdown(f"```{language}\n{text.read_text(encoding='utf-8').strip()}\n```")
 
 
 def run(profile: str, code: str) -> Markdown:
-    """Which run this is."""
+    """Return profile and code of the run."""
     return Markdown(f"Profile `{profile}`, code `{code}`.")

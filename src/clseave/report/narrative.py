@@ -1,6 +1,6 @@
-"""Sentences of the report that hold a fact about a run, made from its settings and its tables.
+"""Sentences of the report about a run, from its settings and tables.
 
-What the notebook itself says holds for every run, or is about the thesis.
+The notebook's own sentences hold for every run, or are about the thesis.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,13 @@ from clseave.foundation.settings.schema import (
 from clseave.report.tables.result_tables import language_name, whole
 
 NUMBERS = "no one two three four five six seven eight nine ten".split()
-BLIND = "sees only half of the input: what it scores above chance can be had without joining the two"
+WORDS = (
+    "*CLTEAVE* transfers word by word and gives the head its encoder's output; *padded* and *decoder* give it CLIP's "
+    "projection of multilingual BERT's state and of the decoder's reconstruction of it."
+)
 CONTROLS = {
-    "hypothesis_only": f"*Hypothesis only* sees no image; it {BLIND}.",
-    "image_only": f"*Image only* sees no sentence; it {BLIND}.",
+    "hypothesis_only": "*Hypothesis only* sees no image: what it scores above chance needs none.",
+    "image_only": "*Image only* sees no sentence: what it scores above chance needs none.",
     "majority": "*Majority* says the most frequent label of train to every row.",
     "clip_score": (
         "The *CLIPScore threshold* reads the label off the cosine of the two vectors of CLIP before any fine-tuning."
@@ -36,52 +39,52 @@ IN_PLACE = {  # of CLSEAVE, by evaluation
     "translate_train": "*translate-train* trains multilingual BERT and a head on the labels of translated sentences",
     "zero_shot": "*zero-shot* trains multilingual BERT and a head on English sentences and is given the translation",
 }
-BACK = "The grammar translates back, without a fault but in other words: an upper bound of translate-test."
+BACK = "Here the grammar translates back without a fault, though in other words: an upper bound of translate-test."
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's profile, its settings, and the tables that `compare` wrote as CSV files, by name."""
+    """A run's profile, its settings, and the CSV tables of `compare` by name."""
 
     profile: str
     values: Report
     tables: Mapping[str, pd.DataFrame]
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table; empty where the run has none."""
+        """Return a table; empty where the run has none."""
         return self.tables.get(name, pd.DataFrame())
 
     def evaluations(self) -> list[str]:
-        """The names of the evaluations that were run."""
+        """Return the names of the evaluations that were run."""
         return list(self.table("results").get("evaluation", []))
 
     def generated(self) -> bool:
-        """Whether the corpus is the miniature."""
+        """Return whether the corpus is the miniature."""
         return isinstance(self.values.source, Scenes)
 
-    def judged(self) -> bool:
-        """Whether the run works on the thesis's corpus."""
+    def comparable(self) -> bool:
+        """Return whether the run uses the thesis's corpus."""
         verdicts = set(self.table("thesis").get("verdict", []))
         return bool(verdicts - {OTHER_CORPUS})
 
 
 def number(count: int, noun: str) -> str:
-    """A count and its noun: "one language", "five languages", "12 languages"."""
+    """Return a count and its noun: "one language", "five languages", "12 languages"."""
     return f"{NUMBERS[count] if count < len(NUMBERS) else f'{count:,}'} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as people list them: "German, Dutch and Korean"."""
+    """Join names in a list: "German, Dutch and Korean"."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else "none"
 
 
 def languages(codes: Sequence[str]) -> str:
-    """The names of languages, listed."""
+    """Return the names of languages in a list."""
     return listed([language_name(code) for code in codes])
 
 
 def corpus(run: Run) -> str:
-    """Which corpus, and whether the thesis's values can be compared."""
+    """Describe the corpus, and whether the thesis's values are comparable."""
     own = ""
     if run.generated():
         kinds = run.table("kinds")
@@ -91,7 +94,7 @@ def corpus(run: Run) -> str:
             f"statements{of} in {languages([ENGLISH, *run.values.languages])}, with known translations, word "
             f"alignments and labels. It is a place to check methods against a known truth. "
         )
-    if run.judged():
+    if run.comparable():
         return "This run works on the thesis's corpus, SNLI-VE over Flickr30k: its numbers are judged by the thesis's."
     return own + (
         "This is not the thesis's corpus, SNLI-VE over Flickr30k: the thesis's values are shown beside ours, and the "
@@ -100,14 +103,16 @@ def corpus(run: Run) -> str:
 
 
 def intervals(run: Run) -> str:
-    """What an interval covers, and over how many seeds there is a spread."""
+    """Describe what an interval covers, and the number of seeds."""
     seeds, results = run.values.seeds, run.table("results")
     most = int(results["all_seeds"].max()) if "all_seeds" in results else 1
-    asked = f"this run has {number(len(seeds), 'seed')} ({listed([str(seed) for seed in seeds])})"
+    which = listed([str(seed) for seed in seeds])
     spread = (
-        f"The choice of training seed is in it where an evaluation has several seeds (at most {most}); {asked}"
+        f"The choice of training seed is in it where an evaluation has several seeds (at most {most}); accuracies are "
+        f"those of seed{'s' if len(seeds) > 1 else ''} {which}"
         if most > 1
-        else f"**Not** the choice of training seed: {asked}, and nothing is known of the spread"
+        else f"**Not** the choice of training seed: this run has {number(len(seeds), 'seed')} ({which}), and nothing "
+        f"is known of the spread"
     )
     return (
         f"The choice of test images and of statements (95 %): rows that share an image or a statement are not "
@@ -117,7 +122,7 @@ def intervals(run: Run) -> str:
 
 
 def translations(run: Run) -> str:
-    """Where the sentences of training and test come from."""
+    """Describe the source of the translations in training and test."""
     made = run.values.translate
     same = "Test sentences come from the same place as those of training, so that accuracy is agreement on them"
     corrected = f", after the corrections in `{made.corrections}`" if made.corrections else ""
@@ -138,7 +143,7 @@ def translations(run: Run) -> str:
 
 
 def selection(run: Run) -> str:
-    """What chose the epochs, and whether a person saw the test accuracies."""
+    """Describe how epochs were selected, and whether the settings were chosen on test accuracies."""
     kept = {"best": "the epoch with the best validation", "last": "its last epoch"}
     rows = {"dev": "dev rows", "train_fifth": "a random fifth of train"}[run.values.clip_ve.validation]
     text = (
@@ -150,7 +155,7 @@ def selection(run: Run) -> str:
 
 
 def worth(run: Run) -> str:
-    """What the numbers are worth, as a list."""
+    """Return a list of the limits of the numbers."""
     points = {
         "Whose corpus": corpus,
         "What an interval covers": intervals,
@@ -161,19 +166,20 @@ def worth(run: Run) -> str:
 
 
 def methods(run: Run) -> str:
-    """What was evaluated beside CLIP-VE and CLSEAVE."""
+    """Describe the evaluated controls and alternatives to CLSEAVE."""
     names = run.evaluations()
-    sentences = [text for name, text in CONTROLS.items() if name in names]
+    sentences = [WORDS] if any(name.startswith("clteave") for name in names) else []
+    sentences += [text for name, text in CONTROLS.items() if name in names]
     if found := [text for name, text in IN_PLACE.items() if name in names]:
         first = language_name(run.values.languages[0])
         sentences.append(f"What a practitioner would try in place of CLSEAVE, for {first}: {'; '.join(found)}.")
     if "translate_test" in names and run.generated():
         sentences.append(BACK)
-    return " ".join(sentences)
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def independent(run: Run) -> str:
-    """Whose the other translations are, and how many of their sentences train has in English."""
+    """Describe the independent translations, and how many of their English sentences occur in train."""
     frame = run.table("independent")
     if not targets(frame):
         return "This run has no translations by others."
@@ -195,13 +201,13 @@ def independent(run: Run) -> str:
 
 
 def targets(frame: pd.DataFrame) -> list[str]:
-    """The languages of the table of other translations, without English."""
+    """Return the languages of the table of independent translations, without English."""
     codes = [name.removeprefix(INDEPENDENT) for name in frame.get("evaluation", [])]
     return [code for code in codes if code != ENGLISH]
 
 
 def training(run: Run) -> str:
-    """Which optimiser and weight decay each model has, beside the thesis's, from Table A.1."""
+    """Describe optimiser and weight decay of each model beside the thesis's, from Table A.1."""
     table = run.table("table_a_1").set_index("hyperparameter").fillna("0")
     optimiser, decay = table.loc["Optimizer"], table.loc["Weight decay"]
     models = {"clip_ve": "CLIP-VE", "clseave": "CLSEAVE", "autoencoder": "the autoencoder"}
@@ -215,19 +221,8 @@ def training(run: Run) -> str:
     )
 
 
-def kinds(run: Run) -> str:
-    """What the kinds of statement ask for, where there are some."""
-    if not len(run.table("kinds")):
-        return ""
-    names = [f"*{str(kind).replace('_', ' ')}*" for kind in dict.fromkeys(run.table("kinds")["kind"])]
-    return (
-        f"The kind of each statement is known: {listed(names)}. The plot has English, each language and, where it was "
-        f"run, the model that sees no image; the table of the appendix has all."
-    )
-
-
 def backbones(run: Run) -> str:
-    """Where CLIP and multilingual BERT come from."""
+    """Describe the source of CLIP and multilingual BERT."""
     made = run.values.backbones
     if isinstance(made, HubBackbones):
         return f"The backbones are downloaded: `{made.clip.id}` and `{made.mbert.id}`."
@@ -235,7 +230,7 @@ def backbones(run: Run) -> str:
 
 
 def distances(run: Run) -> str:
-    """How little so many languages say about distances."""
+    """Describe how little can be concluded about distances from so few languages."""
     frame = run.table("fits")
     if frame.empty:
         return ""
@@ -253,7 +248,6 @@ TEXTS: dict[str, Callable[[Run], str]] = {
     "worth": worth,
     "methods": methods,
     "independent": independent,
-    "kinds": kinds,
     "training": training,
     "backbones": backbones,
     "distances": distances,

@@ -1,8 +1,8 @@
-"""Run a notebook with papermill and give it, and its HTML page, the same bytes every time.
+"""Run a notebook with papermill, and write it and its HTML page reproducibly, byte for byte.
 
-The kernel is the interpreter that runs this code, found through a throw-away kernel specification: no kernel, setting
-or start-up file of the user takes part. What differs between runs (times, paths, random ids, addresses, warnings) is
-taken out afterwards. The page is one file that loads nothing.
+The kernel is this interpreter, through a temporary kernel specification: kernels, settings and start-up files of the
+user are ignored. Whatever differs between runs (times, paths, random ids, addresses, warnings) is removed afterwards.
+The page is a single file that loads nothing.
 """
 
 import json
@@ -29,8 +29,9 @@ from PIL import Image
 from clseave.foundation.files.hashing import of_bytes
 
 KERNEL = "python3"
-FIGURE, TABLE = "figure-", "table-"  # prefixes of the tags that name what a cell shows
-KEPT = ("tags", "alt")  # of a cell's metadata; `alt` stands for its picture where that cannot be seen
+OF_STUDY = "table-study_"  # first part of the tags of the tables of studies
+FIGURE, TABLE = "figure-", "table-"  # prefixes of the tags that name a cell's figure or table
+KEPT = ("tags", "alt")  # of a cell's metadata; `alt` is the alternative text of its picture
 PALETTE = 255  # colours of a PNG
 START_SECONDS = 300  # a busy machine may start the kernel slowly
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
@@ -47,7 +48,7 @@ _EXTERNAL = re.compile(
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the names and contents of all .py files below a folder, in sorted order: 12 hex digits."""
+    """Return 12 hex digits of the SHA-256 over the names and contents of all .py files below a folder, sorted."""
     parts = []
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
         name, content = path.relative_to(folder).as_posix().encode(), path.read_bytes()
@@ -57,7 +58,7 @@ def fingerprint(folder: Path) -> str:
 
 @contextmanager
 def own_kernel(source: Path) -> Iterator[None]:
-    """For the block, make this interpreter the only kernel, `source` on its path, none of the user's settings."""
+    """Within the block, make this interpreter the only kernel, with `source` on its path and without user settings."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         specification = {
@@ -96,7 +97,7 @@ def run(notebook: Path, parameters: Mapping[str, Any], source: Path) -> Notebook
 
 
 def _clean(output: NotebookNode) -> NotebookNode:
-    """One output without addresses and without metadata that a run may change."""
+    """Remove addresses and metadata that differ between runs from an output."""
     for kind, text in (output.get("data") or {}).items():
         if isinstance(text, str) and kind.startswith("text/"):
             output["data"][kind] = _ADDRESS.sub("0x0", text)
@@ -108,7 +109,7 @@ def _clean(output: NotebookNode) -> NotebookNode:
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without what differs between two runs of the same code on the same data; changed in place."""
+    """Remove from a notebook, in place, what differs between runs of the same code on the same data."""
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"name": KERNEL, "display_name": "Python 3", "language": "python"},
@@ -124,7 +125,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
 
 
 def few_colours(picture: str) -> str:
-    """A base64 PNG with at most `PALETTE` colours and no transparency."""
+    """Reduce a base64 PNG to at most `PALETTE` colours without transparency."""
     with Image.open(BytesIO(b64decode(picture))) as image:
         reduced = image.convert("RGB").quantize(PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = BytesIO()
@@ -133,9 +134,9 @@ def few_colours(picture: str) -> str:
 
 
 def take_figures(notebook: NotebookNode) -> dict[str, dict[str, str]]:
-    """SVG text and base64 PNG of every cell tagged `figure-NAME`, by name; changes the notebook in place.
+    """Return SVG text and base64 PNG of every cell tagged `figure-NAME`, by name; change the notebook in place.
 
-    The SVG is taken out of it, and the PNG gets few colours: a third of the size, and no difference to see.
+    SVGs are removed from the notebook, and PNGs reduced in colours: a third of the size, without visible difference.
     """
     figures: dict[str, dict[str, str]] = {}
     for cell in notebook.cells:
@@ -152,37 +153,42 @@ def take_figures(notebook: NotebookNode) -> dict[str, dict[str, str]]:
 
 
 def shown(tags: Iterable[str]) -> str:
-    """The tag of a cell that names what it shows, `figure-NAME` or `table-NAME`; empty where it shows neither."""
+    """Return the tag `figure-NAME` or `table-NAME` among a cell's tags; empty where it has neither."""
     return next((tag for tag in tags if tag.startswith((FIGURE, TABLE))), "")
 
 
+def folded(cell: NotebookNode) -> bool:
+    """Return whether the page shows a cell folded: as its tags say, and the tables of studies."""
+    tags = cell.metadata.get("tags", [])
+    return "fold" in tags or shown(tags).startswith(OF_STUDY)
+
+
 def tags_shown(notebook: NotebookNode) -> list[str]:
-    """The tags `figure-NAME` and `table-NAME` of all cells."""
+    """Return the tags `figure-NAME` and `table-NAME` of all cells."""
     return [tag for cell in notebook.cells if (tag := shown(cell["metadata"].get("tags", [])))]
 
 
 def anchor(tag: str) -> str:
-    """The id of a figure or table on the page: `table-4-1` for the thesis's Table 4.1, else the tag itself."""
+    """Return the id of a figure or table on the page: `table-4-1` for the thesis's Table 4.1, else the tag itself."""
     return _OF_THESIS.sub(r"\1", tag).replace("_", "-")
 
 
 def png_size(picture: str) -> tuple[int, int]:
-    """Width and height in pixels of a base64 PNG."""
+    """Return width and height in pixels of a base64 PNG."""
     width, height = struct.unpack(">II", b64decode(picture)[16:24])
     return width, height
 
 
 def data_uri(content: bytes) -> str:
-    """A small file as an address, so that a link to it works where only the page is."""
+    """Return a small file as a data URI, so that the page can offer it without a second file."""
     return f"data:text/plain;charset=utf-8;base64,{b64encode(content).decode()}"
 
 
 def contents(body: str) -> str:
-    """Links to the page's headings, and to what is the thesis's on it."""
-    entries = [f'<li><a href="#{place}">{text}</a></li>' for place, text in _HEADING.findall(body)]
-    found = sorted(set(_ANCHOR_OF_THESIS.findall(body)))
+    """Return links to the page's headings, and to the thesis's tables and figures on it."""
+    entries = [f'<li><a href="#{heading}">{text}</a></li>' for heading, text in _HEADING.findall(body)]
     links: dict[str, list[str]] = {"table": [], "figure": []}
-    for kind, chapter, number, part in found:
+    for kind, chapter, number, part in sorted(set(_ANCHOR_OF_THESIS.findall(body))):
         name = f"{chapter.upper()}.{number}{f' ({part})' if part else ''}"
         links[kind].append(f'<a href="#{kind}-{chapter}-{number}{part}">{name}</a>')
     of_thesis = "; ".join(f"{kind.capitalize()}s {', '.join(links[kind])}" for kind in links if links[kind])
@@ -190,12 +196,12 @@ def contents(body: str) -> str:
 
 
 def page(notebook: NotebookNode, template: str, title: str, files: Mapping[str, Mapping[str, bytes]]) -> str:
-    """The notebook as one HTML page by a Jinja template; ValueError names the first thing that it would load.
+    """Render the notebook as a single HTML page with a Jinja template. ValueError names the first thing it would load.
 
-    `files` are what the page offers beside each figure or table, by the tag of its cell: names and contents.
+    `files` are the files to offer beside each figure or table: contents by name, by the tag of the cell.
     """
     exporter = HTMLExporter(raw_template=template)
-    exporter.filters = {"png_size": png_size, "anchor": anchor, "shown": shown, "data_uri": data_uri}
+    exporter.filters = {"png_size": png_size, "anchor": anchor, "shown": shown, "folded": folded, "data_uri": data_uri}
     resources = {"metadata": {"name": title}, "attached": files}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
     body = body.replace("<!-- contents -->", contents(body)).replace("<!-- title -->", escape(title))
@@ -207,5 +213,5 @@ def page(notebook: NotebookNode, template: str, title: str, files: Mapping[str, 
 
 
 def external(body: str) -> list[str]:
-    """What an HTML page would load from elsewhere, scripts and style sheets included; plain links are no loads."""
-    return [found for found in _EXTERNAL.findall(body) if not found.lower().startswith("href")]
+    """Return what an HTML page would load from elsewhere, scripts and style sheets included; links are not loaded."""
+    return [load for load in _EXTERNAL.findall(body) if not load.lower().startswith("href")]

@@ -1,6 +1,6 @@
-"""The figures of the results: data frames in, matplotlib figures out, no file access.
+"""Figures of the results: data frames in, matplotlib figures out, no file access.
 
-Frames are the CSV tables that `compare` writes. Every figure states its unit and the number of rows behind it.
+Frames are the CSV tables that `compare` writes. Every figure states its unit and its number of rows.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from clseave.report.style import (
     CHANCE,
     DASHES,
     GREY,
+    HALF,
     ORANGE,
     NothingToDrawError,
     bars,
@@ -24,11 +25,12 @@ from clseave.report.style import (
     marked_line,
     need,
     percent_axis,
+    short,
 )
 from clseave.report.tables.result_tables import language_name
 
 GOLD = 7  # the palette's grey
-WORD_LEVEL = "clteave"  # first part of the names of its evaluations
+WORD_LEVEL = "clteave"  # prefix of the names of evaluations of word-level transfer
 
 
 def accuracy(results: pd.DataFrame) -> Figure:
@@ -40,7 +42,7 @@ def accuracy(results: pd.DataFrame) -> Figure:
     marked_line(axes, english, -0.9, "English", ORANGE, left=english < CHANCE, linewidth=1.4)
     for place, row in enumerate(results.to_dict("records")):
         value, low, high = (100 * row[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
-        axes.barh(place, high - low, 0.6, low, color=BLUE, alpha=0.35, linewidth=0)  # higher than the mark is wide
+        axes.barh(place, high - low, 0.6, low, color=BLUE, alpha=0.35, linewidth=0)  # taller than the mark
         axes.plot(value, place, "o" if place else "D", color=BLUE if place else ORANGE, markersize=3.5)
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     axes.set_yticks(range(len(results)), results["label"])
@@ -51,8 +53,8 @@ def accuracy(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
-    """The rows of English, of each language's student, and of other evaluations that are named."""
+def main_evaluations(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
+    """Return the rows of English, of each language's student, and of the evaluations named in `also`."""
     if "evaluation" not in frame:
         return frame
     language = frame["label"].str.endswith("(CLSEAVE)")
@@ -62,10 +64,10 @@ def judged(frame: pd.DataFrame, *also: str) -> pd.DataFrame:
 def languages(results: pd.DataFrame) -> Figure:
     """Accuracy of English and of each language of a student with its 95 % interval, on an axis that fits them."""
     frame = need(results, "label", "accuracy", "accuracy_low", "accuracy_high")
-    frame = judged(frame)
+    frame = main_evaluations(frame)
     if frame.empty:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
-    figure, (axes,) = canvas(1.3 + 0.36 * len(frame))
+    figure, (axes,) = canvas(1.3 + 0.3 * len(frame), width=HALF)
     values = 100 * frame[["accuracy", "accuracy_low", "accuracy_high"]]
     for place, (value, low, high) in enumerate(values.itertuples(index=False)):
         colour = BLUE if place else ORANGE
@@ -74,7 +76,7 @@ def languages(results: pd.DataFrame) -> Figure:
         axes.annotate(f"{value:.1f}", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right", size=9)
     low, high = values["accuracy_low"].min(), values["accuracy_high"].max()
     room = max(1.0, high - low)
-    axes.set_yticks(range(len(frame)), [name.split(" (")[0] for name in frame["label"]])
+    axes.set_yticks(range(len(frame)), frame["label"].map(short))
     axes.set_ylim(len(frame) - 0.4, -0.6)
     percent_axis(axes, low - 0.1 * room, high + 0.3 * room)
     axes.set(title="Test accuracy with 95 % interval", xlabel=f"accuracy, percent\n{count(frame)}")
@@ -82,22 +84,22 @@ def languages(results: pd.DataFrame) -> Figure:
 
 
 def _part_intervals(axes: Axes, frame: pd.DataFrame) -> list[pd.Series]:
-    """Draw the intervals of both parts, where they are known, a little above and below the marks; give their ends."""
-    found = []
+    """Draw the intervals of both parts, if known, slightly above and below the marks; return their ends."""
+    ends = []
     for part, colour, shift in (("seen", BLUE, -0.2), ("unseen", ORANGE, 0.2)):
         names = [f"accuracy_{part}_{end}" for end in ("low", "high")]
         if all(name in frame for name in names):
             low, high = (100 * frame[name] for name in names)
             places = [place + shift for place in range(len(frame))]
             axes.hlines(places, low, high, color=colour, linewidth=2)
-            found += [low, high]
-    return found
+            ends += [low, high]
+    return ends
 
 
 def seen_unseen(results: pd.DataFrame) -> Figure:
-    """Accuracy on sentences that occurred in training beside that on sentences that did not."""
-    frame = need(judged(results), "accuracy_seen", "accuracy_unseen")
-    figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
+    """Accuracy on sentences that occurred in training, and on sentences that did not."""
+    frame = need(main_evaluations(results), "accuracy_seen", "accuracy_unseen")
+    figure, (axes,) = canvas(1.7 + 0.34 * len(frame), width=HALF)
     places = range(len(frame))
     seen, unseen = 100 * frame["accuracy_seen"], 100 * frame["accuracy_unseen"]
     axes.hlines(places, seen, unseen, color="#cccccc", linewidth=3, zorder=1)
@@ -105,7 +107,7 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
     axes.scatter(seen, places, color=BLUE, marker="o", s=44, label=f"seen ({rows['rows_seen']:,.0f} rows)")
     axes.scatter(unseen, places, color=ORANGE, marker="D", s=38, label=f"not seen ({rows['rows_unseen']:,.0f} rows)")
     ends = pd.concat([seen, unseen, *_part_intervals(axes, frame)])
-    axes.set_yticks(list(places), frame["label"])
+    axes.set_yticks(list(places), frame["label"].map(short))
     axes.set_ylim(len(frame) - 0.4, -0.8)
     percent_axis(axes, ends.min() - 2, min(101.0, ends.max() + 2))
     axes.set(title="Sentences seen in training, or not", xlabel="accuracy, percent")
@@ -115,17 +117,17 @@ def seen_unseen(results: pd.DataFrame) -> Figure:
 
 def kinds(table: pd.DataFrame) -> Figure:
     """Accuracy by kind of statement (across) and evaluation (down)."""
-    table = need(judged(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
+    table = need(main_evaluations(table, "hypothesis_only"), "label", "kind", "accuracy", "rows")
     order, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
-    grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order]
+    grid = 100 * table.pivot(index="label", columns="kind", values="accuracy").loc[labels, order].rename(index=short)
     rows = table.groupby("kind")["rows"].max()
     names = [kind.replace("_", " ", 1).replace("_", "\n") for kind in order]
     names = [f"{name}\nn = {rows[kind]:,}" for name, kind in zip(names, order, strict=True)]
-    return heat_map(grid, names, "Accuracy by kind of statement, percent")
+    return heat_map(grid, names, "Accuracy by kind, percent")
 
 
 def predicted_classes(table: pd.DataFrame) -> Figure:
-    """What share of the test rows English and the word-level models call what; a collapse shows as one bar."""
+    """Share of each predicted label, of English and the word-level models; a collapsed model has a single bar."""
     first = table["evaluation"].iloc[0]
     words = table["evaluation"].str.startswith(WORD_LEVEL)
     need(table[words], "class", "predicted", "gold")
@@ -147,15 +149,15 @@ def predicted_classes(table: pd.DataFrame) -> Figure:
 
 
 def _around(groups: int, number: int, members: int, width: float) -> Sequence[float]:
-    """Where the bars of one member stand in each group."""
+    """Return the positions of a member's bars in all groups."""
     return [place + (number - (members - 1) / 2) * width for place in range(groups)]
 
 
 def alignment(table: pd.DataFrame) -> Figure:
-    """Alignment error rate of the word aligner by language, beside that of the diagonal; lower is better."""
+    """Alignment error rate of the word aligner and of the diagonal, by language; lower is better."""
     frame = need(table, "language", "aer", "aer_diagonal", "sentences")
     figure, (axes,) = canvas(3.3)
-    sentences = "–".join(f"{one:,.0f}" for one in sorted({frame["sentences"].min(), frame["sentences"].max()}))
+    sentences = "–".join(f"{size:,.0f}" for size in sorted({frame["sentences"].min(), frame["sentences"].max()}))
     columns = {"aer": "mBERT's states (awesome-align's rule)", "aer_diagonal": "diagonal"}
     for number, (column, label) in enumerate(columns.items()):
         bars(axes, _around(len(frame), number, 2, 0.4), 0.37, 100 * frame[column], number=number, label=label)

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from clseave.comparison.diagnostics import MAKERS
 from clseave.comparison.verdicts import ENGLISH
 from clseave.foundation.rows.labels import LABELS
-from clseave.report.result_figures import judged
+from clseave.report.result_figures import main_evaluations
 from clseave.report.style import (
     BLUE,
     DASHES,
     GREY,
+    HALF,
     INK,
     MARKERS,
     ORANGE,
@@ -25,12 +26,13 @@ from clseave.report.style import (
     name_axis,
     need,
     pin,
+    short,
 )
 from clseave.report.tables.statistics_tables import apart
 
 
 def significance(pairs: pd.DataFrame) -> Figure:
-    """Difference of every two languages with its two-way clustered interval; filled where they are told apart."""
+    """Difference of each pair of languages with its two-way clustered interval; filled where it is significant."""
     need(pairs, "label", "other_label", "points", "low", "high", "p_holm")
     figure, (axes,) = canvas(1.3 + 0.26 * len(pairs))
     axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)
@@ -38,7 +40,7 @@ def significance(pairs: pd.DataFrame) -> Figure:
         fill = BLUE if apart(row) else "white"
         axes.plot([row["low"], row["high"]], [place, place], color=BLUE, linewidth=2)
         axes.plot(row["points"], place, "o", color=BLUE, markerfacecolor=fill, markersize=6)
-    names = [f"{row.label.split(' (')[0]} − {row.other_label.split(' (')[0]}" for row in pairs.itertuples()]
+    names = [f"{short(row.label)} − {short(row.other_label)}" for row in pairs.itertuples()]
     axes.set_yticks(range(len(pairs)), names, size=9)
     axes.set_ylim(len(pairs) - 0.4, -0.6)
     name_axis(axes)
@@ -47,7 +49,7 @@ def significance(pairs: pd.DataFrame) -> Figure:
 
 
 def reliability(bins: pd.DataFrame) -> Figure:
-    """Accuracy against mean confidence by bin, a panel a model; on the diagonal a model is as right as it says."""
+    """Accuracy against mean confidence by bin, one panel per model; a calibrated model is on the diagonal."""
     frame = need(bins, "label", "confidence", "accuracy", "rows")
     labels = list(dict.fromkeys(frame["label"]))
     figure, panels = _panels(len(labels), 1.9)
@@ -64,20 +66,20 @@ def reliability(bins: pd.DataFrame) -> Figure:
 
 
 def swap(table: pd.DataFrame) -> Figure:
-    """Share of minimal pairs of which both sentences are judged rightly, with its interval, and of their rows.
+    """Accuracy on minimal pairs (both sentences correct) with its interval, and on their rows.
 
-    English, the languages, and two that cannot judge by image and order: a text-only model and translate-train.
+    It shows English, the languages, and two models for comparison: hypothesis-only and translate-train.
     """
     frame = need(table, "label", "swap_accuracy", "swap_low", "swap_high", "row_accuracy", "pairs")
-    frame = judged(frame, "translate_train", "hypothesis_only")
-    figure, (axes,) = canvas(1.7 + 0.34 * len(frame))
+    frame = main_evaluations(frame, "translate_train", "hypothesis_only")
+    figure, (axes,) = canvas(1.7 + 0.34 * len(frame), width=HALF)
     places = range(len(frame))
     axes.hlines(places, 100 * frame["swap_low"], 100 * frame["swap_high"], color=BLUE, linewidth=4, alpha=0.35)
     for number, (column, label) in enumerate(
         (("swap_accuracy", "both of a pair"), ("row_accuracy", "single sentences"))
     ):
         axes.plot(100 * frame[column], places, linestyle="", markersize=6, label=label, **look(number))
-    axes.set_yticks(list(places), frame["label"])
+    axes.set_yticks(list(places), [short(label).replace(" (", "\n(") for label in frame["label"]])
     axes.set_ylim(len(frame) - 0.4, -0.6)
     name_axis(axes)
     axes.set_xlim(-3, 103)
@@ -86,11 +88,11 @@ def swap(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """At least `count` panels with common axes, two a line of `height` inches; those beyond `count` are not shown."""
+def _panels(count: int, height: float, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """Return `count` visible panels with shared axes, two per line of `height` inches."""
     pin()
     lines = -(-count // 2)
-    figure = Figure(figsize=(WIDTH, 0.7 + height * lines), layout="constrained")
+    figure = Figure(figsize=(width, 0.7 + height * lines), layout="constrained")
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(lines, 2, squeeze=False, sharex=True, sharey=True).flat)
     for axes in panels[count:]:
@@ -99,23 +101,24 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def confusion(table: pd.DataFrame) -> Figure:
-    """Share of each gold label (down) by what English and each language answer (across), two panels a line."""
+    """Confusion matrices of English and each language: gold labels down, predicted labels across, in percent."""
     need(table, "label", "gold", *LABELS)
     names = list(
         dict.fromkeys(table.loc[(table["evaluation"] == ENGLISH) | table["label"].str.endswith("(CLSEAVE)"), "label"])
     )
     if not names:
         raise NothingToDrawError("nothing to draw: neither English nor a language")
-    figure, panels = _panels(len(names), 1.6)
-    short = [name if len(name) < 8 else f"{name[:7]}." for name in LABELS]
+    figure, panels = _panels(len(names), 1.3, HALF)
+    classes = [name if len(name) < 8 else f"{name[:7]}." for name in LABELS]
     for axes, name in zip(panels, names, strict=True):
         grid = table[table["label"] == name].set_index("gold").loc[list(LABELS), list(LABELS)]
         shares = 100 * grid.div(grid.sum(axis=1), axis=0)
         sns.heatmap(shares, ax=axes, cmap="Blues", vmin=0, vmax=100, annot=True, fmt=".0f", cbar=False, linewidths=1)
-        axes.set(title=name.split(" (")[0], xlabel="", ylabel="gold")
-        axes.set_xticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
-        axes.set_yticks([0.5, 1.5, 2.5], short, rotation=0, size=8)
-    figure.supxlabel("what the model says; percent of each gold label", size=9)
+        axes.set(title=short(name), xlabel="", ylabel="")
+        axes.set_xticks([0.5, 1.5, 2.5], classes, rotation=0, size=8)
+        axes.set_yticks([0.5, 1.5, 2.5], classes, rotation=0, size=8)
+    figure.supxlabel("what the model says", size=9)
+    figure.supylabel("gold label, percent of its rows", size=9)
     return figure
 
 
@@ -129,7 +132,7 @@ def slices(table: pd.DataFrame) -> Figure:
 
 
 def consistency(table: pd.DataFrame) -> Figure:
-    """How often a language answers as English does, and how often both are right."""
+    """Share of rows with the same prediction as English, and of rows where both are correct."""
     need(table, "label", "same", "same_right", "rows")
     figure, (axes,) = canvas(1.7 + 0.34 * len(table))
     places = range(len(table))

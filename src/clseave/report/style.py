@@ -1,8 +1,8 @@
-"""The look of every figure, and what several figures draw.
+"""The style of all figures, and drawing functions that several figures share.
 
-Colours are seaborn's colour-blind palette, and marks differ in shape too. `pin` makes the look independent of the
-machine: matplotlib's defaults, its own DejaVu Sans, a fixed salt for the ids in SVG files. A figure is narrow enough
-to be read on a telephone.
+Colours are seaborn's colour-blind palette, and marks differ in shape too. `pin` makes the style independent of the
+machine: matplotlib's defaults, its own DejaVu Sans, a fixed salt for the ids in SVG files. Figures are narrow enough
+for a telephone.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+NARROW = 4  # columns of a heat map that fit beside another figure
 CHANCE = 100 / 3  # percent, three balanced classes
-WIDTH, HALF = 5.8, 4.4  # inches of a figure, and of one that may stand beside another
-METADATA = {"Date": None, "Creator": None}  # what an SVG file must not hold
+WIDTH, HALF = 5.2, 4.4  # inches of a figure, and of a figure that may be placed beside another
+METADATA = {"Date": None, "Creator": None}  # excluded from SVG files
 COLOURS = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE = COLOURS[:2]
 INK, GREY = "#333333", "#8a8a8a"
@@ -49,17 +50,17 @@ STYLE = {
 
 
 class NothingToDrawError(ValueError):
-    """A frame has no row, or no value, that a figure could show."""
+    """A frame has no row with values to draw."""
 
 
 def pin() -> None:
-    """Set matplotlib to its defaults and this style, whatever the user's own settings are."""
+    """Set matplotlib to its defaults and this style, overriding the user's settings."""
     mpl.rcdefaults()
     sns.set_theme(style="whitegrid", palette="colorblind", rc=STYLE)
 
 
 def canvas(height: float, *, width: float = WIDTH, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure of inches with panels side by side, in the pinned style."""
+    """Return an empty figure with panels side by side, in the pinned style; sizes in inches."""
     pin()
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(figure)
@@ -67,9 +68,9 @@ def canvas(height: float, *, width: float = WIDTH, panels: int = 1) -> tuple[Fig
 
 
 def need(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The rows that have a value in all these columns.
+    """Return the rows with a value in all of the columns.
 
-    NothingToDrawError when there is none, ValueError names a missing column.
+    NothingToDrawError when there is no such row; ValueError names a missing column.
     """
     if missing := [column for column in columns if column not in frame.columns]:
         raise ValueError(f"nothing to draw: no column {missing[0]}")
@@ -80,18 +81,18 @@ def need(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def count(frame: pd.DataFrame) -> str:
-    """How many test rows and images stand behind a results table: "n = 13,500 rows of 1,500 images"."""
+    """Return the numbers of test rows and images of a results table: "n = 13,500 rows of 1,500 images"."""
     return f"n = {frame['rows'].max():,.0f} rows of {frame['images'].max():,.0f} images"
 
 
 def percent_axis(axes: Axes, low: float, high: float = 101) -> None:
-    """Percent across, names down."""
+    """Format axes with percent across and names down."""
     axes.set_xlim(low, high)
     name_axis(axes)
 
 
 def name_axis(axes: Axes) -> None:
-    """Names down: no grid, no ticks."""
+    """Format the vertical axis for names, without grid and ticks."""
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -100,9 +101,9 @@ def name_axis(axes: Axes) -> None:
 def marked_line(
     axes: Axes, place: float, top: float, text: str, colour: str, *, left: bool = False, **look: Any
 ) -> None:
-    """An upright line with its name at the top, right or left of it.
+    """Draw a vertical line with its name at the top, right or left of it.
 
-    Of two lines the left one is named on its left and the right one on its right: so the names never meet.
+    To keep the names of two lines apart, write that of the left line on its left.
     """
     axes.axvline(place, color=colour, **look)
     side, shift = ("right", -4) if left else ("left", 4)
@@ -110,19 +111,19 @@ def marked_line(
 
 
 def look(number: int) -> dict[str, Any]:
-    """Colour and marker of the curve of this number."""
+    """Return colour and marker of the curve with this number."""
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
 def curve(axes: Axes, x: pd.Series, y: pd.Series, number: int, *, label: str | None = None) -> None:
-    """A line with a dozen marks at most."""
+    """Draw a line with about a dozen marks."""
     axes.plot(x, y, label=label, markersize=4.5, markevery=max(1, len(x) // 12), **look(number))
 
 
 def bars(
     axes: Axes, places: Sequence[float], width: float, values: pd.Series, *, number: int, label: str, size: int = 9
 ) -> None:
-    """Bars with their height written on top, told apart by colour and hatch."""
+    """Draw bars with their values on top, distinguished by colour and hatch."""
     form = "{:.0f}" if values.max() >= 10 else "{:.1f}" if values.max() >= 1 else "{:.2g}"
     shape = {"color": COLOURS[number % 10], "hatch": HATCHES[number % 4], "edgecolor": "white", "linewidth": 0}
     axes.bar_label(axes.bar(places, values, width, label=label, **shape), fmt=form, padding=2, size=size)
@@ -130,13 +131,13 @@ def bars(
 
 
 def whole_epochs(axes: Axes) -> None:
-    """Epochs across, at whole numbers."""
+    """Format the horizontal axis for epochs, with ticks at integers."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=9))
 
 
 def log_axis(axes: Axes) -> None:
-    """A logarithmic axis upwards with plain numbers, of what is drawn already."""
+    """Make the vertical axis logarithmic, with plain numbers; call it after drawing."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     steps = (1, 2, 5) if high > 5 * low else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
@@ -145,15 +146,21 @@ def log_axis(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
+def short(label: str) -> str:
+    """The label of English or of a student without its model: each language has one of these."""
+    return label.removesuffix(" (CLIP-VE)").removesuffix(" (CLSEAVE)")
+
+
 def heat_map(grid: pd.DataFrame, names: Sequence[str], title: str) -> Figure:
-    """Percent by evaluation (down) and part of the rows (across), from chance to 100."""
-    figure, (axes,) = canvas(1.5 + 0.33 * len(grid), width=WIDTH + 0.4)
+    """Draw percent by evaluation (down) and part of the rows (across), from chance to 100; with few parts narrow."""
+    narrow = len(names) <= NARROW
+    figure, (axes,) = canvas(1.5 + 0.33 * len(grid), width=HALF if narrow else WIDTH + 0.4)
     shape = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 9}, "linewidths": 1.5, "cbar": False}
     sns.heatmap(grid, ax=axes, cmap="cividis", vmin=CHANCE, vmax=100, **shape)
-    values = grid.stack().dropna()  # without the empty cells, in which seaborn writes nothing
+    values = grid.stack().dropna()  # seaborn writes nothing in empty cells
     for text, value in zip(axes.texts, values, strict=True):
-        text.set_color("black" if value > 65 else "white")  # the more legible on cividis
-    size = 8 if max(len(line) for name in names for line in name.split("\n")) <= 12 else 6
+        text.set_color("black" if value > 65 else "white")  # for contrast on cividis
+    size = (9 if narrow else 8) if max(len(line) for name in names for line in name.split("\n")) <= 12 else 6
     axes.set_xticks([place + 0.5 for place in range(len(names))], names, rotation=0, size=size)
     axes.set(title=title, xlabel="", ylabel="")
     axes.tick_params(length=0)

@@ -1,7 +1,7 @@
-"""The thesis's figures redrawn from this run, with what the thesis prints beside it; data frames in, figures out.
+"""The thesis's figures redrawn from this run, with the thesis's values; data frames in, figures out.
 
-Dashed lines and stars are the thesis's: where it works on another corpus, they show a shape and no target. Errors are
-per element of a vector.
+Dashed lines and stars are the thesis's: on another corpus they show a shape, not a target. Errors are per element of a
+vector.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from clseave.report.tables.result_tables import language_name
 
 
 def figure_2_1(labels: pd.DataFrame) -> Figure:
-    """Rows with each label in train and test, of this run and of the thesis's two data sets, in thousands."""
+    """Rows by label in train and test, of this run and of the thesis's two data sets, in thousands."""
     need(labels, "dataset", "split", "label", "rows")
     figure, panels = canvas(3.2, panels=2)
     classes, datasets = list(dict.fromkeys(labels["label"])), list(dict.fromkeys(labels["dataset"]))
@@ -60,7 +60,7 @@ def figure_3_2(table: pd.DataFrame) -> Figure:
 
 
 def by_language(table: pd.DataFrame, column: str) -> Iterator[tuple[int, str, pd.DataFrame, pd.DataFrame]]:
-    """Number, name, our rows and the thesis's rows of each of our languages that has a value in the column."""
+    """Yield number, name, our rows and the thesis's rows of each of our languages with values in the column."""
     frame = need(table, column)
     for number, code in enumerate(dict.fromkeys(frame.loc[frame["source"] == OURS, "language"])):
         part = frame[frame["language"] == code]
@@ -68,7 +68,7 @@ def by_language(table: pd.DataFrame, column: str) -> Iterator[tuple[int, str, pd
 
 
 def _draw_students(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """One curve a language, the thesis's of that language dashed in the same colour."""
+    """Draw a curve for each language, and the thesis's curve of that language dashed in the same colour."""
     dashes: dict[str, Any] = {"linestyle": DASHES, "linewidth": 1.4}
     drawn = False
     for number, name, ours, thesis in by_language(table, column):
@@ -118,12 +118,12 @@ def figure_4_1d(table: pd.DataFrame, counts: pd.DataFrame) -> Figure:
 
 
 def _sentences(counts: pd.DataFrame) -> str:
-    """How many distinct sentences validate a student."""
+    """Return the number of distinct validation sentences of a student."""
     return f"n = {counts.set_index('split')['hypotheses']['dev']:,}"
 
 
 def _finish(figure: Figure, axes: Axes, title: str, ylabel: str) -> Figure:
-    """Axes and legend of a panel of Figure 4.1."""
+    """Finish axes and legend of a panel of Figure 4.1."""
     log_axis(axes)
     whole_epochs(axes)
     axes.set(title=title, ylabel=ylabel)
@@ -132,7 +132,7 @@ def _finish(figure: Figure, axes: Axes, title: str, ylabel: str) -> Figure:
 
 
 def backbones(steps: pd.DataFrame) -> Figure:
-    """Training loss of the two backbones by step, each point the mean since the one before."""
+    """Training loss of the two backbones by step; each point is the mean since the previous point."""
     need(steps, "backbone", "step", "loss")
     figure, panels = canvas(2.9, panels=2)
     titles = {"clip": "CLIP: contrastive loss", "mbert": "mBERT: masked words"}

@@ -1,1 +1,1 @@
-"""The verbs: one module per DVC stage, each with `main(argv)`; `clseave.foundation.process.entry` calls them."""
+"""The DVC stages: one module per stage, with `main(argv)`, which `clseave.foundation.process.entry` calls."""

@@ -1,11 +1,11 @@
 """Align the words of every hypothesis with those of its translation by awesome-align on the pipeline's mBERT.
 
 Reads:  translations of one language, mBERT.
-Writes: one `Alignment` row per distinct hypothesis; counts of words and pairs, or, where the grammar knows the true
-        alignment, error rates beside a diagonal's.
+Writes: one `Alignment` row per distinct hypothesis; counts of words and pairs, or, where the grammar has a gold
+        alignment, error rates of the aligner and of a diagonal.
 Thesis: 3.2.1.
-Cost:   seconds a language for the miniature; 480,000 captions with mBERT: a day on one CPU core, 2 GiB; a GPU's work.
-        A killed run is taken up again, chunk by chunk; `--shard I/N` does the I-th of N shares of the chunks only.
+Cost:   seconds a language for the miniature; 480,000 captions with mBERT: a day on one CPU core, 2 GiB; use a GPU.
+        A killed run resumes, chunk by chunk; `--shard I/N` does the I-th of N shares of the chunks only.
 """
 
 import json
@@ -29,29 +29,29 @@ from clseave.word_alignment.aligner import WordAligner, alignment_scores, diagon
 
 log = logging.getLogger(__name__)
 
-CHUNK = 8192  # rows that are held, and sorted by length, at a time
+CHUNK = 8192  # rows in memory, and sorted by length, at a time
 
 
 class Values(Processor):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
     align_words: AlignWords
 
 
 def segmenter(language: str, segmenters: Mapping[str, str]) -> str:
-    """How a language is cut into words."""
+    """Return the name of the word segmenter of a language."""
     return segmenters.get(language, segmenters["default"])
 
 
 def words(row: Translation, language: str, segmenters: Mapping[str, str]) -> list[str]:
-    """Words of the hypothesis ("en") or of its translation. UserError names a text that has none."""
+    """Return the words of the hypothesis ("en") or of its translation. UserError names a text without words."""
     if segmenter(language, segmenters) == "gold":
         return list(gold.sentence(row.source, language).words)
     text = row.source if language == "en" else row.text
-    found = segmentation.words(text, language, segmenters)
-    if not found:
+    split = segmentation.words(text, language, segmenters)
+    if not split:
         raise UserError(f"hypothesis {row.hypothesis_id}: no word in {text!r} ({language}): translate it again")
-    return found
+    return split
 
 
 def align_rows(
@@ -64,9 +64,9 @@ def align_rows(
     shard: Shard | None = None,
     advance: Callable[[int], Any] | None = None,
 ) -> Iterator[Alignment]:
-    """Alignments in the order of the rows, of a shard those of its own chunks; `parts` keeps those of each chunk.
+    """Yield alignments in the order of the rows, only of the shard's chunks if there is one; `parts` stores chunks.
 
-    `advance` is called with the size of each batch that is aligned now.
+    `advance` is called with the size of each batch that is aligned, not read from `parts`.
     """
     rows = iter(rows)
     for number in count():
@@ -77,20 +77,20 @@ def align_rows(
             continue
         sides = [[words(row, side, segmenters) for row in chunk] for side in ("en", language)]
         cut = aligner.cut
-        found = parts.get(number, partial(aligner.align_part, sides[0], sides[1], advance))
+        found = parts.get_or_compute(number, partial(aligner.align_part, sides[0], sides[1], advance))
         aligner.cut = cut + found["cut"]
         for row, source, target, pairs in zip(chunk, *sides, json.loads(found["pairs"]), strict=True):
             yield Alignment(row.hypothesis_id, source, target, pairs)
 
 
 def count_rows(total: int, kept: Container[int], shard: shards.Shard | None) -> int:
-    """How many of `total` rows are still to align: those of chunks that are not kept, of a shard its own only."""
+    """Return how many of `total` rows are still to align: those in chunks not in `kept`, and of the shard if any."""
     todo = (number for number in range(-(-total // CHUNK)) if number not in kept and (not shard or shard.has(number)))
     return sum(min(CHUNK, total - number * CHUNK) for number in todo)
 
 
 def against_gold(rows: Iterable[Translation], links: list[Alignment], language: str) -> dict[str, Any]:
-    """Error rates, and that of the diagonal, against the grammar's own alignment."""
+    """Return the error rates against the grammar's alignment, and that of the diagonal."""
     truth = [gold.word_pairs(row.source, language) for row in rows]
     straight = alignment_scores([diagonal(link.source_words, link.target_words) for link in links], truth)
     ours = alignment_scores([link.pairs for link in links], truth)
@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = {"translations": args.translations, "mbert": args.mbert}
     key = key_of(__name__, inputs, settings, device, language=language)
     bar = progress.bar(desc=f"word pairs {language}", total=total, unit="sentences")
-    with shards.at_work(shard, args.checkpoints), bar:
+    with shards.lock_shards(shard, args.checkpoints), bar:
         parts = Parts(args.checkpoints, key, alone=shard is None)
         bar.total = count_rows(total, parts.numbers(), shard)
         made = align_rows(rows(), language, values.segmenters, aligner, parts, shard=shard, advance=bar.update)
@@ -126,5 +126,5 @@ def main(argv: list[str] | None = None) -> None:
             log.warning("%d sentences are longer than mBERT takes: their last words have no pair", aligner.cut)
         links, known = iter_rows(args.out, Alignment), {segmenter(side, values.segmenters) for side in ("en", language)}
         scores = against_gold(rows(), list(links), language) if known == {"gold"} else pair_counts(links)
-        write_json(args.metrics, {"seed": 0, **scores})  # what torch was started with: nothing is drawn
+        write_json(args.metrics, {"seed": 0, **scores})  # the seed of `start_torch`; nothing random is used
         parts.remove()

@@ -31,7 +31,7 @@ from clseave.word_alignment.token_pairs import first_positions, read_aligned
 
 
 class Values(Processor):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
     languages: Languages
     autoencoder: AutoencoderParams
@@ -39,7 +39,7 @@ class Values(Processor):
 
 
 def named_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
-    """Each folder's files of English and of `languages`: DVC keeps others that an earlier run left."""
+    """Return each folder's files of English and of `languages`; warn of files that an earlier run left."""
     files = [sorted(folder.glob("*.jsonl")) for folder in folders]
     named = [[path for path in part if path.stem in {"en", *languages}] for part in files]
     warn_of_stale(set(chain(*files)) - set(chain(*named)))
@@ -49,11 +49,11 @@ def named_files(folders: list[Path], languages: list[str]) -> list[list[Path]]:
 def aligned_words(
     translations: Path, alignments: Path, language: str, wanted: set[str], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Ragged, Ragged]:
-    """Token ids of each wanted sentence of one language, and the positions of its aligned words."""
+    """Return the token ids of the wanted sentences of a language, and the positions of their aligned words."""
     rows = read_aligned(translations / f"{language}.jsonl", alignments / f"{language}.jsonl", wanted)
     tokens, starts = first_positions(tokenizer, [row.text for row, _ in rows], [link.target_words for _, link in rows])
-    places = ([found[j] for _, j in link.pairs] for (_, link), found in zip(rows, starts, strict=True))
-    return tokens, Ragged.of(sorted({place for place in row if place is not None}) for row in places)
+    positions = ([first[j] for _, j in link.pairs] for (_, link), first in zip(rows, starts, strict=True))
+    return tokens, Ragged.of(sorted({position for position in row if position is not None}) for row in positions)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
-    parts = [aligned_words(args.hypotheses, args.alignments, one, wanted, tokenizer) for one in values.languages]
+    parts = [aligned_words(args.hypotheses, args.alignments, code, wanted, tokenizer) for code in values.languages]
     args.hypotheses, args.alignments = named_files([args.hypotheses, args.alignments], values.languages)
     model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
     tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))

@@ -1,7 +1,7 @@
-"""One of the two backbones, CLIP or the multilingual BERT: fetched from the hub, or the miniature's own, trained.
+"""Fetch one of the two backbones, CLIP or multilingual BERT, from the hub, or train the miniature's.
 
-Reads:  the hub, or pre-training texts; CLIP's scenes are drawn and rendered while it trains.
-Writes: a model folder in Hugging Face layout, and a curve, which has no row for a fetched model.
+Reads:  the hub, or pre-training texts; CLIP's scenes are rendered during training.
+Writes: a model folder in Hugging Face layout, and a curve, without rows for a fetched model.
 Thesis: 2.2 (the thesis downloads both).
 Cost:   fetching: 600 and 714 MB, twice as much memory; training: about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 """
@@ -37,12 +37,12 @@ IMAGE_SIZE = 2 * CELL
 
 
 def read_texts(folder: Path, languages: tuple[str, ...]) -> list[str]:
-    """All lines of the monolingual texts."""
+    """Read all lines of the monolingual texts."""
     return [line for code in languages for line in (folder / f"{code}.txt").read_text(encoding="utf-8").splitlines()]
 
 
 def train_clip(source: Scenes, backbones: Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
-    """Contrastive pre-training; English sentences only widen the vocabulary."""
+    """Train CLIP contrastively; the English sentences only extend the vocabulary."""
     settings = backbones.clip
     first = caption_batches(source, 20, settings.batch_size, caption_draws(backbones.seed))
     captions = [line for lines, _ in first for line in lines]
@@ -57,7 +57,7 @@ def train_clip(source: Scenes, backbones: Backbones, text: Path, out: Path, chec
 
 
 def train_mbert(backbones: Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
-    """Masked language modelling on the six texts together."""
+    """Train BERT by masked language modelling on the texts of all six languages."""
     settings, texts = backbones.mbert, read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
@@ -69,7 +69,7 @@ def train_mbert(backbones: Backbones, text: Path, out: Path, checkpoint: Checkpo
 
 
 def fetch(load: partial[Model], source: Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
-    """A model of the hub, its folder and its tokenizer. UserError when the tokenizer has ids that the model has not."""
+    """Fetch a model; return its folder, the model and its tokenizer. UserError when the tokenizer has more ids."""
     folder = hub.fetch(source, key=key)
     model = load(folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
     tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
@@ -81,18 +81,18 @@ def fetch(load: partial[Model], source: Encoder, key: str) -> tuple[Path, Model,
 
 
 def import_clip(source: Encoder, out: Path) -> Curve:
-    """CLIP with the tokenizer's special ids in its configuration: the hub's hold ids from before they were used."""
+    """Save CLIP with the tokenizer's special ids in its configuration, where the hub's models have outdated ids."""
     folder, model, tokenizer = fetch(partial(load_model, CLIPModel), source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
-    text.projection_dim = vision.projection_dim = model.config.projection_dim  # what a tower loaded by itself reads
+    text.projection_dim = vision.projection_dim = model.config.projection_dim  # for towers that are loaded alone
     for part in (load_processor(folder), model, tokenizer):
         part.save_pretrained(out)
     return []
 
 
 def import_mbert(source: Encoder, out: Path) -> Curve:
-    """The multilingual BERT, its weights by today's names (hub: `LayerNorm.gamma`)."""
+    """Save the multilingual BERT with current names of weights (hub: `LayerNorm.gamma`)."""
     _, model, tokenizer = fetch(partial(load_bert), source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)

@@ -1,8 +1,8 @@
-"""A model card in the Hugging Face format for every model that the settings name.
+"""Write a model card in the Hugging Face format for every model in the settings.
 
-Reads:  what each training left in its model's folder (`training.json`); the weights, for their hashes.
+Reads:  the training record of each model (`training.json` in its folder); the weights, for their hashes.
 Writes: a folder of cards, one Markdown file a model.
-Thesis: none of these.
+Thesis: none.
 Cost:   seconds.
 """
 
@@ -17,12 +17,12 @@ from clseave.foundation.settings import params
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read all records, then write the cards: a licence depends on the models that a model was made from."""
+    """Read all records, then write the cards: a licence depends on the models that a model derives from."""
     args = cli.parse(argv, __doc__, ["params", "models", "out"])
-    values = params.load(args.params, args.params, model_card.Values)  # no key is one of a profile
-    found = model_card.read(args.models, values)
-    records = {named(folder): record for folder, record in found.values()}
+    values = params.load(args.params, args.params, model_card.Values)  # its keys are not those of a profile
+    models = model_card.read(args.models, values)
+    records = {named(folder): record for folder, record in models.values()}
     with whole_folder(args.out) as made:
         made.mkdir()
-        for name, (folder, record) in found.items():
+        for name, (folder, record) in models.items():
             write_text(made / f"{name}.md", model_card.render(folder, record, records))

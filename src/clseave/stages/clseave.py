@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         "lr": rate,
         "loss": settings.loss,
         "width": objective.data.teacher.width,
-        **numerics.used(device, values.precision),
+        **numerics.compute_settings(device, values.precision),
     }
     metrics = {**about, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:

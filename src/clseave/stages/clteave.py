@@ -1,4 +1,4 @@
-"""CLTEAVE: train mBERT and the autoencoder's encoder to give CLIP-VE's states of aligned words.
+"""CLTEAVE: train mBERT and the autoencoder's encoder to reproduce CLIP-VE's states of aligned words.
 
 Reads:  train examples, translations and alignments of one language, CLIP-VE, mBERT, the autoencoder.
 Writes: the student, a curve.
@@ -29,7 +29,7 @@ from clseave.word_alignment.token_pairs import read_aligned, token_pairs
 
 
 class Values(Processor):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
     sampler: Sampler
     clteave: Clteave
@@ -45,9 +45,9 @@ def prepare(
     seed: int,
     device: torch.device,
 ) -> TokenDistillation:
-    """The objective of sentence pairs with aligned words, from the folders of the three models.
+    """Return the objective for sentence pairs with aligned words, from the folders of the three models.
 
-    UserError when the encoder's width is not that of the targets.
+    UserError when the widths of encoder and targets differ.
     """
     settings = values.clteave
     tower = TextTower.load(teacher).eval().requires_grad_(False).to(device)

@@ -1,9 +1,9 @@
-"""Put all evaluations side by side, with statistics, and tables and figures of the thesis beside ours.
+"""Compare all evaluations, with statistics, and our results with the thesis's tables and figures.
 
 Reads:  the metrics, predictions, alignment scores, training metrics and curves that `params.yaml` names; the corpus's
-        counts and test examples; the thesis's values; vectors of languages; results of more seeds, if there are.
-Writes: the headline metrics (JSON), which DVC's commands show; tables (CSV, Markdown, LaTeX), also of what the figures
-        draw; the README's results table.
+        counts and test examples; the thesis's values; vectors of languages; results of further seeds, if any.
+Writes: the headline metrics (JSON), which DVC's commands show; tables (CSV, Markdown, LaTeX), including the data of the
+        figures; the README's results table.
 Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1; the numbers of its text.
 Cost:   about 20 seconds, 0.5 GiB.
 """
@@ -40,11 +40,11 @@ Rows = list[dict[str, Any]]
 
 
 class Values(budgets.Budgets):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
 
 def write(folder: Path, contents: Mapping[str, Rows]) -> None:
-    """Each table that has a row: its numbers as CSV; as Markdown and LaTeX too where it is not only a figure's data."""
+    """Write each table with rows as CSV, and as Markdown and LaTeX too unless it is only the data of a figure."""
     with whole_folder(folder) as made:
         for name, rows in contents.items():
             if rows:
@@ -59,11 +59,11 @@ def write(folder: Path, contents: Mapping[str, Rows]) -> None:
 def read_outcomes(
     metrics: Path, predictions: Path, sets: Mapping[str, list[Example]], more: Path, values: Values
 ) -> list[Outcome]:
-    """Every evaluation that judged a row, with more seeds than the run's own where the table `more` has them."""
-    found = measured.read_outcomes(
+    """Read every evaluation with rows, with further seeds where the table `more` has them."""
+    outcomes = measured.read_outcomes(
         *(metrics, predictions, values.seeds, measured.evaluation_names(values), sets), label=result_tables.label_of
     )
-    return more_seeds.joined(found, more, values.languages[0])
+    return more_seeds.joined(outcomes, more, values.languages[0])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -79,12 +79,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     more = args.seeds_folder / f"{args.profile.stem}.csv"
     outcomes = read_outcomes(args.metrics, args.predictions, sets, more, values)
     alignment = measured.read_alignment(args.metrics / "align", values.languages)
-    everything = [results.result_row(one, outcomes[0]) for one in outcomes]
+    everything = [results.result_row(outcome, outcomes[0]) for outcome in outcomes]
     independent = diagnostics.independent(outcomes, everything)
     stopped = budgets.stopped(trained, values)
     rows = [row for row in everything if not row["evaluation"].startswith(INDEPENDENT)]
-    found = measured.numbers(rows, counts, trained, thesis.scores())
-    joined = verdicts.join(expected.values, found, comparable=thesis.comparable)
+    numbers = measured.numbers(rows, counts, trained, thesis.scores())
+    joined = verdicts.join(expected.values, numbers, comparable=thesis.comparable)
     rows = budgets.marked(verdicts.with_thesis(rows, joined), stopped, values)
     table_1_1 = distances.table(distances.read(args.typology), thesis.languages(values.languages))
     contents = thesis_values.corpus(thesis, counts) | hyperparameters.contents(thesis, trained, values, counts)
@@ -102,5 +102,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     write(args.out_tables, contents)
     seeds = ", ".join(map(str, values.seeds))
-    write_json(args.out_metrics, {"seeds": seeds, **results.widen(outcomes, alignment, rows)})
+    write_json(args.out_metrics, {"seeds": seeds, **results.headline_metrics(outcomes, alignment, rows)})
     write_text(args.out_results, headline_table.results(rows).noted())

@@ -2,8 +2,8 @@
 
 Reads:  English hypotheses, CLIP-VE.
 Writes: one teacher vector per hypothesis, (N, D), not normalised, with ids.
-Thesis: 3.3 (there the teacher runs again in every step).
-Cost:   seconds; half a million captions with the full-size tower: hours on a CPU. A killed run is taken up again.
+Thesis: 3.3 (where the teacher runs again in every step).
+Cost:   seconds; half a million captions with the full-size tower: hours on a CPU. A killed run resumes.
 """
 
 from functools import partial
@@ -20,23 +20,23 @@ from clseave.models.clip_ve import TextTower
 from clseave.models.encoders import embed_texts
 from clseave.models.tokens import encode, in_order
 
-PIECE = 100  # batches that are kept together
+PIECE = 100  # batches per stored part
 
 
 def embed(tower: TextTower, texts: list[str], batch: int, parts: Parts) -> torch.Tensor:
-    """Vectors (N, D) in the order of the texts. Texts of like length share a batch, and whole batches a part."""
+    """Return vectors (N, D) in the order of the texts. Texts are batched by length; `parts` stores `PIECE` batches."""
     order = np.argsort(encode(tower.tokenizer, texts).lengths, kind="stable")
     vectors = torch.empty(len(texts), tower.width)
     for number, part in enumerate(in_order(len(order), batch * PIECE)):
         rows = order[part]
-        vectors[torch.from_numpy(rows)] = parts.get(
+        vectors[torch.from_numpy(rows)] = parts.get_or_compute(
             number, partial(embed_texts, tower, [texts[row] for row in rows], batch)
         )
     return vectors
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Embed with dropout off."""
+    """Embed the hypotheses in evaluation mode."""
     args = cli.parse(argv, __doc__, ["params", "profile", "hypotheses", "teacher", "checkpoints", "out"])
     settings = params.load(args.params, args.profile, Encoding)
     device = numerics.start_torch(0, settings.device, settings.kernels)

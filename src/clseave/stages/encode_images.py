@@ -3,8 +3,8 @@
 Reads:  the miniature's archive, or the list of photos and the photos themselves; CLIP.
 Writes: one vector per image, (N, D), not normalised, with ids; skipped.json when broken photos are left out.
 Thesis: 3.1.2 (the image tower stays frozen, so its vectors never change).
-Cost:   seconds on the miniature; minutes on a GPU for 31,783 photos, hours without. A killed run is taken up again;
-        `--shard I/N` does the I-th of N shares of the batches only, for the stage itself to find.
+Cost:   seconds on the miniature; minutes on a GPU for 31,783 photos, hours without. A killed run resumes;
+        `--shard I/N` does the I-th of N shares of the batches only, which a run without it then uses.
 """
 
 import logging
@@ -38,13 +38,16 @@ log = logging.getLogger(__name__)
 
 
 class Values(Encoding):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
     skip_broken: bool
 
 
 def list_photos(images: Path, source: Path, ids: list[str]) -> tuple[photos.Collection, list[photos.Photo]]:
-    """The miniature's archive, or what `prepare` listed of the user's photos, in the order in which they are read."""
+    """Return the images, from the miniature's archive or the user's folder, and their list in reading order.
+
+    UserError names images that are missing.
+    """
     archive = images / "archive.zip"
     rows = [] if archive.exists() else photos.read_photos(images / "photos.jsonl")
     collection = photos.open_collection(archive) if archive.exists() else photos.reopen(source, rows)
@@ -66,7 +69,7 @@ def encode_missing(
     clip: Path,
     device: torch.device,
 ) -> None:
-    """Encode the batches whose part is not there yet."""
+    """Encode the batches whose part is missing."""
     todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not is_whole(part)]
     log.info("%d of %d batches are there", len(batches) - len(todo), len(batches))
     if todo:
@@ -80,18 +83,18 @@ def encode_missing(
 
 
 def join(batches: list[list[photos.Photo]], parts: list[Path]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Vectors by image id, and why others have none."""
-    found: dict[str, np.ndarray] = {}
+    """Return vectors by image id, and the reasons of broken images by image id."""
+    by_id: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
     for batch, part in zip(batches, parts, strict=True):
         vectors, reasons = read_part(part)
         broken |= reasons
-        found |= dict(zip((photo.image_id for photo in batch if photo.image_id not in reasons), vectors, strict=True))
-    return found, broken
+        by_id |= dict(zip((photo.image_id for photo in batch if photo.image_id not in reasons), vectors, strict=True))
+    return by_id, broken
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Encode the images that the examples name; vectors come in the order of their first appearance."""
+    """Encode the images of the examples, in the order of their first appearance."""
     paths = "params profile examples independent images source checkpoints clip out".split()
     args = cli.parse(argv, __doc__, paths, shard=True)
     shard: Shard | None = args.shard
@@ -101,21 +104,21 @@ def main(argv: list[str] | None = None) -> None:
     ids = list(dict.fromkeys(row.image_id for row in examples))
     tokens.encode(
         tokens.load_tokenizer(args.clip), list(distinct_hypotheses(examples).values())
-    )  # one too long stops here
+    )  # a text that is too long stops the run here
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
     parts = name_parts(batches, args.clip, device, args.checkpoints)
-    with shards.at_work(shard, args.checkpoints):
+    with shards.lock_shards(shard, args.checkpoints):
         encode_missing(shards.share(batches, shard), shards.share(parts, shard), collection, args.clip, device)
         if shard:
             return
-        found, broken = join(batches, parts)
-        if not settings.skip_broken or not found:
+        vectors, broken = join(batches, parts)
+        if not settings.skip_broken or not vectors:
             require_sound(
                 broken, {photo.image_id: photo.file for photo in rows}, args.checkpoints / "broken_images.txt"
             )
-        kept = [key for key in ids if key in found]
-        write_vectors(args.out, kept, np.stack([found[key] for key in kept]))
+        kept = [key for key in ids if key in vectors]
+        write_vectors(args.out, kept, np.stack([vectors[key] for key in kept]))
         write_skipped(args.out, broken)
         for leftover in [*args.checkpoints.glob("*.safetensors*"), args.checkpoints / "broken_images.txt"]:
             leftover.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Judge every example of a set with one text encoder and one head. Nothing is trained here.
+"""Predict every example of a set with a text encoder and a head, without training.
 
 Reads:  examples, hypotheses in the encoder's language, image vectors, a text encoder, a head.
-Writes: one `Prediction` per example, metrics; no row where the corpus has no such hypotheses ("not run").
+Writes: one `Prediction` per example, metrics; no row where the corpus lacks these hypotheses ("not run").
 Thesis: 4.1, 4.2 (Table 4.1).
 Cost:   seconds.
 """
@@ -36,12 +36,12 @@ DECIMALS = 4  # of a logit
 
 
 def read_set(examples: Path, name: str, hypotheses: Path, images: Path) -> tuple[list[Example], dict[str, str]]:
-    """Examples whose image has a vector, and the text of each hypothesis id; neither where there are no hypotheses.
+    """Read the examples whose image has a vector, and the texts by hypothesis id; both empty without hypotheses.
 
-    `examples` are a folder of splits and the split's name, or a folder of independent examples.
+    `examples` is a folder of splits, or of independent examples when `name` is "independent".
     """
     independent = name == "independent"
-    if independent and not hypotheses.exists():  # not every language has such translations
+    if independent and not hypotheses.exists():  # not every language has independent translations
         return [], {}
     texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
     if not texts:
@@ -52,27 +52,27 @@ def read_set(examples: Path, name: str, hypotheses: Path, images: Path) -> tuple
 
 
 def embed_hypotheses(encoder: Encoder, examples: list[Example], texts: dict[str, str], batch_size: int) -> torch.Tensor:
-    """The encoder's vector of each example's hypothesis, (N, D); every distinct text is encoded once."""
+    """Return the encoder's vector of each example's hypothesis, (N, D); each distinct text is encoded once."""
     wanted = dict.fromkeys(row.hypothesis_id for row in examples)
     vectors = embed_texts(encoder, [texts[key] for key in wanted], batch_size)
-    place = {key: row for row, key in enumerate(wanted)}
-    return vectors[rows_of((row.hypothesis_id for row in examples), place, "hypothesis vector")]
+    positions = {key: row for row, key in enumerate(wanted)}
+    return vectors[rows_of((row.hypothesis_id for row in examples), positions, "hypothesis vector")]
 
 
 @torch.no_grad()
 def predict(head: Path, vectors: Path, examples: list[Example], hypothesis: torch.Tensor) -> list[Prediction]:
-    """Logits of each example by a head, rounded to `DECIMALS`, from its image's vector and its hypothesis's, (N, D)."""
+    """Return the logits of examples by a head, rounded to `DECIMALS`, from vectors of images and hypotheses (N, D)."""
     image_rows, images = read_vectors(vectors)
     premise = torch.from_numpy(images[rows_of((row.image_id for row in examples), image_rows, "image vector")])
     logits = judge(*load_head(head), hypothesis, premise).tolist()
     return [
-        Prediction(row.pair_id, [round(one, DECIMALS) for one in scores])
+        Prediction(row.pair_id, [round(logit, DECIMALS) for logit in scores])
         for row, scores in zip(examples, logits, strict=True)
     ]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Evaluate with everything in evaluation mode; metrics are computed from the rounded logits that are stored."""
+    """Evaluate in evaluation mode; metrics are computed from the stored, rounded logits."""
     paths = "params profile examples independent english images encoder head predictions metrics".split()
     names = ["name", "set", "hypotheses", "assembly"]
     args = cli.parse(argv, __doc__, paths, names=names, numbers=["seed"], optional=["translated", "back"])
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     device = numerics.start_torch(0, settings.device, settings.kernels)
     hypotheses = args.english if args.hypotheses == "english" else args.translated
     folder, language = args.examples, hypotheses.stem
-    if args.set == "independent":  # its hypotheses lie beside its examples
+    if args.set == "independent":  # its hypotheses are in the folder of its examples
         folder, hypotheses = args.independent, args.independent / f"{language}.jsonl"
     elif args.hypotheses == "back_translated":
         hypotheses = args.back

@@ -1,8 +1,8 @@
-"""Train one baseline: the majority label, thresholds on CLIPScore, or mBERT and the head on visual entailment.
+"""Train one baseline: the majority label, thresholds on CLIPScore, or mBERT and a head on visual entailment.
 
 Reads:  examples, hypotheses in English or in the first target language, image vectors, CLIP, mBERT.
-Writes: a text encoder (none for the majority) and a head; curve (one row where nothing is iterated); metrics.
-Thesis: none of these. CLIPScore: Hessel et al. 2021; translate-train and zero-shot transfer: Conneau et al. 2018.
+Writes: a text encoder (none for the majority) and a head; curve (a single row without iterations); metrics.
+Thesis: none. CLIPScore: Hessel et al. 2021; translate-train and zero-shot transfer: Conneau et al. 2018.
 Cost:   seconds; for mBERT 3 minutes.
 """
 
@@ -31,7 +31,7 @@ INPUTS = ("examples", "english", "translated", "images", "clip", "mbert")
 
 
 class Values(Training):
-    """What the stage reads of the settings."""
+    """The settings that the stage reads."""
 
     mbert_ve: ClipVe
 
@@ -46,7 +46,7 @@ def train_mbert(
     seed: int,
     checkpoint: Checkpoint,
 ) -> tuple[Curve, int, Head, Student]:
-    """Take mBERT with CLSEAVE's projection in the place of CLIP's text tower, and the head, on labels alone."""
+    """Train mBERT with CLSEAVE's projection, in place of CLIP's text tower, and a head on labels alone."""
     settings = values.mbert_ve
     student = Student(load_mbert(mbert), load_tokenizer(mbert), images.width, "sep")
     head = Head(images.width, settings.hidden, settings.dropout)
@@ -62,7 +62,7 @@ def train_mbert(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train what `--kind` says, on the hypotheses that `--hypotheses` says."""
+    """Train the baseline `--kind` on the hypotheses `--hypotheses`."""
     paths = "params profile examples english translated images clip mbert checkpoints out curve metrics".split()
     args = cli.parse(argv, __doc__, paths, names=["kind", "hypotheses"], numbers=["seed"])
     values = params.load(args.params, args.profile, Values)
@@ -87,7 +87,12 @@ def main(argv: list[str] | None = None) -> None:
         )
     else:
         raise ValueError(f"no baseline {kind!r}: majority, clip_score or mbert")
-    metrics = {**numerics.used(device, values.precision), "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
+    metrics = {
+        **numerics.compute_settings(device, values.precision),
+        "epoch": kept,
+        "epochs_run": len(curve),
+        **curve[kept - 1],
+    }
     with whole_folder(args.out) as folder:
         if encoder:
             encoder.save(folder)

@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = values.clip_ve
     device = numerics.start_torch(args.seed, values.device, values.kernels)
     tower = TextTower.load(args.clip)
-    model = ClipVE(tower, Head(tower.width, settings.hidden, settings.dropout), args.model).to(device)
+    head = Head(tower.width, settings.hidden, settings.dropout)
+    model = ClipVE(tower, head, args.model).to(device)
     images = VectorTable(args.images, device, values.max_resident_gb)
     splits = read_examples(args.examples, args.images, settings.validation, args.seed)
     data, dev = (Split.of(examples, images, tower.tokenizer) for examples in splits)
@@ -44,12 +45,12 @@ def main(argv: list[str] | None = None) -> None:
     inputs = {"examples": args.examples, "images": args.images, "clip": args.clip}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed, model=args.model)
     curve, kept = fine_tune(objective, checkpoint)
-    used = numerics.used(device, values.precision)
+    used = numerics.compute_settings(device, values.precision)
     metrics = {**used, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:
         if args.model != "image_only":  # its tower never ran
             tower.save(folder)
-        save_head(folder, model.head, model.inputs)
+        save_head(folder, head, model.inputs)
         TrainingRecord(
             name=args.model, stage="finetune_clip_ve", profile=args.profile.stem, seed=args.seed, languages=["en"],
             parameters=plain(values, model=args.model), validation=settings.validation, metrics=metrics,

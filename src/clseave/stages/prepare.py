@@ -1,9 +1,10 @@
-"""Make the examples and English hypotheses, and the images: drawn, with pre-training texts, or listed.
+"""Make the examples and English hypotheses, and the images: generated, with pre-training texts, or a list of photos.
 
-Reads:  parameters; for a corpus of photos also what the user placed in the source folder, or downloads.
-Writes: examples/SPLIT.jsonl, hypotheses/en.jsonl, counts.json; images/archive.zip (drawn) or images/photos.jsonl (name
-        and hash of each photo); pretraining/LANGUAGE.txt (no photos); independent/: test rows translated by others.
-Thesis: 2.1 and 3.1 (SNLI-VE over Flickr30k), or the generated corpus that stands in for it.
+Reads:  parameters; for a corpus of photos also the user's files in the source folder, or downloads.
+Writes: examples/SPLIT.jsonl, hypotheses/en.jsonl, counts.json; images/archive.zip (generated) or images/photos.jsonl
+        (name and hash of each photo); pretraining/LANGUAGE.txt (generated); independent/: test rows translated by
+        others.
+Thesis: 2.1 and 3.1 (SNLI-VE over Flickr30k), or the generated corpus that replaces it.
 Cost:   about 20 seconds and 1 GiB on the miniature; a minute or two and 1 GiB for SNLI-VE, after 90 MiB of download.
 """
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def count(examples: list[Example]) -> dict[str, Any]:
-    """What a reader wants to know of one split."""
+    """Return the counts of a split."""
     kinds = {
         "kinds": Counter(str(row.kind) for row in examples),
         "kinds_and_labels": Counter(f"{row.kind} {row.label}" for row in examples),
@@ -42,7 +43,7 @@ def count(examples: list[Example]) -> dict[str, Any]:
 
 
 def write_examples(folder: Path, examples: dict[str, list[Example]], hypotheses: Path) -> None:
-    """Examples of each split, and each distinct hypothesis once."""
+    """Write the examples of each split, and each distinct hypothesis once."""
     texts: dict[str, str] = {}
     with whole_folder(folder) as made:
         for split in SPLITS:
@@ -52,7 +53,7 @@ def write_examples(folder: Path, examples: dict[str, list[Example]], hypotheses:
 
 
 def write_independent(folder: Path, examples: list[Example], texts: dict[str, list[Translation]]) -> None:
-    """Examples, and their texts in each language; no row and no language where there is no such set."""
+    """Write the independent examples, and their texts in each language; an empty file without such examples."""
     with whole_folder(folder) as made:
         write_rows(made / "examples.jsonl", examples)
         for language, rows in texts.items():
@@ -60,7 +61,7 @@ def write_independent(folder: Path, examples: list[Example], texts: dict[str, li
 
 
 def write_texts(said: dict[str, world.Saying], source: schema.Scenes, folder: Path) -> None:
-    """One monolingual text a language."""
+    """Write a monolingual text for each language."""
     with whole_folder(folder) as made:
         for language in LANGUAGES:
             lines = world.monolingual_text(said, language, source.text_lines, source.seed)
@@ -68,7 +69,7 @@ def write_texts(said: dict[str, world.Saying], source: schema.Scenes, folder: Pa
 
 
 def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text: Path) -> Made:
-    """Draw the miniature; images of all splits go into one archive."""
+    """Generate the miniature; the images of all splits are in one archive."""
     examples: dict[str, list[Example]] = {}
     pictures = []
     trained: set[str] | None = None
@@ -78,7 +79,7 @@ def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text:
         if split == "train":
             trained = set(sayings)
             write_texts(sayings, source, text)
-    write_independent(independent, *world.reword(examples[split], sayings, source.independent_images))
+    write_independent(independent, *world.paraphrased_examples(examples[split], sayings, source.independent_images))
     write_archive(images / "archive.zip", pictures)
     return examples, {split: count(rows) for split, rows in examples.items()}
 
@@ -86,8 +87,8 @@ def from_scenes(source: schema.Scenes, *, images: Path, independent: Path, text:
 def from_photos(
     source: schema.Photos, folder: Path, downloads: Path, problems: Path, *, images: Path, independent: Path
 ) -> Made:
-    """The same from rows in the user's folder, whose photos are listed; what is missing is said first."""
-    place = photos.find(folder, source.photos)
+    """Read the corpus from the user's folder, and list its photos. UserError for missing rows or photos."""
+    photo_path = photos.find(folder, source.photos)
     expected = snli_ve.expected_counts(source.expected_counts, folder)
     others = folder / source.independent if source.independent else None
     held_out = xvnli.photos(others) if others and source.independent_held_out else frozenset()
@@ -95,29 +96,29 @@ def from_photos(
     counts: dict[str, Any] = {split: count(rows) for split, rows in examples.items()}
     log.info("%s rows; left out: %s", sum(map(len, examples.values())), skipped or "none")
     snli_ve.check_counts(counts, expected)
-    collection = photos.open_collection(place)
+    collection = photos.open_collection(photo_path)
     owner = {row.image_id: split for split, rows in examples.items() for row in rows}
-    found = xvnli.read(others, owner) if others else xvnli.Independent([], {}, {})
-    used = sorted({*owner, *(row.image_id for row in found.examples)})
+    translated = xvnli.read(others, owner) if others else xvnli.Independent([], {}, {})
+    used = sorted({*owner, *(row.image_id for row in translated.examples)})
     photos.require_photos(collection, used, problems)
     described = photos.describe(collection, used, folder)
     snli_ve.warn_of_copies(owner, {photo.image_id: photo.sha256 for photo in described})
     photos.write_photos(images / "photos.jsonl", described)
-    write_independent(independent, found.examples, found.texts)
-    about = {"rows": len(found.examples), "left_out": found.left_out}
+    write_independent(independent, translated.examples, translated.texts)
+    about = {"rows": len(translated.examples), "left_out": translated.left_out}
     return examples, counts | {"skipped": skipped, "independent": about}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Build the three splits from the source that the profile names."""
-    paths = "params profile examples hypotheses independent images text counts source downloads problems"
-    args = cli.parse(argv, __doc__, paths.split())
+    """Make the three splits from the profile's source."""
+    names = "params profile examples hypotheses independent images text counts source downloads problems"
+    args = cli.parse(argv, __doc__, names.split())
     source = params.load(args.params, args.profile, schema.Corpus).source
     if isinstance(source, schema.Scenes):
         examples, counts = from_scenes(source, images=args.images, independent=args.independent, text=args.text)
     else:
-        places = {"downloads": args.downloads, "images": args.images, "independent": args.independent}
-        examples, counts = from_photos(source, args.source, **places, problems=args.problems)
-        args.text.mkdir(parents=True, exist_ok=True)  # its backbones come pre-trained
+        paths = {"downloads": args.downloads, "images": args.images, "independent": args.independent}
+        examples, counts = from_photos(source, args.source, **paths, problems=args.problems)
+        args.text.mkdir(parents=True, exist_ok=True)  # empty: the backbones are pre-trained
     write_examples(args.examples, examples, args.hypotheses)
     write_json(args.counts, counts)

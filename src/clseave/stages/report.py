@@ -4,7 +4,7 @@ Reads:  the notebook, the page's template, the tables and predictions of this pr
         examples, their translations and generated images; `params.yaml` and the profile, to show them; the
         code, for its fingerprint (SHA-256 over the names and contents of every .py file below `--code`).
 Writes: the executed notebook, one HTML page that loads nothing, a PNG and an SVG of every figure.
-Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3 and Figures 2.1, 3.2, 4.1 are what it shows.
+Thesis: Tables 1.1, 2.1, 4.1, A.1, A.2, A.3; Figures 2.1, 3.2, 4.1.
 Cost:   about 20 seconds, 0.5 GiB.
 """
 
@@ -19,8 +19,8 @@ from clseave.foundation.files.formats import write_text
 from clseave.foundation.process import cli
 from clseave.report import gallery, notebook
 
-STUDY = "study_"  # first part of what a tag names: study_NAME, study_NAME-tests, study_NAME-systems
-TABLES = {"": "results", "tests": "contrasts", "systems": "results"}
+STUDY = "study_"  # prefix of the names in tags: study_NAME, study_NAME-tests, study_NAME-systems
+TABLES = {"": "results", "tests": "contrasts", "systems": "results", "need": "results"}
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = (
     "notebook template reports studies examples hypotheses images params profile code out-notebook out-html out-figures"
@@ -28,7 +28,7 @@ PATHS = (
 
 
 def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
-    """One PNG and one SVG a figure."""
+    """Write a PNG and an SVG of each figure."""
     with whole_folder(folder) as made:
         made.mkdir()
         for name, picture in figures.items():
@@ -37,23 +37,23 @@ def write_figures(figures: dict[str, dict[str, str]], folder: Path) -> None:
 
 
 def attached(tags: Iterable[str], tables: Path, studies: Path) -> dict[str, dict[str, bytes]]:
-    """The CSV files behind every figure and table, and the LaTeX of a table, by the tag of the cell that shows it."""
-    found = {}
+    """Return the CSV files behind every figure and table, and the LaTeX of tables, by the tag of their cell."""
+    files = {}
     for tag in tags:
         kind, _, name = tag.partition("-")
         if name.startswith(STUDY):
             study, _, table = name.removeprefix(STUDY).partition("-")
             path = studies / study / f"{TABLES[table]}.csv"
-            found[tag] = {path.name: path.read_bytes()} if path.exists() else {}
+            files[tag] = {path.name: path.read_bytes()} if path.exists() else {}
             continue
         paths = [tables / f"{source}.csv" for source in gallery.sources(name)]
         paths += [tables / f"{name}.tex"] if kind == "table" else []
-        found[tag] = {path.name: path.read_bytes() for path in paths if path.exists()}
-    return found
+        files[tag] = {path.name: path.read_bytes() for path in paths if path.exists()}
+    return files
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run, normalise, write. A failing cell raises, and what an earlier run wrote stays."""
+    """Run, normalise, write. A failing cell raises before anything is written."""
     args = cli.parse(argv, __doc__, PATHS)
     parameters = {
         "profile": args.profile.stem,

@@ -1,13 +1,13 @@
-"""Translate every distinct hypothesis into one language; a run that was cut short goes on where it stopped.
+"""Translate every distinct hypothesis into one language; an interrupted run resumes.
 
-Reads:  the English hypotheses; the store of answers; of the source folder (which may be absent) the user's own
+Reads:  the English hypotheses; the cache of answers; from the source folder (which may be absent) the user's own
         translations (backend `files`) and corrections.
-Writes: one `Translation` row per distinct hypothesis. In the store, which lies outside DVC's outputs as DVC deletes
-        these before a run: each answer as it comes, their dates, and a list of what has no translation.
-        Failures listed there are asked for once more in each run, until a correction stands for them.
+Writes: one `Translation` row per distinct hypothesis. In the cache, which is outside DVC's outputs, as DVC deletes
+        these before a run: each answer as it arrives, the dates, and a list of failures. Each run requests the listed
+        failures again, until they are corrected.
 Thesis: 3.1.1 (machine translation of SNLI-VE; in the miniature the grammar's own translation).
-Cost:   seconds by the grammar and from files; about two hours a language by Google at one request a second.
-        `--shard I/N` asks for the I-th of N shares only, at that rate each, for the stage itself to find.
+Cost:   seconds by the grammar and from files; about two hours a language by Google at one request per second.
+        `--shard I/N` requests the I-th of N shares only, each at that rate, which a run without it then uses.
 """
 
 from clseave.foundation.process import cli
@@ -19,7 +19,7 @@ from clseave.translation.translators import Translating, make_translator, transl
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Translate with the backend that the profile names."""
+    """Translate with the profile's backend."""
     paths = ["params", "profile", "hypotheses", "source", "store", "out"]
     args = cli.parse(argv, __doc__, paths, names=["language"], shard=True)
     shard: Shard | None = args.shard

@@ -1,8 +1,8 @@
-"""Translate the test hypotheses of one language back into English, for translate-test: what CLIP-VE makes of those.
+"""Translate the test hypotheses of one language back into English, for translate-test with CLIP-VE.
 
-Reads:  test examples, the translations; the store of answers and the source folder, as `translate` does.
-Writes: one `Translation` row per distinct test hypothesis, into English; none where the profile says `back: false`.
-Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the grammar says the fact in other words).
+Reads:  test examples, the translations; the cache of answers and the source folder, as in `translate`.
+Writes: one `Translation` row per distinct test hypothesis, into English; none with `back: false` in the profile.
+Thesis: none; translate-test as in Conneau et al. 2018 (in the miniature the grammar paraphrases).
 Cost:   seconds by the grammar; minutes by a translation service.
 """
 
@@ -22,7 +22,7 @@ from clseave.translation.translators import Translating, make_translator, transl
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Translate with the backend that the profile names, the other way."""
+    """Translate into English with the profile's backend."""
     args = cli.parse(
         argv, __doc__, "params profile examples translations source store out".split(), names=["language"], shard=True
     )
@@ -45,6 +45,6 @@ def main(argv: list[str] | None = None) -> None:
         if shard:
             translate_share(texts, translator, answers, None, shard)
             return
-        # What comes back unchanged, as names do, is no reason to stop: it is judged as it stands.
+        # Unchanged texts, such as names, are not errors: they are evaluated unchanged.
         rows = translate_hypotheses(texts, translator, answers, keep_english=True)
         write_rows(args.out, rows)

@@ -1,7 +1,7 @@
-"""Whether a model is right as often as it says: reliability of the largest softmax probability.
+"""Calibration: reliability diagrams of the largest softmax probability.
 
 Source: Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks, ICML, section 2. The thesis
-does not look at it. Three classes put every confidence above 1/3, so the lower bins are empty.
+does not measure it. With three classes every confidence is at least 1/3, so the lower bins are empty.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from clseave.statistics.metrics import BINS, Logits, check_logits, confidence_bi
 
 
 def reliability(gold_ids: np.ndarray, logits: Logits, bins: int = BINS) -> list[dict[str, Any]]:
-    """One row a bin of equal width: its bounds (low excluded, high included), rows, mean confidence and accuracy.
+    """Return one row per bin of equal width: bounds (low excluded, high included), rows, mean confidence, accuracy.
 
-    `gold_ids` (N,) and `logits` (N, 3) are in the order of `labels`; shares of 1; None where a bin holds no row.
-    ValueError when there is no row or no bin, or the sizes differ.
+    `gold_ids` (N,) and `logits` (N, 3) are in the order of `labels`. Confidence and accuracy are shares of 1, None for
+    an empty bin. ValueError when there is no row or no bin, or the sizes differ.
     """
     if bins < 1:
         raise ValueError(f"{bins} bins: expected at least one")

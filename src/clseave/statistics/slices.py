@@ -1,8 +1,8 @@
-"""Parts of the test rows by what their English hypothesis says, and whether languages agree about an image.
+"""Accuracy on slices of the test rows, and agreement between languages.
 
-A slice is decided by the English text for every language, so that all evaluations have the same rows in it. Words are
-looked up, not parsed: the slices are a heuristic. Where the corpus knows the kind of each statement, that decides what
-counts, so that no slice contradicts a kind.
+The English hypothesis decides the slice for every language, so that all evaluations have the same rows in it. The
+slices are a heuristic: words are looked up, not parsed. Where the corpus has kinds of statements, the kind decides the
+slice `counting`.
 """
 
 import re
@@ -14,10 +14,10 @@ import numpy as np
 from clseave.statistics.clustered import codes, estimate
 from clseave.statistics.metrics import rounded
 
-NAMES = ("all", "negation", "counting", "short", "medium", "long")
-COUNT = "count"  # the kind of statement that decides `counting` where kinds are known  # the order of `rows`
+NAMES = ("all", "negation", "counting", "short", "medium", "long")  # in the order of `rows`
+COUNT = "count"  # the kind of statement that decides `counting` where kinds are known
 
-# Words: short at most, long at least. The thirds of 2,341 hypotheses of SNLI's dev and test end at 6 and 8 words.
+# Most words of short, fewest of long hypotheses. The terciles of 2,341 hypotheses of SNLI's dev and test are 6 and 8.
 SHORT, LONG = 6, 9
 
 # Explicit negation, which marks contradictions in SNLI: Gururangan et al. (2018), Annotation Artifacts in Natural
@@ -25,11 +25,11 @@ SHORT, LONG = 6, 9
 NEGATION = frozenset("no not n't cannot nobody none nothing nowhere never neither nor without".split())
 _CONTRACTED = re.compile(
     r"(?:is|are|was|were|do|does|did|has|have|had|ca|wo|would|could|should|must|need|ai)n'?t", re.ASCII
-)  # with its apostrophe or, as people type, without
+)  # with or without the apostrophe
 
-# Numbers, and "both", which says two: the quantifiers k, at least k and at most k of Cui, Hershcovich and Søgaard
+# Numbers, and "both", which means two: the quantifiers k, at least k and at most k of Cui, Hershcovich and Søgaard
 # (2022), Generalized Quantifiers as a Source of Error in Multilingual NLU Benchmarks. "several", "many", "few", "some"
-# and "most" fix no number and are left out; so are "couple" and "pair", which mostly name two lovers or one thing.
+# and "most" are left out, as they give no number; so are "couple" and "pair", mostly two lovers or one thing.
 COUNTING = frozenset(
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million dozen "
@@ -42,18 +42,18 @@ _WORD = re.compile(r"[a-z0-9][a-z0-9'.,]*", re.ASCII)
 
 
 def words(english: str) -> list[str]:
-    """Lower-case words without punctuation; a hyphen parts two words, an apostrophe does not."""
+    """Return the lower-case words without punctuation; a hyphen separates words, an apostrophe does not."""
     text = english.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return [word.rstrip("'.,") for word in _WORD.findall(text)]
 
 
 def _negates(found: Sequence[str]) -> bool:
-    """Whether a word denies."""
+    """Return whether a word is an explicit negation."""
     return any(word in NEGATION or _CONTRACTED.fullmatch(word) for word in found)
 
 
 def _counts(found: Sequence[str]) -> bool:
-    """Whether a word or two fix a number: "one" does unless it is a pronoun ("no one", "the one", "one another")."""
+    """Return whether the words give a number: "one" counts unless it is a pronoun ("no one", "one another")."""
     return any(
         word in COUNTING
         or _DIGITS.fullmatch(word)
@@ -64,9 +64,9 @@ def _counts(found: Sequence[str]) -> bool:
 
 
 def of(english: str, kind: str | None = None) -> set[str]:
-    """The slices of an English hypothesis: one of short, medium and long, and negation or counting where they fit.
+    """Return the slices of an English hypothesis: short, medium or long, and negation and counting if they apply.
 
-    Length is in words between blanks: short up to `SHORT`, long from `LONG` on. A known `kind` says whether it counts.
+    Length is in words separated by blanks: short up to `SHORT`, long from `LONG` on. A given `kind` decides `counting`.
     """
     found, length = words(english), len(english.split())
     slices = {"short" if length <= SHORT else "long" if length >= LONG else "medium"}
@@ -81,10 +81,10 @@ def rows(
     statements: Sequence[str],
     labels: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Accuracy of each evaluation on all rows and on each slice that has one, with its two-way clustered interval.
+    """Return the accuracy of each evaluation on all rows and on each non-empty slice, with two-way clustered intervals.
 
-    `hits` are (N,) shares of right seeds, on the same rows as the N English `texts` with their kinds, `images` and
-    `statements`; `labels` is what a reader sees. Shares of 1. ValueError when sizes differ.
+    `hits` are (N,) shares of correct seeds, on the same rows as the N English `texts` with their kinds, `images` and
+    `statements`; `labels` are the displayed names. Accuracies are shares of 1. ValueError when sizes differ.
     """
     for name, values in hits.items():
         if not len(values) == len(texts) == len(images):
@@ -92,13 +92,13 @@ def rows(
                 f"{name}: {len(values)} hits, {len(texts)} texts, {len(images)} image ids: expected as many"
             )
     known = {text: of(*text) | {"all"} for text in set(texts)}
-    members = {one: np.array([one in known[text] for text in texts]) for one in NAMES}
+    members = {part: np.array([part in known[text] for text in texts]) for part in NAMES}
     image, statement = codes(images), codes(statements)
     return [
-        {"evaluation": name, "label": labels[name], "slice": one, "rows": int(chosen.sum())}
+        {"evaluation": name, "label": labels[name], "slice": part, "rows": int(chosen.sum())}
         | _share(np.asarray(values, dtype=np.float64)[chosen], image[chosen], statement[chosen], "accuracy", "")
         for name, values in hits.items()
-        for one, chosen in members.items()
+        for part, chosen in members.items()
         if chosen.any()
     ]
 
@@ -110,7 +110,7 @@ def _share(
     key: str,
     prefix: str,
 ) -> dict[str, float | None]:
-    """Mean of (N,) values and its two-way clustered interval, as `key`, `prefix` + low and high."""
+    """Return the mean of (N,) values as `key`, its two-way clustered interval as `prefix` + low and high."""
     found = estimate(values, images, statements)
     low, high = found.within(0, 1)
     return {key: rounded(found.value), f"{prefix}low": rounded(low), f"{prefix}high": rounded(high)}
@@ -119,15 +119,14 @@ def _share(
 def consistency(
     predicted: Mapping[str, np.ndarray], images: Sequence[str], statements: Sequence[str], gold: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Whether languages say the same about the same rows: one row for each but the first, and one, "all", for all.
+    """Return the agreement of each language with the first, one row per language, and of all ("all").
 
     `predicted` are (N,) label ids of one seed on the same rows; the first is the reference (English); `gold` are the N
-    true ids. `same` is the share of rows on which the language predicts as the reference does (for "all":
-    on which all languages agree), `same_right` the share on which they agree and are right, `images_same` the share of
-    images about which they agree on every row; with 95 % intervals clustered by image and statement. Agreement says
-    nothing of being right, and two good models agree often: read it beside `same_right`. Source: consistency across
-    languages as in Qi, Fernández and Bisazza (2023), Cross-Lingual Consistency of Factual Knowledge in Multilingual
-    Language Models.
+    gold ids. `same` is the share of rows on which the language predicts the reference's label (for "all": on which all
+    languages agree), `same_right` the share on which they agree and are correct, `images_same` the share of images
+    with agreement on every row; with 95 % intervals clustered by image and statement. Agreement does not imply
+    correctness, and two good models agree often: read it beside `same_right`. Source: Qi, Fernández and Bisazza
+    (2023), Cross-Lingual Consistency of Factual Knowledge in Multilingual Language Models.
     ValueError when sizes differ or there is no second evaluation.
     """
     names = list(predicted)
@@ -146,14 +145,14 @@ def consistency(
 
 
 def _agreement(
-    agree: np.ndarray, right: np.ndarray, images: Sequence[str], statements: Sequence[str]
+    agree: np.ndarray, correct: np.ndarray, images: Sequence[str], statements: Sequence[str]
 ) -> dict[str, Any]:
-    """The shares of `consistency` of (N,) agreement with a reference that is (N,) right."""
-    keys, place = np.unique(np.asarray(images, dtype=str), return_inverse=True)
-    whole = np.bincount(place, weights=~agree, minlength=len(keys)) == 0
+    """Return the shares of `consistency`, from the rows of agreement (N,) and of correct references (N,), bool."""
+    keys, image_ids = np.unique(np.asarray(images, dtype=str), return_inverse=True)
+    whole = np.bincount(image_ids, weights=~agree, minlength=len(keys)) == 0
     return {
         **_share(agree.astype(np.float64), images, statements, "same", "same_"),
-        **_share((agree & right).astype(np.float64), images, statements, "same_right", "same_right_"),
+        **_share((agree & correct).astype(np.float64), images, statements, "same_right", "same_right_"),
         "images": len(keys),
         **_share(whole.astype(np.float64), keys, keys, "images_same", "images_same_"),
     }

@@ -1,8 +1,8 @@
-"""Swap accuracy: whether a model knows two hypotheses apart that differ in the order of their words alone.
+"""Swap accuracy: whether a model distinguishes two hypotheses that differ in word order only.
 
-A minimal pair is two rows of one image whose hypotheses have the same words in another order or direction and another
-label. A model that cannot tell the order gives both the same answer and is right on one row at most, so it has no pair:
-0 is what it scores, whatever it scores on single rows. As the text score of Thrush et al. (2022), Winoground, CVPR.
+A minimal pair is two rows of one image whose hypotheses have the same words in another order or direction, and
+different labels. A model that ignores word order predicts the same label for both, so it never has both right: its swap
+accuracy is 0, whatever its accuracy on single rows. As the text score of Thrush et al. (2022), Winoground, CVPR.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from clseave.statistics.metrics import mean, rounded
 
 
 def complete(pairs: Sequence[str | None]) -> np.ndarray:
-    """Row numbers of both rows of every pair, (pairs, 2), from each row's pair (None: of no pair).
+    """Return the row numbers of every complete pair, (pairs, 2), from each row's pair (None: not in a pair).
 
-    A pair of which a row is missing, as in a part of the rows, is left out. ValueError names one with more than two.
+    A pair with a single row, as in a subset of the rows, is left out. ValueError names a pair with more than two rows.
     """
     members: dict[str, list[int]] = {}
     for row, pair in enumerate(pairs):
@@ -27,8 +27,18 @@ def complete(pairs: Sequence[str | None]) -> np.ndarray:
     return np.array([rows for rows in members.values() if len(rows) == 2], dtype=np.int64).reshape(-1, 2)
 
 
+def clusters(
+    pairs: np.ndarray, images: Sequence[Any] | np.ndarray, statements: Sequence[str]
+) -> tuple[list[Any], list[str]]:
+    """What pairs (P, 2) of rows are clustered by, (P,) each: their image, and their two statements together."""
+    said = [" | ".join(sorted(statements[row] for row in pair)) for pair in pairs.tolist()]
+    return [images[first] for first in pairs[:, 0].tolist()], said
+
+
 def summary(hits: np.ndarray, pairs: Sequence[str | None]) -> dict[str, Any]:
-    """Of (N,) hits: number of pairs, share right on both rows, share of their rows right; None without pairs."""
+    """Return, for (N,) hits, the number of pairs, the share of pairs with both rows correct, and the share of correct
+    rows in pairs; None without pairs.
+    """
     both = np.asarray(hits, dtype=bool)[complete(pairs)]
     return {
         "swap_pairs": len(both) or None,

@@ -45,7 +45,9 @@ def read_systems(study: settings.Study, folder: Path, examples: list[Example]) -
     systems: dict[Key, Judged] = {}
     code: set[str] = set()
     for variant in study.variants:
-        found = {one: read_runs(folder / variant.name, one, study.seeds, examples) for one in study.languages}
+        found = {
+            one: read_runs(folder / variant.name, one, study.seeds, examples) for one in variant.among(study.languages)
+        }
         code |= {run.code for of_seeds in found.values() for run in of_seeds}
         for way in dict.fromkeys(way for of_seeds in found.values() for way in of_seeds[0].answers):
             systems[variant.name, way] = judged(variant.title, way, found, folder, len(examples))
@@ -84,21 +86,23 @@ def references(study: settings.Study, predictions: Path, examples: list[Example]
 
 def answer(template: Path, results: Rows, contrasts: Rows) -> str:
     """The study's answer, rendered from its tables: `accuracy(variant, way)` and `difference(contrast)` in text,
-    `value(variant, way, column)` and `contrast(name)` as numbers, all over all languages unless one is named. What the
-    settings leave out is said to be not run.
+    `value(variant, way, column)` and `contrast(name)` as numbers, all over all languages unless one is named, and
+    `percent(share)` in text. What the settings leave out is said to be not run.
     """
 
     def value(variant: str, way: str, column: str = "accuracy", language: str = ALL) -> Any:
         wanted = {"variant": variant, "judged": way, "language": language}
-        return next((row[column] for row in results if wanted.items() <= row.items()), float("nan"))
+        return next((row.get(column) for row in results if wanted.items() <= row.items()), float("nan"))
 
     def contrast(name: str, language: str = ALL) -> dict[str, Any]:
         found = (row for row in contrasts if row["contrast"] == name and row["language"] == language)
         return next(found, {"apart": False})
 
+    def percent(share: float | None) -> str:
+        return f"{100 * share:.1f} %" if share is not None and np.isfinite(share) else NOT_RUN
+
     def accuracy(variant: str, way: str, language: str = ALL) -> str:
-        share = value(variant, way, "accuracy", language)
-        return f"{100 * share:.1f} %" if np.isfinite(share) else NOT_RUN
+        return percent(value(variant, way, "accuracy", language))
 
     def difference(name: str, language: str = ALL) -> str:
         row = contrast(name, language)
@@ -109,7 +113,7 @@ def answer(template: Path, results: Rows, contrasts: Rows) -> str:
             text += f" ({row['low']:+.1f} to {row['high']:+.1f})"
         return text.replace("-", "\N{MINUS SIGN}")
 
-    given = {"value": value, "contrast": contrast, "accuracy": accuracy, "difference": difference}
+    given = {"value": value, "contrast": contrast, "percent": percent, "accuracy": accuracy, "difference": difference}
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     text = environment.from_string(read_text(template)).render(given)
     return text.strip() + "\n"
@@ -127,5 +131,5 @@ def main(argv: list[str] | None = None) -> None:
         write_csv(made / "results.csv", results)
         write_csv(made / "contrasts.csv", contrasts)
         write_text(made / "answer.md", answer(args.study / "answer.md.j2", results, contrasts))
-        about = {"seeds": study.seeds, "languages": study.languages, "code": code}
+        about = {"seeds": study.seeds, "languages": study.languages, "measure": study.measure, "code": code}
         write_json(made / "study.json", about | {"rows": runs.row_key(examples)})

@@ -58,7 +58,7 @@ def train(
             loop.save_checkpoint()
     finally:
         if checkpoint:
-            checkpoint.settle()
+            checkpoint.wait_for_write()
     if loop.best_weights:
         objective.model.load_state_dict(loop.best_weights)
     objective.model.eval()

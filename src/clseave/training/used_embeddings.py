@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from clseave.models.tokens import Ragged
 
 
-class WordRows(nn.Module):
+class UsedRowsEmbedding(nn.Module):
     """Some rows of a word embedding, as its replacement with the tokenizer's ids. IndexError for a missing row."""
 
     place: torch.Tensor
@@ -40,7 +40,7 @@ class WordRows(nn.Module):
         """Return word embeddings, (B, T) ids -> (B, T, W)."""
         return functional.embedding(self.place[ids], self.weight, self.padding)
 
-    def follow(self, optimiser: torch.optim.Optimizer) -> None:
+    def track_weight_decay(self, optimiser: torch.optim.Optimizer) -> None:
         """Track the weight decay that each step of the optimiser would have applied to the other rows."""
 
         def shrink(optimiser: torch.optim.Optimizer, *_: Any) -> None:
@@ -51,7 +51,7 @@ class WordRows(nn.Module):
 
         optimiser.register_step_post_hook(shrink)
 
-    def whole(self) -> nn.Embedding:
+    def full(self) -> nn.Embedding:
         """Return the embedding with all rows, as training the whole table would have left them."""
         (whole,) = self._whole
         with torch.no_grad():
@@ -61,19 +61,19 @@ class WordRows(nn.Module):
         return whole
 
 
-def hold_only(module: nn.Module, texts: Sequence[Ragged], pad_id: int) -> WordRows:
+def keep_used_rows(module: nn.Module, texts: Sequence[Ragged], pad_id: int) -> UsedRowsEmbedding:
     """Replace a text encoder's word embedding by the rows that occur in `texts`, and that of padding."""
     model = _model(module)
     occurring = np.unique(np.concatenate([[pad_id], *(text.values for text in texts)]))
-    rows = WordRows(model.get_input_embeddings(), occurring)
+    rows = UsedRowsEmbedding(model.get_input_embeddings(), occurring)
     model.set_input_embeddings(rows)
     return rows
 
 
-def put_back(module: nn.Module) -> None:
-    """Undo `hold_only`: restore the full word embedding."""
+def restore_embedding(module: nn.Module) -> None:
+    """Undo `keep_used_rows`: restore the full word embedding."""
     model = _model(module)
-    model.set_input_embeddings(model.get_input_embeddings().whole())
+    model.set_input_embeddings(model.get_input_embeddings().full())
 
 
 def _model(module: nn.Module) -> PreTrainedModel:

@@ -43,7 +43,7 @@ def check_kept(answers: Answers) -> None:
         repetitions.add(source, text)
         if reason := fault(source, text, language):
             refused[source] = reason
-    for group in repetitions.found():
+    for group in repetitions.repeated():
         refused |= dict.fromkeys(group, REPEATED)
     if refused:
         source, reason = next(iter(refused.items()))
@@ -82,7 +82,7 @@ def ask(translator: Translator, texts: Sequence[str], answers: Answers, total: i
         raise UserError(
             f"{what}. {done} of {total} translations into {target} are kept in {answers.path}: run again to go on"
         ) from error
-    if groups := repetitions.found():
+    if groups := repetitions.repeated():
         _refuse_repeated(translator, groups, answers, texts, total)
 
 

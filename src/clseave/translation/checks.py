@@ -191,7 +191,7 @@ class Repetitions:
         sources[source] = text
         return self._too_many(sources)
 
-    def found(self) -> list[dict[str, str]]:
+    def repeated(self) -> list[dict[str, str]]:
         """Return the groups of answers by source that were given to too many different sources."""
         return [sources for sources in self._sources.values() if self._too_many(sources)]
 

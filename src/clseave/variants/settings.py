@@ -1,14 +1,17 @@
 """The settings of a study: `studies/<name>/params.yaml`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.settings.messages import not_one_of, settings_fault
 from clseave.foundation.settings.params import read_yaml
-from clseave.foundation.settings.schema import Languages, Name, Section, Seeds
+from clseave.foundation.settings.schema import Languages, Name, Positive, Section, Seeds, Sha256
+
+Measure = Literal["accuracy", "swap_accuracy"]  # shares of the rows, or of the minimal pairs, that are right
 
 
 class System(Section):
@@ -24,7 +27,17 @@ class Variant(Section):
     name: Name
     title: str  # in tables
     changes: str
-    pairs: str = ""  # `word_level`: which word pairs are trained on; `objectives`: which texts
+    # What is trained on: `word_level` word pairs; `objectives`, `pretrained` texts; `heads` examples.
+    pairs: str = ""
+    head: str = ""  # `heads`: what matches hypothesis and premise
+    student: Literal["", "mbert", "e5", "e5_random"] = ""  # `pretrained`: what the student starts as
+    share: Annotated[int, Field(ge=1, le=100)] = 100  # `pretrained`: percent of the pairs that are trained on
+    languages: str = ""  # of its runs, joined by +; empty: the study's
+
+    def among(self, languages: Sequence[str]) -> list[str]:
+        """Those of the study's languages that it has runs of."""
+        own = self.languages.split("+")
+        return [one for one in languages if not self.languages or one in own]
 
 
 class Reference(Section):
@@ -42,6 +55,15 @@ class Contrast(Section):
     question: str
     system: System
     other: System
+    measure: Measure = "accuracy"
+
+
+class E5(Section):
+    """Which weights of multilingual-e5-small are read, and how many of its layers."""
+
+    sha256: Sha256  # of the package's file
+    layers: Positive  # of the student: the first of 12
+    aligner_layer: Positive  # whose states align words
 
 
 class Study(Section):
@@ -52,6 +74,8 @@ class Study(Section):
     variants: Annotated[list[Variant], Field(min_length=1)]
     references: list[Reference]
     contrasts: list[Contrast]
+    measure: Measure = "accuracy"  # of the figure
+    e5: E5 | None = None  # of `pretrained`
 
 
 def read(path: Path) -> Study:
@@ -63,6 +87,8 @@ def read(path: Path) -> Study:
     known = [one.name for one in study.variants] + [one.name for one in study.references]
     if repeated := [name for name in known if known.count(name) > 1]:
         raise UserError(f"{path}: variants: found {repeated[0]!r} twice, allowed: a name of its own for each")
+    if empty := [one for one in study.variants if not one.among(study.languages)]:
+        raise UserError(f"{path}: variants: {empty[0].name} has languages {empty[0].languages!r}, of the study's none")
     for number, contrast in enumerate(study.contrasts):
         for side in ("system", "other"):
             if (found := getattr(contrast, side).variant) not in known:

@@ -1,6 +1,6 @@
 """Accuracies of a study's systems and the tests of its questions, over languages and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from clseave.foundation.rows.records import Example
 from clseave.statistics import metrics, swaps
-from clseave.statistics.clustered import estimate, of_seeds, share
-from clseave.statistics.significance import judged
-from clseave.variants.settings import Contrast, System
+from clseave.statistics.clustered import Estimate, estimate, of_seeds, share
+from clseave.statistics.significance import with_tests
+from clseave.variants.settings import Contrast, Measure
 
 ALL = "all"  # every language: of each row the mean over them
 Rows = list[dict[str, Any]]
@@ -28,21 +28,24 @@ class Judged:
 
 
 class Table:
-    """Systems judged on the same N test rows."""
+    """Systems judged on the same N test rows, of which P pairs are minimal pairs."""
 
     def __init__(self, systems: Mapping[Key, Judged], examples: Sequence[Example]):
         """`systems` by variant and way of judging."""
-        self.systems, self.examples = systems, examples
+        self.systems = systems
         self.gold = metrics.gold_ids([row.label for row in examples])
-        self.images = [row.image_id for row in examples]
-        self.statements = [row.statement or row.hypothesis_id for row in examples]
-        self.pairs = [row.pair for row in examples]
+        images = [row.image_id for row in examples]
+        statements = [row.statement or row.hypothesis_id for row in examples]
+        self.pairs = swaps.complete([row.pair for row in examples])
+        of_pairs = swaps.clusters(self.pairs, images, statements)
+        self.clusters = {"accuracy": (images, statements), "swap_accuracy": of_pairs}
 
-    def hits(self, key: Key, language: str) -> np.ndarray:
-        """Which rows each seed judges rightly, (S, N); of `ALL` the share of the languages that do."""
-        answers = self.systems[key].answers
-        chosen = answers.values() if language == ALL else [answers[language]]
-        return np.mean([one == self.gold for one in chosen], axis=0)
+    def hits(self, key: Key, languages: Iterable[str], measure: Measure = "accuracy") -> np.ndarray:
+        """Which rows, or which minimal pairs, each seed judges rightly, (S, N) or (S, P): the share of the languages
+        that do.
+        """
+        right = [self.systems[key].answers[language] == self.gold for language in languages]
+        return np.mean(right if measure == "accuracy" else [one[:, self.pairs].all(2) for one in right], axis=0)
 
     def results(self) -> Rows:
         """One row for each system and language: accuracy with interval, spread over seeds, answers, measures."""
@@ -51,49 +54,59 @@ class Table:
         ]
 
     def _result(self, key: Key, language: str) -> dict[str, Any]:
-        system, hits = self.systems[key], self.hits(key, language)
-        by_seed = hits.mean(1)
-        found = share(hits.mean(0), self.images, self.statements, seeds=of_seeds(list(by_seed), len(by_seed)))
-        chosen = list(system.answers.values()) if language == ALL else [system.answers[language]]
-        shares = np.bincount(np.concatenate([one.ravel() for one in chosen]), minlength=3) / sum(map(np.size, chosen))
-        both = [swaps.summary(one == self.gold, self.pairs)["swap_accuracy"] for answers in chosen for one in answers]
+        system = self.systems[key]
+        languages = list(system.answers) if language == ALL else [language]
+        by_seed = self.hits(key, languages).mean(1)
         row: dict[str, Any] = {"variant": key[0], "judged": key[1], "title": system.title, "language": language}
-        row |= {"seeds": len(by_seed), "rows": len(self.gold), "accuracy": metrics.rounded(found.value)}
-        row |= {"low": metrics.rounded(found.low), "high": metrics.rounded(found.high)}
+        row |= {"seeds": len(by_seed), "rows": len(self.gold)} | self._share(key, languages, "accuracy", "")
         row["seeds_sd"] = metrics.rounded(float(np.std(by_seed, ddof=1))) if len(by_seed) > 1 else None
-        row["swap_accuracy"] = metrics.rounded(float(np.mean(both))) if None not in both else None
+        row |= self._share(key, languages, "swap_accuracy", "swap_")
+        chosen = [system.answers[one] for one in languages]
+        shares = np.bincount(np.concatenate([one.ravel() for one in chosen]), minlength=3) / sum(map(np.size, chosen))
         row |= {f"said_{name}": metrics.rounded(float(one)) for name, one in zip(metrics.LABELS, shares, strict=True)}
-        languages = system.answers if language == ALL else [language]
         names = dict.fromkeys(name for one in languages for name in system.measures.get(one, {}))
         for name in names:
             row[name] = metrics.rounded(float(np.mean([system.measures[one][name] for one in languages])))
         return row
 
+    def _share(self, key: Key, languages: Iterable[str], measure: Measure, prefix: str) -> dict[str, float | None]:
+        """A measure with its interval; None where there are no minimal pairs."""
+        names = (measure, f"{prefix}low", f"{prefix}high")
+        hits = self.hits(key, languages, measure)
+        if not hits.size:
+            return dict.fromkeys(names)
+        found = share(hits.mean(0), *self.clusters[measure], seeds=of_seeds(list(hits.mean(1)), len(hits)))
+        return dict(zip(names, map(metrics.rounded, (found.value, found.low, found.high)), strict=True))
+
     def contrasts(self, questions: Sequence[Contrast]) -> Rows:
-        """One row for each question and language: points, interval, corrected test.
+        """One row for each question and language that both its systems have: points, interval, corrected test.
 
         Holm's correction is over the questions for `ALL`, and over questions and languages for the single languages.
+        Questions about minimal pairs are left out where there are none.
         """
+        asked = [(one, self._shared(one)) for one in questions if one.measure == "accuracy" or len(self.pairs)]
+        together = [(one, ALL, languages) for one, languages in asked]
+        single = [(one, language, [language]) for one, languages in asked for language in languages]
         rows: Rows = []
-        for languages in ([ALL], self._languages()):
-            asked = [(one, language) for one in questions for language in languages]
-            found = [self._difference(one.system, one.other, language) for one, language in asked]
-            names = [{"contrast": one.name, "question": one.question, "language": language} for one, language in asked]
-            rows += judged(names, found)
+        for part in (together, single):
+            names = [
+                {"contrast": one.name, "question": one.question, "measure": one.measure, "language": language}
+                for one, language, _ in part
+            ]
+            rows += with_tests(names, [self._difference(one, languages) for one, _, languages in part])
         return rows
 
-    def _languages(self) -> list[str]:
-        return list(next(iter(self.systems.values())).answers)
+    def _shared(self, question: Contrast) -> list[str]:
+        """Languages in which both systems of a question are judged."""
+        one, other = (self.systems[side.variant, side.judged].answers for side in (question.system, question.other))
+        return [language for language in one if language in other]
 
-    def _difference(self, system: System, other: System, language: str) -> Any:
+    def _difference(self, question: Contrast, languages: Sequence[str]) -> Estimate:
         """The difference in points; its seeds are paired where both have the same."""
-        (one, first), (two, second) = (
-            (self.systems[key], self.hits(key, language))
-            for key in ((side.variant, side.judged) for side in (system, other))
-        )
-        points = 100 * (first.mean(0) - second.mean(0))
-        if one.seeds == two.seeds:
-            spread = of_seeds(list(100 * (first.mean(1) - second.mean(1))), len(one.seeds))
+        keys = [(side.variant, side.judged) for side in (question.system, question.other)]
+        first, second = (100 * self.hits(key, languages, question.measure) for key in keys)
+        if self.systems[keys[0]].seeds == self.systems[keys[1]].seeds:
+            spread = of_seeds(list(first.mean(1) - second.mean(1)), len(first))
         else:
-            spread = sum(of_seeds(list(100 * hits.mean(1)), len(hits)) for hits in (first, second))
-        return estimate(points, self.images, self.statements, seeds=spread)
+            spread = sum(of_seeds(list(hits.mean(1)), len(hits)) for hits in (first, second))
+        return estimate(first.mean(0) - second.mean(0), *self.clusters[question.measure], seeds=spread)

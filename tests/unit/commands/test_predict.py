@@ -1,75 +1,100 @@
-"""The command `predict`: folders that are no model, texts that deserve no verdict or a doubtful one."""
+"""The command `predict`: one photo, or the rows of a file; what is bad, and exit codes."""
 
 import json
 
 import pytest
-import torch
-from tiny_models import PROJECTED, bert, bert_text, tower
+from tiny_profile import save_photos, save_profile
 
 from clseave.commands import predict
 from clseave.foundation.errors import UserError
-from clseave.models.clip_ve import save_head
-from clseave.models.head import Head
-from clseave.models.student import Student
 
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    """`models/thesis` with CLIP-VE and a student of two seeds; the image tower is a configuration alone."""
-    folder = tmp_path_factory.mktemp("models") / "thesis"
-    for seed in ("seed0", "seed1"):
-        tower().save(folder / "clip_ve" / seed)
-        save_head(folder / "clip_ve" / seed, Head(PROJECTED, 4, 0.0), "clip_ve")
-        Student(bert(), bert_text(), PROJECTED, "sep").save(folder / "clseave/de" / seed)
-    (folder / "clip").mkdir()
-    (folder / "clip/config.json").write_text("{}")
-    (folder / "autoencoder/seed0").mkdir(parents=True)
-    (folder / "autoencoder/seed0/autoencoder.json").write_text("{}")  # a part of a student, no text encoder
-    return folder
+    return save_profile(tmp_path_factory.mktemp("models") / "tiny")
 
 
-def run(monkeypatch, model, *texts):
-    """The command with a premise of its own making."""
-    monkeypatch.setattr(predict, "image_vector", lambda *_: torch.ones(1, PROJECTED))
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return save_photos(tmp_path_factory.mktemp("photos"), 2)
+
+
+def run(model, photo, *texts, more=("--json",)):
     options = [part for text in texts for part in ("--text", text)]
-    predict.main(["--model", str(model), "--image", "photo.png", *options, "--format", "json"])
-
-
-def test_a_folder_of_models_names_those_in_it(profile, monkeypatch):
-    wanted = [f"{profile}/{name}/seed{seed}" for name in ("clip_ve", "clseave/de") for seed in (0, 1)]
-    with pytest.raises(UserError) as caught:
-        run(monkeypatch, profile, "Ein Kreis")
-    assert str(caught.value) == f"{profile} is no text encoder: name a model in it: {', '.join(wanted)}"
-    with pytest.raises(UserError, match=rf"in it: {profile}/clseave/de/seed0, {profile}/clseave/de/seed1$"):
-        run(monkeypatch, profile / "clseave", "Ein Kreis")
-
-
-def test_of_many_models_a_dozen_are_named(tmp_path, monkeypatch):
-    for seed in range(14):
-        folder = tmp_path / f"clseave/de/seed{seed:02}"
-        folder.mkdir(parents=True)
-        for name in ("config.json", "student.json"):
-            (folder / name).write_text("{}")
-    with pytest.raises(UserError, match=r"seed10, [^ ]*seed11 and 2 more$"):
-        run(monkeypatch, tmp_path, "Ein Kreis")
-
-
-def test_a_folder_without_a_text_encoder_is_named(profile, monkeypatch):
-    with pytest.raises(UserError, match=r"clip is no text encoder: run the stage that writes it"):
-        run(monkeypatch, profile / "clip", "Ein Kreis")
+    predict.main(["--model", str(model), "--image", str(photo), *options, *more])
 
 
 @pytest.mark.parametrize("model", ["clip_ve/seed0", "clseave/de/seed1"])
 @pytest.mark.parametrize("text", ["", " ", "\u200b", "\u200e\u202e", "\x00\x07", "\u3164\ufe0f"])
-def test_a_text_with_nothing_to_see_gets_no_verdict(profile, monkeypatch, capsys, model, text):
+def test_a_text_with_nothing_to_see_gets_no_verdict(profile, photos, capsys, model, text):
     with pytest.raises(UserError, match="a blank text cannot be encoded"):
-        run(monkeypatch, profile / model, "Ein Kreis", text)
+        run(profile / model, photos[0], "Ein Kreis", text)
     assert capsys.readouterr().out == ""
 
 
-def test_a_text_of_unknown_tokens_gets_a_verdict_with_a_warning(profile, monkeypatch, capsys, caplog):
+def test_a_text_of_unknown_tokens_gets_a_verdict_with_a_warning(profile, photos, capsys, caplog):
     texts = ["ДЖЖ ЩЩ!", "Ein roter Kreis", "Ein Kreis!!!"]
-    run(monkeypatch, profile / "clseave/de/seed0", *texts)
+    run(profile / "clseave/de/seed0", photos[0], *texts)
     assert [row["text"] for row in json.loads(capsys.readouterr().out)] == texts
     (said,) = caplog.messages
     assert said.startswith("'ДЖЖ ЩЩ!': 100 % of the tokens are unknown to the model")
+
+
+def test_text_and_json_say_the_same(profile, photos, capsys):
+    run(profile, photos[0], "Ein Kreis", more=["--language", "de", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row.pop("text") == "Ein Kreis" and row.pop("language") == "de"
+    run(profile / "clseave/de/seed0", photos[0], "Ein Kreis", more=[])
+    ordered = sorted(row, key=row.__getitem__, reverse=True)
+    wanted = "  ".join(f"{name} {row[name]:6.1%}" for name in ordered) + "  Ein Kreis\n"
+    assert capsys.readouterr().out == wanted
+
+
+def test_of_several_languages_one_must_be_named(profile, photos):
+    with pytest.raises(UserError, match="say --language, one of en, de, ja"):
+        run(profile, photos[0], "Ein Kreis")
+
+
+@pytest.mark.parametrize("more", [[], ["--image", "a.png"], ["--image", "a.png", "--text", "a", "--batch", "b.csv"]])
+def test_a_photo_or_a_batch_is_needed_and_not_both(capsys, more):
+    with pytest.raises(SystemExit) as caught:
+        predict.main(["--model", "models/tiny", *more])
+    assert caught.value.code == 2 and "give --image and --text, or --batch" in capsys.readouterr().err
+
+
+@pytest.fixture
+def batch(photos):
+    """Rows in three languages beside the photos, the third of them bad."""
+    path = photos[0].parent / "rows.csv"
+    lines = ["0.png,A circle,en", "1.png,Ein Kreis,de", "2.png,Ein Kreis,de", "0.png,円があります,ja"]
+    path.write_text("\n".join(["image,text,language", *lines]), encoding="utf-8")
+    return path
+
+
+def test_a_batch_writes_a_line_a_row_and_says_what_is_bad(profile, batch, tmp_path, caplog):
+    with pytest.raises(SystemExit) as caught:
+        predict.main(["--model", str(profile), "--batch", str(batch), "--out", str(tmp_path / "made/out.jsonl")])
+    assert caught.value.code == 1
+    written = [json.loads(line) for line in (tmp_path / "made/out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["row"], row["language"]) for row in written] == [(1, "en"), (2, "de"), (3, "de"), (4, "ja")]
+    assert (
+        all("label" in row for row in (written[0], written[1], written[3])) and "does not exist" in written[2]["error"]
+    )
+    assert any(f"{batch}: row 3: " in message for message in caplog.messages)
+
+
+def test_strict_stops_and_writes_nothing(profile, batch, tmp_path):
+    with pytest.raises(UserError, match=r"rows.csv: row 3: .*2.png does not exist"):
+        predict.main(["--model", str(profile), "--batch", str(batch), "--out", str(tmp_path / "out.jsonl"), "--strict"])
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_batch_of_one_model_needs_no_language_and_is_printed(profile, photos, capsys):
+    path = photos[0].parent / "german.jsonl"
+    path.write_text('{"image": "0.png", "text": "Ein Kreis"}\n')
+    predict.main(["--model", str(profile / "clseave/de/seed0"), "--batch", str(path)])
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (row["row"], row["image"], row["language"]) == (1, "0.png", "de")
+    run(profile / "clseave/de/seed0", photos[0], "Ein Kreis")
+    (alone,) = json.loads(capsys.readouterr().out)
+    assert row["neutral"] == pytest.approx(alone["neutral"], abs=1e-6)

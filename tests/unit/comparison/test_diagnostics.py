@@ -32,7 +32,7 @@ OUTCOMES = [outcome(name) for name in ANSWERS]
 
 def test_only_evaluations_of_the_same_rows_are_compared():
     elsewhere = outcome("ko", ANSWERS["en"], first=9)
-    found = diagnostics.together([*OUTCOMES, elsewhere], ["en", "de", "ko"])
+    found = diagnostics.on_same_rows([*OUTCOMES, elsewhere], ["en", "de", "ko"])
     assert [one.name for one in found] == ["en", "de"]
 
 

@@ -122,7 +122,7 @@ def test_the_headlines_of_profile_mini_are_at_most_forty_numbers(repo_root):
         for name in measured.evaluation_names(values)
     ]
     rows = [{"evaluation": one.name, "swap_accuracy": 0.75} for one in found]
-    wide = results.widen(found, [{"language": code, "aer": 0.125} for code in values.languages], rows)
+    wide = results.headline_metrics(found, [{"language": code, "aer": 0.125} for code in values.languages], rows)
     numbers = {f"{group}.{name}": number for group, row in wide.items() for name, number in row.items()}
     assert len(numbers) <= 39  # one more place is that of the seeds
     assert {"accuracy.en", "accuracy.zh", "accuracy.translate_test", "accuracy.hypothesis_only"} <= set(numbers)
@@ -131,7 +131,7 @@ def test_the_headlines_of_profile_mini_are_at_most_forty_numbers(repo_root):
             numbers[f"{group}.{code}"] for group in ("accuracy", "accuracy_unseen", "loss", "swap_accuracy", "aer")
         ]
         assert found == [0.5, 0.25, 1.0, 0.75, 0.125]
-    assert "aer.en" not in numbers and results.widen([], [{"language": "fr", "aer": None}], [])["aer"] == {}
+    assert "aer.en" not in numbers and results.headline_metrics([], [{"language": "fr", "aer": None}], [])["aer"] == {}
 
 
 def with_seeds(one, **values):

@@ -21,7 +21,7 @@ from clseave.corpora.photos import (
     require_photos,
     write_photos,
 )
-from clseave.corpora.prefetch import ahead
+from clseave.corpora.prefetch import map_ahead
 from clseave.foundation.errors import UserError
 
 # Not in the order of their ids; suffixes of any case; one below the others; what macOS and others leave behind.
@@ -221,7 +221,7 @@ def test_threads_keep_the_order_and_do_not_run_away():
         time.sleep(0.002 * (number % 3))
         return number
 
-    for expected, found in enumerate(ahead(slow, range(60), 5)):
+    for expected, found in enumerate(map_ahead(slow, range(60), 5)):
         assert found == expected
         taken += 1
         lead = max(lead, len(started) - taken)
@@ -236,6 +236,6 @@ def test_an_error_in_a_thread_comes_out_in_its_place():
 
     found, before = [], threading.active_count()
     with pytest.raises(UserError, match="third"):
-        for one in ahead(fail, range(10), 4):
+        for one in map_ahead(fail, range(10), 4):
             found.append(one)
     assert found == [0, 1, 2] and threading.active_count() == before

@@ -127,7 +127,7 @@ def test_what_a_stage_logs_under_dvc_begins_with_its_name(repo_root, tmp_path, m
     ("name", "usage", "example"),
     [
         ("shard", "[-h] STAGE I/N", "encode_images@thesis 1/4"),
-        pytest.param("predict", "[-h] --model DIR --image FILE", "--model models/mini/", marks=pytest.mark.slow),
+        pytest.param("predict", "[-h] --model DIR [--image FILE]", "--model models/mini/", marks=pytest.mark.slow),
         pytest.param("score-alignment", "[-h] (--mbert MODEL", "--mbert models/thesis/mbert", marks=pytest.mark.slow),
     ],
 )

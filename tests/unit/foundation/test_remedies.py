@@ -84,13 +84,13 @@ def test_one_of_which_an_object_is_lost_is_computed_again(root):
             if path.is_file() and path.stat().st_size == size:
                 path.unlink()
     weights.unlink()
-    assert remedies.have_again(weights, "compute") == "compute"
+    assert remedies.restore_command(weights, "compute") == "compute"
 
 
 def test_what_is_all_there_or_not_cached_or_no_output_is_not_looked_for_in_the_cache(root):
     (root / "models/scores.json").unlink()
     for path in ("models/one", "models/scores.json", "models/two", "models", "/nowhere/at/all"):
-        assert remedies.have_again(path, "compute") == "compute"
+        assert remedies.restore_command(path, "compute") == "compute"
 
 
 def test_a_damaged_dvc_yaml_does_not_hide_what_is_missing(root):

@@ -256,7 +256,9 @@ def test_parts_are_made_once_and_kept(tmp_path, caplog):
 
     def run():
         parts = Parts(tmp_path, "key")
-        return [parts.get(number, lambda number=number: make(number))["rows"].tolist() for number in range(4)]
+        return [
+            parts.get_or_compute(number, lambda number=number: make(number))["rows"].tolist() for number in range(4)
+        ]
 
     with pytest.raises(Killed):
         run()
@@ -353,4 +355,4 @@ def test_what_goes_wrong_while_writing_is_told(tmp_path):
     checkpoint.save(1, {"module": {}})
     with pytest.raises(UserError, match="is a file where a folder is expected"):
         checkpoint.save(2, {"module": {}})
-    checkpoint.settle()  # told once
+    checkpoint.wait_for_write()  # the error is raised once

@@ -21,7 +21,7 @@ sys.path.insert(0, {str(SOURCE)!r})
 from clseave.foundation.process import single_instance as guard
 logging.basicConfig(format="%(message)s")
 guard.remove_outputs = lambda name: print("removed", name, flush=True)
-guard.stand_alone(os.environ, Path(sys.argv[1]))
+guard.ensure_single(os.environ, Path(sys.argv[1]))
 print("at work", os.getpid(), flush=True)
 end = time.monotonic() + 60
 while not Path(sys.argv[2]).exists() and time.monotonic() < end:
@@ -150,7 +150,7 @@ def test_a_lock_is_free_after_a_kill(tmp_path):
 
 
 def test_a_stage_that_a_person_starts_is_left_alone(tmp_path):
-    single_instance.stand_alone({}, tmp_path / "locks")
+    single_instance.ensure_single({}, tmp_path / "locks")
     assert not (tmp_path / "locks").exists()
 
 
@@ -162,5 +162,5 @@ def test_a_process_without_a_dvc_above_it_finds_its_parent(monkeypatch):
 
 def test_a_stage_whose_dvc_is_gone_already_does_not_start(tmp_path):
     program = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); "
-    program += f"from clseave.foundation.process import single_instance; single_instance.end_with({2**22 + 1})"
+    program += f"from clseave.foundation.process import single_instance; single_instance.exit_with_process({2**22 + 1})"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL

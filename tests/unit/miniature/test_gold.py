@@ -11,7 +11,7 @@ FACT = Fact("object_at", ("red circle", "top_left"))
 
 
 def test_every_english_sentence_says_one_thing():
-    assert len(gold.sayings()) == len(all_facts()) * PHRASINGS  # no two statements share a sentence
+    assert len(gold.facts_by_sentence()) == len(all_facts()) * PHRASINGS  # no two statements share a sentence
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -48,16 +48,16 @@ def test_colour_and_noun_align_with_their_german_words():
 @pytest.mark.parametrize("language", ["de", "nl", "ja", "ko", "zh"])
 def test_back_into_english_says_a_fact_that_sounds_the_same_in_other_words(language):
     changed = 0
-    for english, (fact, phrasing) in list(gold.sayings().items())[::11]:
+    for english, (fact, phrasing) in list(gold.facts_by_sentence().items())[::11]:
         said = gold.sentence(english, language).text
-        other_fact, other_phrasing = gold.sayings()[gold.back(said, language)]
+        other_fact, other_phrasing = gold.facts_by_sentence()[gold.back(said, language)]
         assert express(other_fact, language, (other_phrasing - 1) % PHRASINGS).text == said  # the same sentence there
         changed += (other_fact, other_phrasing) != (fact, phrasing)
-    assert changed == len(list(gold.sayings())[::11])
+    assert changed == len(list(gold.facts_by_sentence())[::11])
 
 
 def test_back_into_english_by_hand():
-    assert gold.back(express(FACT, "de", 0).text, "de") == express(FACT, "en", 1).text == gold.reworded(FACT, 0, "en")
+    assert gold.back(express(FACT, "de", 0).text, "de") == express(FACT, "en", 1).text == gold.paraphrase(FACT, 0, "en")
     assert gold.back(express(FACT, "ko", 2).text, "ko") == express(FACT, "en", 0).text
     assert gold.translate(express(FACT, "en", 2).text, "en", "nl") == express(FACT, "nl", 2).text
     assert gold.translate(express(FACT, "nl", 2).text, "nl", "en") == express(FACT, "en", 0).text

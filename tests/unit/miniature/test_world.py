@@ -12,7 +12,14 @@ from clseave.miniature.grammar import LANGUAGES, PHRASINGS, caption, express
 from clseave.miniature.sampling import facts_and_split
 from clseave.miniature.scenes import split_of
 from clseave.miniature.statements import KINDS
-from clseave.miniature.world import build_split, caption_batches, caption_draws, draw_images, monolingual_text, reword
+from clseave.miniature.world import (
+    build_split,
+    caption_batches,
+    caption_draws,
+    draw_images,
+    monolingual_text,
+    paraphrased_examples,
+)
 
 SOURCE = Scenes(
     kind="scenes",
@@ -154,7 +161,7 @@ def read_in_training(language):
 
 def test_a_second_translator_says_the_same_facts_in_other_words():
     examples, said, _ = BUILT["test"]
-    rows, texts = reword(examples, said, 3)
+    rows, texts = paraphrased_examples(examples, said, 3)
     assert rows == [row for row in examples if row.image_id in {f"test-{number:05d}" for number in range(3)}] != []
     assert set(texts) == set(LANGUAGES)
     for language, translations in texts.items():
@@ -168,7 +175,7 @@ def test_a_second_translator_says_the_same_facts_in_other_words():
 
 @pytest.mark.parametrize(("images", "found"), [(0, 0), (1, 1), (999, None)])
 def test_as_many_images_are_reworded_as_are_asked_for(images, found):
-    rows, texts = reword(*BUILT["test"][:2], images)
+    rows, texts = paraphrased_examples(*BUILT["test"][:2], images)
     every = {row.image_id for row in BUILT["test"][0]}
     assert len({row.image_id for row in rows}) == (len(every) if found is None else found)
     assert all(bool(one) == bool(images) for one in texts.values())

@@ -27,22 +27,24 @@ def result(name, value, **more):
 def test_a_finding_says_only_what_the_tables_hold():
     text = findings.findings(run(["de"], results=[result("en", 0.9), result("de", 0.875)]))
     assert "1. **Transfer.** English is right on 90.0 % (89.0 to 91.0) of 1,000 test rows, German on 87.5 %" in text
-    assert "that language?" in text and "generated" not in text and "2. " not in text
+    assert "2. " not in text
+    asked = findings.question(run(["de"]))
+    assert "that language?" in asked and "generated" not in asked
 
 
-@pytest.mark.parametrize(("apart", "said"), [(True, "told apart from English"), (False, "tied with English")])
-def test_ties_are_those_of_the_table(apart, said):
+@pytest.mark.parametrize(("apart", "said"), [(True, "German is"), (False, "No language is")])
+def test_languages_are_apart_as_the_table_says(apart, said):
     pair = {"evaluation": "en", "other": "de", "points": 2.5, "low": 0.5, "high": 4.0, "p_holm": 0.01, "apart": apart}
-    text = findings.ties(run(["de"], significance=[pair]))
-    assert f"is {said}" in text and "(English +2.5 points, " in text
+    text = findings.differences(run(["de"], significance=[pair]))
+    assert f"German differs from English by −2.5 points (−4.0 to −0.5). {said} told apart from English" in text
 
 
 @pytest.mark.parametrize(
     ("apart", "said"),
     [
-        ((True, False), "German is apart"),
-        ((True, True), "German and Dutch are apart"),
-        ((False, False), "none is apart"),
+        ((True, False), "German is"),
+        ((True, True), "German and Dutch are"),
+        ((False, False), "No language is"),
     ],
 )
 def test_new_sentences_are_judged_by_the_corrected_test(apart, said):
@@ -54,7 +56,8 @@ def test_new_sentences_are_judged_by_the_corrected_test(apart, said):
     english = result("en", 0.9, rows_unseen=400, accuracy_unseen=0.8)
     text = findings.unseen(run(["de", "nl"], results=[english], against_english=rows))
     assert "On the 400 test rows" in text and "right on 80.0 %" in text
-    assert f"German −2.0 (−3.5 to −0.5) and Dutch −2.0 (−3.5 to −0.5); by the same test, {said} from it." in text
+    assert "German differs from English by −2.0 points (−3.5 to −0.5) and Dutch by −2.0 (−3.5 to −0.5)." in text
+    assert f" {said} told apart from English, by the same test." in text
 
 
 def test_new_sentences_are_left_out_where_the_corpus_does_not_know_them():
@@ -74,8 +77,8 @@ def test_the_worst_and_the_best_kind():
     ]
     swap = [{"evaluation": "en", "pairs": 40, "swap_accuracy": 0.5, "swap_low": 0.4, "swap_high": 0.6}]
     text = findings.hard(run(["de"], kinds=kinds, swap=swap))
-    assert "on 50.0 % of *a b* (n = 10) and most often on 100.0 % of *c*" in text
-    assert "both sentences of a minimal pair right in 50.0 % (40.0 to 60.0) of 40 pairs" in text
+    assert "least often on *a b* (50.0 % of 10 rows) and most often on *c* (100.0 % of 10 rows)" in text
+    assert "Of 40 minimal pairs" in text and "both right in 50.0 % (40.0 to 60.0)." in text
 
 
 def made(root, *, kind=None, archive=True):
@@ -114,7 +117,7 @@ def made(root, *, kind=None, archive=True):
 
 def test_examples_are_chosen_by_their_rule(tmp_path):
     rows = made(tmp_path, kind="count")
-    cases = corpus.judged(rows, rows.answers())
+    cases = corpus.choose_examples(rows, rows.answers())
     assert [(case.row.pair_id, case.title) for case in cases] == [
         ("p0", "all are right"),
         ("p1", "English is right, a language is wrong (count)"),

@@ -126,6 +126,20 @@ SYSTEMS = pd.DataFrame(
         for language in ("all", "de")
     ]
 )
+NEED = pd.DataFrame(
+    [
+        {"title": title, "judged": "own", "language": language, "share": share, "accuracy": accuracy}
+        for title, share, accuracy, languages in (
+            ("mBERT", 100, 0.8, ("all", "de", "nl")),
+            ("mBERT, 10 % of the pairs", 10, 0.4, ("all", "de")),
+            ("e5-small", 100, 0.9, ("all", "de", "nl")),
+            ("e5-small, 10 % of the pairs", 10, 0.7, ("all", "de")),
+            ("e5-small, German only", 100, 0.5, ("all", "nl")),
+            ("random", 100, 0.6, ("all", "de")),
+        )
+        for language in languages
+    ]
+)
 FITS = pd.DataFrame(
     [
         {"distance": "syntactic", "maker": maker, "r": -0.9, "r_low": -1.0, "r_high": 0.2, "points": 5}
@@ -150,6 +164,7 @@ DRAW = {
     "reliability": lambda: statistics_figures.reliability(BINS),
     "swap": lambda: statistics_figures.swap(SWAPS),
     "study": lambda: study_figures.systems(SYSTEMS),
+    "need": lambda: study_figures.data_need(NEED),
     "slices": lambda: statistics_figures.slices(SLICES),
     "consistency": lambda: statistics_figures.consistency(SAME),
     "fits": lambda: statistics_figures.fits(FITS),
@@ -211,8 +226,8 @@ def test_accuracy_draws_english_and_chance_as_lines():
 
 def test_rows_without_a_seen_score_are_left_out():
     assert [label.get_text() for label in result_figures.seen_unseen(RESULTS).axes[0].get_yticklabels()] == [
-        "English (CLIP-VE)",
-        "German (CLSEAVE)",
+        "English",
+        "German",
     ]
 
 
@@ -267,7 +282,7 @@ def test_intervals_of_both_parts_are_drawn_where_they_are_known():
 
 def test_swap_accuracy_is_drawn_for_english_languages_and_the_two_that_cannot_know():
     axes = DRAW["swap"]().axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["English (CLIP-VE)", "German (CLSEAVE)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["English", "German"]
     assert [list(line.get_xdata()) for line in axes.lines] == [[50.0, 50.0], [75.0, 75.0]]
 
 
@@ -282,6 +297,13 @@ def test_a_study_has_a_mark_for_each_way_of_judging_and_a_line_for_the_main_pipe
 def test_an_empty_bin_is_not_drawn():
     (points,) = DRAW["reliability"]().axes[0].collections
     assert points.get_offsets().tolist() == [[45.0, 45.0], [97.0, 97.0]]
+
+
+def test_data_need_has_a_line_for_each_model_with_several_shares_over_their_shared_languages():
+    (axes,) = DRAW["need"]().axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines[:-1]}
+    assert lines == {"mBERT": [[10, 40], [100, 80]], "e5-small": [[10, 70], [100, 90]]}
+    assert axes.get_xscale() == "log"
 
 
 def test_a_slice_that_an_evaluation_lacks_stays_empty():
@@ -333,6 +355,17 @@ def test_curves_of_languages_that_were_not_run_are_not_drawn():
     figure = thesis_figures.figure_4_1c(only, COUNTS)
     assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 1
     assert "thesis" not in words(figure)
+
+
+def test_a_heat_map_of_few_kinds_is_as_narrow_as_a_figure_beside_another():
+    kinds = pd.concat([KINDS.assign(kind=kind) for kind in "abcdef"]).drop_duplicates(["label", "kind"])
+    assert [result_figures.kinds(table).get_figwidth() for table in (KINDS, kinds)] == [style.HALF, style.WIDTH + 0.4]
+
+
+def test_long_titles_of_variants_stand_apart():
+    titles = ("word and terminal pairs, linear, targets after the projection, and more of it", "word pairs, ReLU")
+    many = pd.concat([SYSTEMS.replace("words", f"{title} {number}") for title in titles for number in range(2)])
+    assert overlapping(study_figures.systems(many)) == []
 
 
 def test_gold_labels_are_bars_and_strike_through_no_number():

@@ -18,7 +18,9 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "fingerprint", lambda files: CODE if files == ["clseave.studies.pooling"] else "")
     (tmp_path / "title.txt").write_text("Which token\n")
     (tmp_path / "answer.md").write_text("It is the end.\n")
-    (tmp_path / "study.json").write_text(json.dumps({"seeds": [0, 1], "languages": ["de", "zh"], "code": [CODE]}))
+    (tmp_path / "study.json").write_text(
+        json.dumps({"seeds": [0, 1], "languages": ["de", "zh"], "measure": "accuracy", "code": [CODE]})
+    )
     common = {"seeds": 2, "low": 0.4, "high": 0.6, "swap_accuracy": 0.25}
     rows = [
         {"variant": name, "judged": "direct", "title": name, "language": code, "accuracy": 0.5} | common
@@ -27,7 +29,15 @@ def study(tmp_path, monkeypatch):
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
     questions = [
-        {"contrast": "cls", "question": "[CLS]?", "language": code, "points": -1.25, "low": -2.0, "high": -0.5}
+        {
+            "contrast": "cls",
+            "question": "[CLS]?",
+            "measure": "swap_accuracy",
+            "language": code,
+            "points": -1.25,
+            "low": -2.0,
+            "high": -0.5,
+        }
         | {"p": 0.01, "p_holm": 0.02, "apart": code != "zh"}
         for code in ("all", "de", "zh")
     ]
@@ -41,8 +51,23 @@ def run(accuracy=0.5):
 
 
 def test_a_chapter_of_the_same_run(study):
-    wanted = "### Which token\n\nIt is the end.\n\n*Study `studies/pooling`: 2 seeds; German and Chinese.*"
-    assert study.chapter(run()) == wanted
+    heading = '<a id="study-pooling"></a>\n\n### Which token\n\n'
+    assert study.chapter(run()) == f"{heading}It is the end.\n\n*Study `studies/pooling`: 2 seeds; German and Chinese.*"
+
+
+def test_links_lead_to_the_chapters_of_the_studies_that_were_run(study, tmp_path):
+    (tmp_path / "runs").mkdir()
+    study.folder.joinpath("study.json").rename(tmp_path / "runs/study.json")
+    study.folder.joinpath("title.txt").rename(tmp_path / "runs/title.txt")
+    (tmp_path / "not_run").mkdir()
+    (tmp_path / "runs").rename(tmp_path / "word_level")
+    text = studies.links(tmp_path)
+    assert text.count("](#") == 1 and text.endswith("- [Which token](#study-word-level)")
+
+
+@pytest.mark.parametrize("folder", ["missing", None])
+def test_without_a_study_there_are_no_links(folder, tmp_path):
+    assert "No study was run" in studies.links(folder and tmp_path / folder)
 
 
 def test_other_code_and_other_results_are_said(study):
@@ -60,7 +85,7 @@ def test_runs_repeated_with_later_code_count_for_all(study):
 
 
 def test_tables(study):
-    assert study.tests().cells == [["[CLS]?", "−1.2", "−2.0 to −0.5", "0.020", "yes", "1 of 2"]]
+    assert study.tests().cells == [["[CLS]?", "swap accuracy", "−1.2", "−2.0 to −0.5", "0.020", "yes", "1 of 2"]]
     assert study.systems().cells[0] == ["sep", "direct", "50.0 %", "40.0 % to 60.0 %", "50.0 %", "50.0 %", "25.0 %"]
 
 

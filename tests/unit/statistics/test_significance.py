@@ -115,7 +115,7 @@ def test_the_choice_of_seeds_widens_an_interval():
 def test_apart_needs_the_corrected_test_and_both_one_way_intervals():
     sure = {"value": 1.0, "low": 0.5, "high": 1.5}
     found = [Estimate(**sure, p=p, robust=robust) for p, robust in ((0.001, True), (0.001, False), (0.04, True))]
-    rows = significance.judged([{}, {}, {}], found)
+    rows = significance.with_tests([{}, {}, {}], found)
     assert [row["p_holm"] for row in rows] == pytest.approx([0.003, 0.003, 0.04])
     assert [row["apart"] for row in rows] == [True, False, True]
 

@@ -14,7 +14,7 @@ from clseave.models.student import Student
 from clseave.models.tokens import Ragged, encode, pad
 from clseave.training.loop import train
 from clseave.training.optimiser import make_optimiser
-from clseave.training.used_embeddings import WordRows, hold_only, put_back
+from clseave.training.used_embeddings import UsedRowsEmbedding, keep_used_rows, restore_embedding
 
 STEPS, WIDTH = 15, 8  # an epoch
 ENCODERS = pytest.mark.parametrize("kind", ["student", "tower"])
@@ -36,7 +36,7 @@ def embedding(encoder):
 def fit(kind, *, compact, weight_decay, epochs=4, scores=(4.0, 2.0, 3.0, 2.5), checkpoint=None):
     """Weights after training towards fixed vectors, the embedding whole again."""
     encoder, rows = make(kind)
-    words = hold_only(encoder, [rows], encoder.tokenizer.pad_token_id) if compact else None
+    words = keep_used_rows(encoder, [rows], encoder.tokenizer.pad_token_id) if compact else None
     torch.manual_seed(1)
     targets = torch.randn(len(rows), encoder.width)
 
@@ -52,10 +52,10 @@ def fit(kind, *, compact, weight_decay, epochs=4, scores=(4.0, 2.0, 3.0, 2.5), c
     groups = [{"params": encoder.parameters(), "lr": 0.01}]
     optimiser, schedule = make_optimiser(groups, weight_decay, 4 * STEPS, 0.1, "linear")
     if words:
-        words.follow(optimiser)
+        words.track_weight_decay(optimiser)
     curve, _ = train(objective, optimiser, schedule, epochs, checkpoint=checkpoint)
     if words:
-        put_back(encoder)
+        restore_embedding(encoder)
     return encoder, curve, np.unique(np.append(rows.values, encoder.tokenizer.pad_token_id))
 
 
@@ -88,16 +88,16 @@ def test_decay_reaches_the_rows_that_never_occur(kind):
 def test_a_row_without_gradient_does_not_decay():
     # AdamW passes over weights without a gradient, as in the control that never runs its text tower.
     encoder, rows = make("tower")
-    words = hold_only(encoder, [rows], encoder.tokenizer.pad_token_id)
+    words = keep_used_rows(encoder, [rows], encoder.tokenizer.pad_token_id)
     optimiser, _ = make_optimiser([{"params": encoder.parameters(), "lr": 0.1}], 0.5, 10, 0.0, "constant")
-    words.follow(optimiser)
+    words.track_weight_decay(optimiser)
     optimiser.step()
     assert words.decay == 1
 
 
 def test_padding_has_no_gradient():
     encoder, rows = make("student")
-    words = hold_only(encoder, [rows], 0)
+    words = keep_used_rows(encoder, [rows], 0)
     encoder(*pad(rows, encoder.tokenizer)).square().sum().backward()
     place = int(words.place[0])
     assert not words.weight.grad[place].any()
@@ -109,17 +109,17 @@ def test_vectors_are_the_same_before_and_after(kind):
     encoder, rows = make(kind)
     whole, inputs = copy.deepcopy(encoder).eval(), pad(rows, encoder.tokenizer)
     encoder.eval()
-    assert isinstance(hold_only(encoder, [rows], encoder.tokenizer.pad_token_id), WordRows)
+    assert isinstance(keep_used_rows(encoder, [rows], encoder.tokenizer.pad_token_id), UsedRowsEmbedding)
     assert torch.equal(encoder(*inputs), whole(*inputs))
     assert sum(map(torch.numel, encoder.parameters())) < sum(map(torch.numel, whole.parameters()))
-    put_back(encoder)
+    restore_embedding(encoder)
     assert encoder.state_dict().keys() == whole.state_dict().keys()
     assert all(torch.equal(one, whole.state_dict()[name]) for name, one in encoder.state_dict().items())
 
 
 def test_an_id_that_is_not_held_raises():
     encoder, rows = make("tower")
-    hold_only(encoder, [Ragged.of([rows[0]])], encoder.tokenizer.pad_token_id)
+    keep_used_rows(encoder, [Ragged.of([rows[0]])], encoder.tokenizer.pad_token_id)
     other = next(row for row in rows if set(row) - set(rows[0]))
     with pytest.raises(IndexError):
         encoder(*pad([other], encoder.tokenizer))

@@ -149,7 +149,7 @@ def add(repetitions: Repetitions, pairs) -> list[bool]:
 def test_one_answer_for_three_different_sources_of_few_is_too_many():
     repetitions = Repetitions(5)
     assert add(repetitions, [(source, "Fehler!") for source in THINGS[:3]]) == [False, False, True]
-    assert repetitions.found() == [dict.fromkeys(THINGS[:3], "Fehler!")]
+    assert repetitions.repeated() == [dict.fromkeys(THINGS[:3], "Fehler!")]
 
 
 def test_in_a_large_set_it_takes_four_without_a_common_word():
@@ -185,7 +185,7 @@ def test_an_answer_with_times_and_identifiers_is_the_same_answer():
 )
 def test_paraphrases_may_share_a_translation(text, sources):
     repetitions = Repetitions(4)
-    assert not any(add(repetitions, [(source, text) for source in sources])) and repetitions.found() == []
+    assert not any(add(repetitions, [(source, text) for source in sources])) and repetitions.repeated() == []
 
 
 def test_other_numbers_have_other_translations():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,21 @@ def test_results_by_hand():
     assert rows["de"]["swap_accuracy"] == 0.5 and rows["zh"]["swap_accuracy"] == 0  # the pair is rows 4 and 5
     assert rows["de"]["loss"] == 2.5 and rows[ALL]["loss"] == 3.5
     assert rows["zh"]["said_entailment"] == rows["zh"]["said_neutral"] == rows["zh"]["said_contradiction"]
+
+
+def test_a_difference_of_minimal_pairs_by_hand():
+    """The last two rows are the one pair: the system has it with both seeds in German, with the first in Chinese."""
+    asked = settings.Contrast.model_validate(STUDY["contrasts"][0] | {"measure": "swap_accuracy"})
+    systems = {
+        ("plain", "direct"): judged(["012012", "210012"], ["012012", "012021"]),
+        ("clseave", "direct"): judged(["012120", "012120"], ["012012", "012120"]),
+    }
+    rows = {row["language"]: row for row in Table(systems, ROWS).contrasts([asked])}
+    assert {language: row["points"] for language, row in rows.items()} == {ALL: 50, "de": 100, "zh": 0}
+    assert rows["de"]["measure"] == "swap_accuracy"
+    alone = [replace(row, pair=None) for row in ROWS]
+    assert Table(systems, alone).contrasts([asked]) == []
+    assert Table(systems, alone).results()[0]["swap_accuracy"] is None
 
 
 def test_a_difference_by_hand_and_its_correction():

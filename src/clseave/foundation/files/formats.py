@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import atomic
-from clseave.foundation.files.remedies import have_again
+from clseave.foundation.files.remedies import restore_command
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def write_csv(path: Path | str, rows: list[dict[str, Any]]) -> None:
 def cannot_read(path: Path | str, error: OSError, remedy: str = RERUN) -> UserError:
     """Return a UserError with the reason and what to do; `remedy` is the advice for a missing file."""
     if isinstance(error, FileNotFoundError):
-        return UserError(f"{path} does not exist: {have_again(path, RERUN) if remedy == RERUN else remedy}")
+        return UserError(f"{path} does not exist: {restore_command(path, RERUN) if remedy == RERUN else remedy}")
     if isinstance(error, IsADirectoryError):
         return UserError(f"{path} is a folder, expected a file: move it away, then {remedy}")
     if isinstance(error, NotADirectoryError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def have_again(path: Path | str, otherwise: str) -> str:
+def restore_command(path: Path | str, otherwise: str) -> str:
     """Return the command that restores a missing file or folder from DVC's cache or from a remote that is a local
     folder.
 

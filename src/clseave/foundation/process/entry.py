@@ -64,16 +64,16 @@ def start(argv: list[str], known: Mapping[str, Modules]) -> int:
     prepare()
     try:
         ranks.require_one(name)
-        single_instance.stand_alone(os.environ, Path(".work", "locks"))
+        single_instance.ensure_single(os.environ, Path(".work", "locks"))
         load(names[name]).main(argv[1:])
     except UserError as error:
-        ranks.tell(error)
+        ranks.print_once(error)
         return 2
     except Exception as error:
         if (line := atomic.explain(error)) is None:
-            ranks.let_cause_speak()
+            ranks.wait_for_cause()
             raise
-        ranks.tell(line)
+        ranks.print_once(line)
         return 2
     return 0
 

@@ -68,7 +68,7 @@ def require_one(name: str, environment: Mapping[str, str] = os.environ) -> None:
         )
 
 
-def tell(message: object) -> None:
+def print_once(message: object) -> None:
     """Print an error; of the processes of one machine with the same error, only the first prints it.
 
     An abstract socket named by the error belongs to one process and is released when that process ends, so it serves as
@@ -87,7 +87,7 @@ def tell(message: object) -> None:
             time.sleep(STAYS_S)
 
 
-def let_cause_speak() -> None:
+def wait_for_cause() -> None:
     """Sleep before showing an unexpected error: if another process's failure caused it, torchrun ends this one
     meanwhile.
     """

@@ -137,7 +137,7 @@ class Checkpoint(Store):
     @property
     def latest(self) -> int | None:
         """The number of steps done at the last complete checkpoint; None without one."""
-        self.settle()
+        self.wait_for_write()
         return max(self.numbers(), default=None)
 
     def save(self, steps: int, state: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ class Checkpoint(Store):
         """
         if not ranks.first():
             return
-        self.settle()
+        self.wait_for_write()
         self._writing = self._writer.submit(self._replace, steps, _copy(state))
         self._written = time.monotonic()
 
@@ -158,7 +158,7 @@ class Checkpoint(Store):
             if number != steps:
                 self.drop(number)
 
-    def settle(self) -> None:
+    def wait_for_write(self) -> None:
         """Wait until the current write is complete. Raise its error, such as that of a full disk."""
         writing, self._writing = self._writing, None
         if writing:
@@ -166,7 +166,7 @@ class Checkpoint(Store):
 
     def remove(self) -> None:
         """Remove all files, once the outputs are written."""
-        self.settle()
+        self.wait_for_write()
         super().remove()
 
     def load(self) -> dict[str, Any] | None:
@@ -210,7 +210,7 @@ class Parts(Store):
         if done := len(self.numbers()):
             log.info("%s: found %d parts of an earlier run", folder, done)
 
-    def get(self, number: int, make: Callable[[], Any]) -> Any:
+    def get_or_compute(self, number: int, make: Callable[[], Any]) -> Any:
         """Return the part that an earlier run stored under this number, or compute it with `make` and store it."""
         found = self.read(number) if number in self.numbers() else None
         if found is None:

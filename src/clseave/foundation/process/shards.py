@@ -57,7 +57,7 @@ def share(parts: Sequence[Part], shard: Shard | None) -> list[Part]:
 
 
 @contextmanager
-def at_work(shard: Shard | None, folder: Path) -> Iterator[None]:
+def lock_shards(shard: Shard | None, folder: Path) -> Iterator[None]:
     """Hold a shard's lock file in the folder of parts; for the stage itself (None), those of all shards that ran.
 
     A lock ends with its process. UserError when another process holds one of them, as the work would be done twice.

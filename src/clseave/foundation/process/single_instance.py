@@ -23,12 +23,12 @@ VARIABLE = "DVC_STAGE"  # DVC sets it for the command of a stage, and for nothin
 _held: list[int] = []  # file descriptors of locks, open until the process ends
 
 
-def stand_alone(environment: Mapping[str, str], locks: Path) -> None:
+def ensure_single(environment: Mapping[str, str], locks: Path) -> None:
     """End with DVC, and wait until this is the only process of its stage; `locks` is the folder for its lock file."""
     if ranks.size(environment) > 1:
-        end_with(os.getppid())  # torchrun: when it is killed, it does not end its processes
+        exit_with_process(os.getppid())  # torchrun: when it is killed, it does not end its processes
     if name := environment.get(VARIABLE):
-        end_with(launcher())
+        exit_with_process(launcher())
         if ranks.first(environment) and not lock(locks / f"{name.replace('/', '_')}.lock"):
             remove_outputs(name)  # the orphan may have written them after DVC had removed them
 
@@ -49,7 +49,7 @@ def _read(process: int, name: str) -> bytes:
         return b""
 
 
-def end_with(process: int) -> None:
+def exit_with_process(process: int) -> None:
     """Kill this process as soon as `process` ends.
 
     The kernel's parent-death signal would not do: the shell of DVC may be between the two.

@@ -1,4 +1,4 @@
-"""Cards of the page as HTML: a picture, a sentence in every language, and what each model says of it."""
+"""Cards of the page as HTML: a picture, a sentence in every language, and each model's prediction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from jinja2 import Environment
 
 from clseave.foundation.rows.labels import LABELS
 from clseave.report.notebook import png_size
-from clseave.report.page.corpus import Answers, Case, Corpus, judged, scenes
+from clseave.report.page.corpus import Answers, Case, Corpus, choose_examples, scenes
 from clseave.report.tables.result_tables import language_name
 
 TEMPLATE = """\
@@ -35,23 +35,24 @@ alt="Test image {{ card.image }}">
 
 
 def _lines(case: Case, texts: Mapping[str, Mapping[str, str]], answers: Answers) -> list[dict[str, Any]]:
-    """The sentence in each language, and the probabilities that its model gives where they are asked for."""
+    """Return the sentence in each language, with the probabilities of its model where `answers` has them."""
     lines = []
-    for code, found in texts.items():
-        if case.row.hypothesis_id not in found:
+    for code, sentences in texts.items():
+        text = sentences.get(case.row.hypothesis_id)
+        if text is None:
             continue
-        line: dict[str, Any] = {"code": code, "language": language_name(code), "text": found[case.row.hypothesis_id]}
-        told = answers.get(code, {}).get(case.row.pair_id)
-        if told is not None:
-            top = int(told.argmax())
-            shares = [(label, f"{share:.2f}") for label, share in zip(LABELS, told, strict=True)]
+        line: dict[str, Any] = {"code": code, "language": language_name(code), "text": text}
+        probabilities = answers.get(code, {}).get(case.row.pair_id)
+        if probabilities is not None:
+            top = int(probabilities.argmax())
+            shares = [(label, f"{share:.2f}") for label, share in zip(LABELS, probabilities, strict=True)]
             line |= {"shares": shares, "top": top, "right": LABELS[top] == case.row.label}
         lines.append(line)
     return lines
 
 
 def render(corpus: Corpus, cases: Sequence[Case], answers: Answers) -> str:
-    """The cards of some rows."""
+    """Render the cards of some rows."""
     texts = corpus.sentences(cases)
     cards = []
     for case in cases:
@@ -68,12 +69,12 @@ def render(corpus: Corpus, cases: Sequence[Case], answers: Answers) -> str:
 
 
 def world(corpus: Corpus) -> str:
-    """One scene and sentence of each kind."""
+    """Return cards of a scene and sentence of each kind."""
     return render(corpus, scenes(corpus), {}) if corpus.rows else "<p>The rows of this run are not at hand.</p>"
 
 
 def examples(corpus: Corpus) -> str:
-    """Judged rows, or why there are none."""
+    """Return cards of rows with predictions, or why there are none."""
     answers = corpus.answers()
-    cases = judged(corpus, answers)
+    cases = choose_examples(corpus, answers)
     return render(corpus, cases, answers) if cases else "<p>English or every other language was not judged.</p>"

@@ -1,12 +1,12 @@
-"""The question of the page and its findings: sentences from the tables, each with the interval or test behind it."""
+"""The question of the page and its findings: sentences from the tables, each with its interval or test."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from clseave.comparison.verdicts import ENGLISH
 from clseave.report.narrative import NUMBERS, Run, languages, listed
-from clseave.report.tables.result_tables import language_name, whole
+from clseave.report.tables.result_tables import language_name, signed, whole
 from clseave.report.tables.statistics_tables import apart
 
 MOST = 5
@@ -15,14 +15,14 @@ WORD_LEVEL = "clteave"
 
 
 def _row(run: Run, name: str) -> pd.Series | None:
-    """The results of one evaluation; None where the run has none."""
+    """Return the results of one evaluation; None where the run has none."""
     frame = run.table("results")
-    found = frame[frame["evaluation"] == name] if len(frame) else frame
-    return found.iloc[0] if len(found) and pd.notna(found.iloc[0]["accuracy"]) else None
+    rows = frame[frame["evaluation"] == name] if len(frame) else frame
+    return rows.iloc[0] if len(rows) and pd.notna(rows.iloc[0]["accuracy"]) else None
 
 
 def _share(row: pd.Series) -> str:
-    """An accuracy in percent with its interval, where it has one."""
+    """Return an accuracy in percent, with its interval if it has one."""
     text = f"{100 * row['accuracy']:.1f} %"
     if pd.isna(row["accuracy_low"]) or row["accuracy_low"] == row["accuracy_high"]:
         return text
@@ -30,7 +30,7 @@ def _share(row: pd.Series) -> str:
 
 
 def question(run: Run) -> str:
-    """What was asked."""
+    """Return the question."""
     made = "a generated corpus, whose truth is known" if run.generated() else "a corpus of photos and sentences"
     targets = languages(run.values.languages)
     return (
@@ -42,18 +42,20 @@ def question(run: Run) -> str:
 
 
 def transfer(run: Run) -> str:
-    """English and the range of the target languages."""
+    """Return the accuracies of English and the target languages."""
     english = _row(run, ENGLISH)
-    found = {code: row for code in run.values.languages if (row := _row(run, code)) is not None}
-    if english is None or not found:
+    by_language = {code: row for code in run.values.languages if (row := _row(run, code)) is not None}
+    if english is None or not by_language:
         return ""
-    each = listed([f"{language_name(code)} on {_share(row)}" for code, row in found.items()])
+    each = listed([f"{language_name(code)} on {_share(row)}" for code, row in by_language.items()])
     rows = whole(english["rows"])
-    return f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each} (95 % intervals)."
+    return (
+        f"**Transfer.** English is right on {_share(english)} of {rows} test rows, {each}; in brackets 95 % intervals."
+    )
 
 
-def ties(run: Run) -> str:
-    """Which languages are told apart from English."""
+def differences(run: Run) -> str:
+    """Return which languages differ significantly from English."""
     frame = run.table("significance")
     if frame.empty:
         return ""
@@ -61,24 +63,33 @@ def ties(run: Run) -> str:
     if not pairs:
         return ""
 
-    separate = [_difference(row) for row in pairs if apart(row)]
-    tied = [_difference(row) for row in pairs if not apart(row)]
-    said = (separate, "told apart from English"), (tied, "tied with it" if separate else "tied with English")
-    parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {what}" for names, what in said if names]
+    each = [(str(row["other"]), -row["points"], -row["high"], -row["low"]) for row in pairs]
+    separate = [str(row["other"]) for row in pairs if apart(row)]
     return (
-        f"**Ties.** {'; '.join(parts)}, by the test of the difference on the same rows, clustered by image and "
-        f"statement, with Holm's correction (in brackets 95 % intervals, not corrected)."
+        f"**Differences.** On the same rows, {_differences(each)}. {_verdict(separate)}, by a test that clusters "
+        f"rows by image and statement and is corrected for the number of comparisons (Holm); the intervals are not."
     )
 
 
-def _difference(row: Mapping[str, object]) -> str:
-    """A language with what English has more than it, in points, and the interval."""
-    points = f"{row['points']:+.1f} points, {row['low']:+.1f} to {row['high']:+.1f}".replace("-", "−")
-    return f"{language_name(str(row['other']))} (English {points})"
+def _differences(each: Sequence[tuple[str, float, float, float]]) -> str:
+    """Return each language's difference to English in points, with the interval."""
+    parts: list[str] = []
+    for code, *numbers in each:
+        points, low, high = map(signed, numbers)
+        by = f"by {points}" if parts else f"differs from English by {points} points"
+        parts.append(f"{language_name(code)} {by} ({low} to {high})")
+    return listed(parts)
+
+
+def _verdict(separate: Sequence[str]) -> str:
+    """Return which languages differ significantly from English, as a sentence."""
+    if not separate:
+        return "No language is told apart from English"
+    return f"{languages(separate)} {'is' if len(separate) == 1 else 'are'} told apart from English"
 
 
 def unseen(run: Run) -> str:
-    """What new sentences cost, and which languages are apart from English on them."""
+    """Return the accuracy on unseen sentences, and which languages differ significantly from English on them."""
     frame, english = run.table("against_english"), _row(run, ENGLISH)
     if english is None or not english.get("rows_unseen") or frame.empty:
         return ""
@@ -86,44 +97,42 @@ def unseen(run: Run) -> str:
     rows = frame[chosen].to_dict("records")
     if not rows:
         return ""
-    each = [
-        f"{language_name(row['evaluation'])} {row['points']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
-        for row in rows
-    ]
+    each = [(row["evaluation"], row["points"], row["low"], row["high"]) for row in rows]
     separate = [row["evaluation"] for row in rows if apart(row)]
-    verdict = f"{languages(separate)} {'is' if len(separate) == 1 else 'are'}" if separate else "none is"
-    text = (
-        f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence training never had, "
-        f"English is right on {100 * english['accuracy_unseen']:.1f} %, and the languages differ from it by so many "
-        f"points: {listed(each)}; by the same test, {verdict} apart from it."
+    return (
+        f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence is not in the training "
+        f"data, English is right on {100 * english['accuracy_unseen']:.1f} %; {_differences(each)}. "
+        f"{_verdict(separate)}, by the same test."
     )
-    return text.replace(" -", " −").replace("(-", "(−")
 
 
 def hard(run: Run) -> str:
-    """The kind of statement that English judges worst, and minimal pairs."""
+    """Return the kinds of statement with English's lowest and highest accuracy, and its accuracy on minimal pairs."""
     frame = run.table("kinds")
     frame = frame[frame["evaluation"] == ENGLISH] if len(frame) else frame
     parts = []
     if len(frame) > 1:
         worst, best = (frame.loc[frame["accuracy"].agg(pick)] for pick in ("idxmin", "idxmax"))
         said = [
-            f"on {100 * row['accuracy']:.1f} % of *{str(row['kind']).replace('_', ' ')}* (n = {whole(row['rows'])})"
+            f"*{str(row['kind']).replace('_', ' ')}* ({100 * row['accuracy']:.1f} % of {whole(row['rows'])} rows)"
             for row in (worst, best)
         ]
-        parts.append(f"Of all kinds, English is right least often {said[0]} and most often {said[1]}")
+        parts.append(
+            f"Of the kinds of statement, English is right least often on {said[0]} and most often on {said[1]}; no "
+            f"test compares them."
+        )
     swaps = run.table("swap")
     for row in swaps[swaps["evaluation"] == ENGLISH].to_dict("records") if len(swaps) else []:
         ends = f"{100 * row['swap_low']:.1f} to {100 * row['swap_high']:.1f}"
         parts.append(
-            f"it gets both sentences of a minimal pair right in {100 * row['swap_accuracy']:.1f} % ({ends}) of "
-            f"{whole(row['pairs'])} pairs"
+            f"Of {whole(row['pairs'])} minimal pairs, two sentences with the same words in another order, English has "
+            f"both right in {100 * row['swap_accuracy']:.1f} % ({ends})."
         )
-    return f"**What is hard.** {'; '.join(parts)} (counts of rows; no test between kinds)." if parts else ""
+    return f"**What is hard.** {' '.join(parts)}" if parts else ""
 
 
 def word_level(run: Run) -> str:
-    """The word-level transfer beside the control that sees no image."""
+    """Return the accuracy of word-level transfer beside the control without images."""
     models = [row for name in run.evaluations() if name.startswith(WORD_LEVEL) and (row := _row(run, name)) is not None]
     if not models:
         return ""
@@ -133,26 +142,26 @@ def word_level(run: Run) -> str:
     if control is not None:
         clear = best["accuracy_high"] < control["accuracy_low"] or control["accuracy_high"] < best["accuracy_low"]
         side = "below" if best["accuracy"] < control["accuracy"] else "not below"
-        beside = f", {side} the {_share(control)} of a model that sees no image; the intervals " + (
-            "of 95 % do not overlap" if clear else "of 95 % overlap"
+        beside = f", {side} the {_share(control)} of a model that sees no image; the 95 % intervals " + (
+            "do not overlap" if clear else "overlap"
         )
     best_of = f"The best of {NUMBERS[len(models)]} assemblies of CLTEAVE" if len(models) > 1 else "CLTEAVE"
     return f"**Word by word.** {best_of} is right on {_share(best)}{beside}."
 
 
 def practice(run: Run) -> str:
-    """What else one would do, in the first language."""
+    """Return the accuracies of alternatives to CLSEAVE in the first language."""
     first = run.values.languages[0]
     student = _row(run, first)
-    found = {text: row for name, text in PRACTICE.items() if (row := _row(run, name)) is not None}
-    if student is None or not found:
+    alternatives = {text: row for name, text in PRACTICE.items() if (row := _row(run, name)) is not None}
+    if student is None or not alternatives:
         return ""
-    each = listed([f"{text} on {_share(row)}" for text, row in found.items()])
+    each = listed([f"{text} on {_share(row)}" for text, row in alternatives.items()])
     return f"**Alternatives.** In {language_name(first)}, CLSEAVE is right on {_share(student)}; {each}."
 
 
 def panels(run: Run) -> str:
-    """What a grey panel is, where the images are generated."""
+    """Explain grey panels, where the images are generated."""
     if not run.generated():
         return ""
     return (
@@ -161,10 +170,21 @@ def panels(run: Run) -> str:
     )
 
 
-FINDINGS: tuple[Callable[[Run], str], ...] = (transfer, ties, unseen, hard, word_level, practice)
+def kinds(run: Run) -> str:
+    """What the kinds of statement ask for, where there are some."""
+    if not len(run.table("kinds")):
+        return ""
+    names = [f"*{str(kind).replace('_', ' ')}*" for kind in dict.fromkeys(run.table("kinds")["kind"])]
+    return (
+        f"Each statement is of a known kind: {listed(names)}. The first plot has English, each language and, where it "
+        f"was run, the model that sees no image; a table in Appendix C has all models."
+    )
+
+
+FINDINGS: tuple[Callable[[Run], str], ...] = (transfer, differences, unseen, hard, word_level, practice)
 
 
 def findings(run: Run) -> str:
-    """The question and the first five findings that this run's tables hold, as Markdown."""
+    """The first five findings that this run's tables hold, as Markdown."""
     found = [text for make in FINDINGS if (text := make(run))][:MOST]
-    return question(run) + "\n\n" + "\n".join(f"{place}. {text}" for place, text in enumerate(found, start=1))
+    return "\n".join(f"{place}. {text}" for place, text in enumerate(found, start=1))

@@ -42,9 +42,14 @@ class Study:
         """The heading of its README."""
         return (self.folder / "title.txt").read_text(encoding="utf-8").strip()
 
+    @property
+    def anchor(self) -> str:
+        """Where its chapter begins on the page."""
+        return f"study-{self.name.replace('_', '-')}"
+
     def chapter(self, run: Run) -> str:
         """Heading, answer, and what is stale of it, as Markdown."""
-        heading = f"### {self.title}\n\n"
+        heading = f'<a id="{self.anchor}"></a>\n\n### {self.title}\n\n'
         answer = (self.folder / "answer.md").read_text(encoding="utf-8").strip()
         seeds = f"{len(self.about['seeds'])} seeds" if len(self.about["seeds"]) > 1 else "one seed"
         made = f"{seeds}; {listed([language_name(code) for code in self.about['languages']])}"
@@ -79,6 +84,7 @@ class Study:
         apart, count = single.sum().to_dict(), single.count().to_dict()
         columns: dict[str, Text] = {
             "Question": lambda row: row["question"],
+            "Measure": lambda row: row["measure"].replace("_", " "),
             "Points": lambda row: signed(row["points"]),
             "95 % interval": lambda row: f"{signed(row['low'])} to {signed(row['high'])}",
             "p (Holm)": lambda row: p_value(row["p_holm"]),
@@ -117,3 +123,12 @@ class Study:
 def missing(name: str) -> str:
     """What stands in the place of a study that was not run with this profile."""
     return f"*The study `studies/{name}` was not run with this profile: `make study NAME={name}` does it.*"
+
+
+def links(folder: Path | None) -> str:
+    """What the studies are, and a link to the chapter of each that was run."""
+    found = [Study(path.parent.name, path.parent) for path in sorted(folder.glob("*/study.json"))] if folder else []
+    if not found:
+        return "No study was run with this profile; Appendix A says how to run one."
+    listed_links = [f"- [{study.title}](#{study.anchor})" for study in found]
+    return "\n".join(["Appendix A has the answers, figures and tests of:", "", *listed_links])

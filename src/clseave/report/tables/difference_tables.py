@@ -1,4 +1,4 @@
-"""Tables of differences and of what limits them: tests, minimal pairs, unseen statements, seeds, budgets."""
+"""Tables of differences and their limits: tests, minimal pairs, unseen statements, seeds, budgets."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ COUNTED = ("rows", "statements")
 
 
 def significance(rows: Sequence[Row]) -> Table:
-    """Every two languages: the difference, its test and whether they are apart."""
+    """Difference of each pair of languages, its test, and whether they are apart."""
     columns: dict[str, Text] = {
         "One": lambda row: row["label"],
         "Other": lambda row: row["other_label"],
@@ -45,14 +45,14 @@ def significance(rows: Sequence[Row]) -> Table:
 
 
 def _tested(suffix: str, find: Callable[[Row], Row | None]) -> dict[str, Text]:
-    """Points, interval, corrected p and verdict of the row that `find` gives; dashes where it gives none."""
+    """Return columns of points, interval, corrected p and verdict from the row that `find` returns; dashes for None."""
 
     def of(text: Text) -> Text:
-        def found(row: Row) -> str:
-            one = find(row)
-            return DASH if one is None else text(one)
+        def cell(row: Row) -> str:
+            tested = find(row)
+            return DASH if tested is None else text(tested)
 
-        return found
+        return cell
 
     columns: dict[str, Text] = {
         "Points": lambda row: signed(row["points"]),
@@ -65,29 +65,29 @@ def _tested(suffix: str, find: Callable[[Row], Row | None]) -> dict[str, Text]:
 
 def against_english(rows: Sequence[Row]) -> Table:
     """Differences to English by evaluation (down), on all, seen and unseen rows (across)."""
-    known = {(row["label"], row["rows_set"]): row for row in rows}
+    by_label = {(row["label"], row["rows_set"]): row for row in rows}
     sizes = {row["rows_set"]: row for row in reversed(rows)}
     sets = list(dict.fromkeys(row["rows_set"] for row in rows))
     columns: dict[str, Text] = {"Text": lambda row: row["label"]}
 
     def of(name: str) -> Callable[[Row], Row | None]:
-        return lambda row: known.get((row["label"], name))
+        return lambda row: by_label.get((row["label"], name))
 
     for name in sets:
         columns |= _tested(f", {name}", of(name))
-    said = "; ".join(
+    counts = "; ".join(
         f"{name}: {whole(sizes[name]['rows'])} rows of {whole(sizes[name]['statements'])}" for name in sets
     )
     caption = (
         f"Difference to English in points, with its 95 % interval clustered by image and statement, and p corrected "
-        f"for the number of comparisons, {len(rows)} (Holm). {said} statements. {APART}"
+        f"for the number of comparisons, {len(rows)} (Holm). {counts} statements. {APART}"
     )
     labels = [{"label": label} for label in dict.fromkeys(row["label"] for row in rows)]
     return table(caption, labels, columns)
 
 
 def swap(rows: Sequence[Row]) -> Table:
-    """Minimal pairs with both rows right."""
+    """Accuracy on minimal pairs and on their rows."""
     columns: dict[str, Text] = {
         "Text": lambda row: row["label"],
         "Both right": lambda row: percent(row["swap_accuracy"]),
@@ -103,7 +103,7 @@ def swap(rows: Sequence[Row]) -> Table:
 
 
 def unseen(rows: Sequence[Row]) -> Table:
-    """Seen and unseen rows and statements by kind, and each language's accuracy on them."""
+    """Numbers of seen and unseen rows and statements by kind, and each language's accuracy on them."""
     columns: dict[str, Text] = {"Kind": lambda row: row["kind"].replace("_", " ")}
 
     def counted(what: str, part: str) -> Text:
@@ -121,7 +121,7 @@ def unseen(rows: Sequence[Row]) -> Table:
 
 
 def seeds(rows: Sequence[Row]) -> Table:
-    """Spread over training seeds."""
+    """Accuracy over training seeds: mean, standard deviation, extremes."""
 
     def gap(row: Row) -> str:
         return DASH if row["gap_sd"] is None else f"{signed(row['gap_mean'])} ± {row['gap_sd']:.1f}"
@@ -146,7 +146,7 @@ def seeds(rows: Sequence[Row]) -> Table:
 
 
 def stopped(rows: Sequence[Row]) -> Table:
-    """Epochs kept and run beside those of the schedule."""
+    """Epochs that each model kept, ran and had scheduled."""
     columns: dict[str, Text] = {
         "Model": lambda row: row["model"],
         "Epoch kept": lambda row: row["kept"],

@@ -1,17 +1,17 @@
-"""The table of the results that README shows: every evaluation of the test set."""
+"""The results table of the README: every evaluation of the test set."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from clseave.report.tables.result_tables import DASH, Row, Table, Text, mean_sd, percent, signed, span_of, table, whole
 
-CUT = "†"  # marks evaluations whose model was cut by its budget
+CUT = "†"  # marks evaluations whose model was cut short by its budget
 
 
 def results(rows: Sequence[Row]) -> Table:
     """Accuracy of every evaluation; differences are to the first row, on the same test rows.
 
-    Columns that need several seeds, minimal pairs or the thesis's corpus are there where a row has them.
+    Columns for several seeds, minimal pairs or the thesis's corpus are present only if a row has such values.
     """
     first, seeds = rows[0]["evaluation"], max(row["all_seeds"] for row in rows)
 
@@ -42,9 +42,9 @@ def results(rows: Sequence[Row]) -> Table:
 
 
 def notes(rows: Sequence[Row], seeds: int) -> list[str]:
-    """What the columns of `results` mean, with the numbers of rows and statements behind them."""
+    """Return notes on the columns of `results`, with their numbers of rows and statements."""
     first = rows[0]
-    found = [
+    texts = [
         f"Intervals cluster the {whole(first['rows'])} rows by image ({whole(first['images'])}) and by statement "
         f"({whole(first['statements'])}); {DASH} where every image has the same share."
     ]
@@ -53,18 +53,18 @@ def notes(rows: Sequence[Row], seeds: int) -> list[str]:
             f"{part}: {whole(first[f'rows_{part}'])} rows of {whole(first[f'statements_{part}'])} statements"
             for part in ("seen", "unseen")
         ]
-        found.append(f"{parts[0].capitalize()}; {parts[1]}.")
+        texts.append(f"{parts[0].capitalize()}; {parts[1]}.")
     if first["swap_pairs"]:
-        found.append(
+        texts.append(
             f"Swap: both rows right, of {whole(first['swap_pairs'])} minimal pairs (the same words in another order, "
             f"another label); who cannot tell the order has 0."
         )
     if seeds > 1:
         own = "all of them" if first["seeds"] == seeds else f"{first['seeds']} of them"
-        found.append(
+        texts.append(
             f"Mean ± standard deviation over up to {seeds} training seeds; the other columns are of {own}, and their "
             f"intervals allow for the choice of seed."
         )
     if any(row["cut"] for row in rows):
-        found.append(f"{CUT} Cut by its budget: its model kept the last epoch of its schedule.")
-    return found
+        texts.append(f"{CUT} Cut by its budget: its model kept the last epoch of its schedule.")
+    return texts

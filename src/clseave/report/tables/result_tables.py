@@ -1,6 +1,6 @@
-"""Rows of numbers as tables for people: percent, signed points, dashes where nothing was measured.
+"""Tables of text from rows of numbers: percent, signed points, dashes where nothing was measured.
 
-A `Table` holds text; it is written as Markdown (GitHub, the report) and as LaTeX (booktabs).
+A `Table` is written as Markdown (GitHub, the report) and as LaTeX (booktabs).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +35,9 @@ _LATEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Table:
-    """Texts below unique headers, the first `left` columns flush left; the caption says what and in which unit.
+    """Cells of text below unique headers, the first `left` columns flush left; the caption gives content and unit.
 
-    `notes` say what a reader needs beside that, a paragraph each.
+    `notes` are further paragraphs for the reader.
     """
 
     caption: str
@@ -47,11 +47,11 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def noted(self) -> str:
-        """The Markdown table with its notes below."""
+        """Return the Markdown table with its notes below."""
         return self.markdown() + "".join(f"\n{note}\n" for note in self.notes)
 
     def markdown(self) -> str:
-        """A Markdown table with padded cells, without the caption."""
+        """Return a Markdown table with padded cells, without the caption."""
         lines = [[text.replace("|", r"\|") for text in line] for line in (self.header, *self.cells)]
         widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(self.header))]
         flush = [column < self.left for column in range(len(widths))]
@@ -66,7 +66,7 @@ class Table:
         return "".join(f"| {' | '.join(line)} |\n" for line in padded)
 
     def latex(self, name: str) -> str:
-        r"""A LaTeX table for booktabs with its caption and the label `tab:name`; needs \usepackage{booktabs}."""
+        r"""Return a LaTeX table with its caption and the label `tab:name`; it needs \usepackage{booktabs}."""
         frame = pd.DataFrame([[latex_text(text) for text in line] for line in self.cells])
         return frame.to_latex(
             header=[latex_text(text) for text in self.header],
@@ -80,26 +80,26 @@ class Table:
 
 
 def latex_text(text: str) -> str:
-    """A text with LaTeX's special characters and the signs that its fonts lack written out."""
+    """Escape LaTeX's special characters and the signs that its fonts lack."""
     return text.translate(_LATEX)
 
 
 def table(caption: str, rows: Sequence[Row], columns: Mapping[str, Text], left: int = 1) -> Table:
-    """A table of rows; `columns` maps headers to texts of a row."""
+    """Return a table of rows; `columns` maps headers to functions from a row to its text."""
     return Table(caption, list(columns), [[text(row) for text in columns.values()] for row in rows], left)
 
 
 def language_name(code: str) -> str:
-    """The English name of a language, or its code."""
+    """Return the English name of a language, or its code."""
     return NAMES.get(code, code)
 
 
 def label_of(name: str, language: str = "en") -> str:
-    """What a reader sees: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`.
+    """Return the displayed name: "German (CLSEAVE)" for `de`, "German (CLTEAVE, padded)" for `clteave_de_padded`.
 
-    `language` is that of the sentences which were judged.
+    `language` is the language of the evaluated sentences.
     """
-    name = name.removeprefix(INDEPENDENT)  # where these are shown, a caption tells of the other translation
+    name = name.removeprefix(INDEPENDENT)  # the captions of these tables mention the independent translation
     first, _, rest = name.partition("_")
     if name in NAMES:
         return f"{NAMES[name]} ({'CLIP-VE' if name == 'en' else 'CLSEAVE'})"
@@ -111,12 +111,12 @@ def label_of(name: str, language: str = "en") -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 1: 0.9438 -> "94.4 %"."""
+    """Format a share of 1: 0.9438 -> "94.4 %"."""
     return DASH if share is None else f"{100 * share:.1f} %"
 
 
 def signed(points: float | None) -> str:
-    """A difference in points: -1.82 -> "−1.8"; zero has no sign."""
+    """Format a difference in points: -1.82 -> "−1.8"; zero has no sign."""
     if points is None:
         return DASH
     text = f"{points:+.1f}".replace("-", "−")
@@ -124,41 +124,41 @@ def signed(points: float | None) -> str:
 
 
 def span(low: float | None, high: float | None) -> str:
-    """An interval of points: "−2.5 to −1.1"; none where it has no width, as there was nothing to resample."""
+    """Format an interval of points: "−2.5 to −1.1"; a dash if it has no width."""
     return DASH if low is None or high is None or low == high else f"{signed(low)} to {signed(high)}"
 
 
 def span_of(row: Row, key: str = "accuracy") -> str:
-    """An interval in percent of a share: "72.5–73.8"; `key` names the share, `key`_low and _high its ends.
+    """Format the interval of a share in percent: "72.5–73.8"; its ends are the columns `key`_low and `key`_high.
 
-    None where it has no width: every image has the same share, and resampling images finds no spread.
+    It is a dash if the interval has no width, as when every image has the same share.
     """
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
     return DASH if low is None or high is None or low == high else f"{100 * low:.1f}–{100 * high:.1f}"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with significant digits."""
+    """Format a number with significant digits."""
     return DASH if value is None else f"{value:.{digits}g}"
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """A number with decimals: what stands in one column has as many."""
+    """Format a number with decimals, as many in each cell of a column."""
     return DASH if value is None else f"{value:.{digits}f}"
 
 
 def whole(value: float | None) -> str:
-    """A count: 17901 -> "17,901"."""
+    """Format a count: 17901 -> "17,901"."""
     return DASH if value is None else f"{value:,.0f}"
 
 
 def mean_sd(mean: float | None, sd: float | None) -> str:
-    """A mean and a standard deviation of shares, in percent: "89.2 ± 0.2"."""
+    """Format mean and standard deviation of shares, in percent: "89.2 ± 0.2"."""
     return DASH if mean is None or sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value: three decimals, never 0."""
+    """Format a p-value with three decimals, never as 0."""
     return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -176,7 +176,7 @@ def kinds(rows: Sequence[Row]) -> Table:
 
 
 def alignment(rows: Sequence[Row]) -> Table:
-    """Alignment error rates beside the diagonal's."""
+    """Alignment error rates of the aligner and of the diagonal."""
     columns: dict[str, Text] = {
         "Language": lambda row: language_name(row["language"]),
         "AER": lambda row: percent(row["aer"]),
@@ -193,7 +193,7 @@ def alignment(rows: Sequence[Row]) -> Table:
 
 
 def counts(rows: Sequence[Row]) -> Table:
-    """Rows, images, distinct sentences and labels of every split."""
+    """Numbers of rows, images, distinct sentences and labels of every split."""
     columns: dict[str, Text] = {
         "Split": lambda row: row["split"],
         "Rows": lambda row: whole(row["rows"]),
@@ -210,7 +210,7 @@ def counts(rows: Sequence[Row]) -> Table:
 
 
 def settings(rows: Sequence[Row]) -> Table:
-    """What each training stage settled on."""
+    """Training summary of every model."""
     columns: dict[str, Text] = {
         "Model": lambda row: row["model"],
         "Values": lambda row: row["values"],

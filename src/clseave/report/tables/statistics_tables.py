@@ -1,4 +1,4 @@
-"""Tables of the statistics that the thesis lacks, made from the rows of `diagnostics`, `verdicts` and `distances`."""
+"""Tables of statistics that the thesis lacks, from the rows of `diagnostics`, `verdicts` and `distances`."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,7 +39,7 @@ def classes(rows: Sequence[Row]) -> Table:
 
 
 def confusion(rows: Sequence[Row]) -> Table:
-    """Gold labels down, predicted ones across."""
+    """Confusion counts: gold labels down, predicted labels across."""
     columns: dict[str, Text] = {"Text": lambda row: row["label"], "Gold": lambda row: row["gold"]}
 
     def of(label: str) -> Text:
@@ -69,7 +69,7 @@ def quality(rows: Sequence[Row]) -> Table:
 
 
 def independent(rows: Sequence[Row]) -> Table:
-    """Accuracy on translations that are not the pipeline's, beside the pipeline's own on the same rows."""
+    """Accuracy on independent translations, beside that on the pipeline's translations of the same rows."""
     columns: dict[str, Text] = {
         "Text": lambda row: row["label"],
         "Rows": lambda row: whole(row["rows"]),
@@ -92,7 +92,7 @@ def independent(rows: Sequence[Row]) -> Table:
 
 
 def apart(row: Row) -> bool:
-    """Whether a row of differences calls its two evaluations apart: `significance.judged` decides."""
+    """Return whether the two evaluations of a row of differences are apart, as in `significance.with_tests`."""
     return bool(row["apart"])
 
 
@@ -116,11 +116,11 @@ def slices(rows: Sequence[Row]) -> Table:
 
     def of(name: str) -> Text:
         def text(row: Row) -> str:
-            found = score.get((row["label"], name))
-            if found is None:
+            scored = score.get((row["label"], name))
+            if scored is None:
                 return DASH
-            ends = span_of({"accuracy_low": found["low"], "accuracy_high": found["high"]})
-            return f"{100 * found['accuracy']:.1f} ({ends})"
+            ends = span_of({"accuracy_low": scored["low"], "accuracy_high": scored["high"]})
+            return f"{100 * scored['accuracy']:.1f} ({ends})"
 
         return text
 
@@ -154,8 +154,8 @@ def table_1_1(rows: Sequence[Row]) -> Table:
     cells = []
     for distance in dict.fromkeys(row["distance"] for row in rows):
         for key, name in MAKERS.items():
-            found = [value.get((distance, code), {}).get(key) for code in languages]
-            texts = [number(one) if key == "published" else fixed(one, 4) for one in found]
+            numbers = [value.get((distance, code), {}).get(key) for code in languages]
+            texts = [number(entry) if key == "published" else fixed(entry, 4) for entry in numbers]
             cells.append([distance, name, *texts])
     header = ["Distance", "Source", *(language_name(code) for code in languages)]
     return Table(
@@ -164,7 +164,7 @@ def table_1_1(rows: Sequence[Row]) -> Table:
 
 
 def distance_notes(rows: Sequence[Row]) -> Table:
-    """What the published distances are."""
+    """Notes on the published distances, by language."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         grouped.setdefault((row["distance"], row["note"]), []).append(language_name(row["language"]))
@@ -174,7 +174,7 @@ def distance_notes(rows: Sequence[Row]) -> Table:
 
 
 def fits(rows: Sequence[Row]) -> Table:
-    """Accuracy fitted on each distance."""
+    """Regression of accuracy on each distance."""
     columns: dict[str, Text] = {
         "Distance": lambda row: row["distance"],
         "Source": lambda row: MAKERS[row["maker"]],
@@ -190,7 +190,7 @@ def fits(rows: Sequence[Row]) -> Table:
     return table(caption, rows, columns, left=2)
 
 
-# What is another view of a table's numbers, which its CSV file holds.
+# Tables that show the numbers of another table, by the name of that table and its CSV file.
 VIEWS = {
     "quality": "results",
     "distance_notes": "table_1_1",

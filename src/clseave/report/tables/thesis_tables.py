@@ -1,4 +1,4 @@
-"""The thesis's tables with our numbers beside the published ones, made from the rows of `published`."""
+"""The thesis's tables with our numbers beside the published ones, from the rows of `thesis_values`."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -27,7 +27,7 @@ DECIMALS = {"percent": 2, "points": 2, "nats": 4, "MSE per element": 4, "MAE per
 
 
 def table_2_1(rows: Sequence[Row]) -> Table:
-    """Pairs of every split."""
+    """Number of rows of every split."""
     columns: dict[str, Text] = {
         "Split": lambda row: row["split"],
         "This run": lambda row: whole(row["ours"]),
@@ -41,8 +41,8 @@ def table_2_1(rows: Sequence[Row]) -> Table:
     )
 
 
-def judged(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
-    """Columns without the verdict and its tolerance where the run has another corpus and no row can be judged."""
+def shown_columns(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
+    """Drop the columns of verdict and tolerance when the run has another corpus, where no row has a verdict."""
     if any(
         text(row) not in (OTHER_CORPUS, DASH) for row in rows for name, text in columns.items() if name == "Verdict"
     ):
@@ -50,9 +50,9 @@ def judged(rows: Sequence[Row], columns: Mapping[str, Text]) -> dict[str, Text]:
     return {name: text for name, text in columns.items() if name not in ("Verdict", "Tolerance")}
 
 
-def verdict(*found: str | None) -> str:
-    """One or several verdicts, said once where they agree."""
-    return " / ".join(dict.fromkeys(one for one in found if one)) or DASH
+def verdict(*verdicts: str | None) -> str:
+    """Join verdicts, without duplicates."""
+    return " / ".join(dict.fromkeys(text for text in verdicts if text)) or DASH
 
 
 def table_4_1(rows: Sequence[Row]) -> Table:
@@ -67,11 +67,11 @@ def table_4_1(rows: Sequence[Row]) -> Table:
         "Verdict": lambda row: verdict(row["verdict_loss"], row["verdict_accuracy"]),
     }
     caption = "Table 4.1. Loss (nats) and accuracy on test: English by CLIP-VE, the others by CLSEAVE."
-    return table(caption, rows, judged(rows, columns))
+    return table(caption, rows, shown_columns(rows, columns))
 
 
 def table_a_1(rows: Sequence[Row]) -> Table:
-    """What was set."""
+    """Hyper-parameters of this run and of the thesis."""
     columns: dict[str, Text] = {"Hyper-parameter": lambda row: row["hyperparameter"]}
 
     def of(key: str) -> Text:
@@ -83,7 +83,7 @@ def table_a_1(rows: Sequence[Row]) -> Table:
 
 
 def by_epoch(caption: str, key: str, digits: int) -> Callable[[Sequence[Row]], Table]:
-    """A table of errors: a line for each language and source, the thesis's epochs across, then our last one."""
+    """Return the renderer of a table of errors: languages and sources down, the thesis's epochs and the last across."""
 
     def make(rows: Sequence[Row]) -> Table:
         suffix = "_sum" if key == "sum" else ""
@@ -94,13 +94,13 @@ def by_epoch(caption: str, key: str, digits: int) -> Callable[[Sequence[Row]], T
         lines = []
         for code in languages:
             for source, name in (("ours", "this run"), ("thesis", "thesis")):
-                found = {row["epoch"]: row[source + suffix] for row in rows if row["language"] == code}
-                found = {epoch: value for epoch, value in found.items() if value is not None}
-                last = max(found, default=None)
-                ends = DASH if last is None else f"{fixed(found[last], digits)} ({last})"
-                if found or source == "ours":
-                    cells = [fixed(found.get(epoch), digits) for epoch in epochs]
-                    cells = cells if found else [NOT_RUN, *cells[1:]]
+                values = {row["epoch"]: row[source + suffix] for row in rows if row["language"] == code}
+                values = {epoch: value for epoch, value in values.items() if value is not None}
+                last = max(values, default=None)
+                ends = DASH if last is None else f"{fixed(values[last], digits)} ({last})"
+                if values or source == "ours":
+                    cells = [fixed(values.get(epoch), digits) for epoch in epochs]
+                    cells = cells if values else [NOT_RUN, *cells[1:]]
                     lines.append([language_name(code), name, *cells, ends])
         widths = {row["width"] for row in rows if row["width"]} | {rows[0]["thesis_width"]}
         text = caption.format(widths=" or ".join(str(width) for width in sorted(widths)))
@@ -110,7 +110,7 @@ def by_epoch(caption: str, key: str, digits: int) -> Callable[[Sequence[Row]], T
 
 
 def errors(rows: Sequence[Row]) -> Table:
-    """Every student's errors at the epoch that it kept."""
+    """Errors of every student at its kept epoch."""
     columns: dict[str, Text] = {
         "Language": lambda row: language_name(row["language"]),
         "Epoch": lambda row: whole(row["epoch"]) if row["epoch"] else NOT_RUN,
@@ -134,7 +134,7 @@ def errors(rows: Sequence[Row]) -> Table:
 
 
 def expected(rows: Sequence[Row]) -> Table:
-    """Single values of the thesis beside ours, with the verdict."""
+    """Single values of the thesis beside ours, with verdicts."""
 
     def value(row: Row, key: str) -> str:
         if row[key] is None:
@@ -158,7 +158,7 @@ def expected(rows: Sequence[Row]) -> Table:
         "Tolerance": lambda row: f"± {row['tolerance']:g}",
         "Verdict": lambda row: row["verdict"],
     }
-    kept = judged(rows, columns)
+    kept = shown_columns(rows, columns)
     other = "" if "Verdict" in kept else " They are of another corpus and not judged."
     return table(f"Values of the thesis beside ours.{other}", rows, kept, left=4)
 

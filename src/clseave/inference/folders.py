@@ -1,0 +1,87 @@
+"""Which model folders belong together: a text encoder for each language, the head, and CLIP's image tower."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.rows.training_record import read
+from clseave.models.encoders import MARKS
+
+LISTED = 12  # most folders in a message
+ENGLISH = "en"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one system: a text encoder for each language, the head, the image tower."""
+
+    encoders: dict[str, Path]
+    head: Path
+    clip: Path
+
+
+def find(model: Path, languages: Sequence[str] = (), head: Path | None = None, clip: Path | None = None) -> Folders:
+    """Return the folders of a text encoder, or of a whole profile, `models/PROFILE`.
+
+    Of a profile, the encoders of `languages` (none: of all) with its first seed: CLIP-VE in English, CLSEAVE in the
+    other languages. UserError when the folder holds neither.
+    """
+    if _is_profile(model):
+        return Folders(_of_profile(model, languages), head or _seeds(model / "clip_ve")[0], clip or model / "clip")
+    require_encoder(model)
+    record = read(model)
+    known = record.languages if record and len(record.languages) == 1 else []
+    if languages and known and list(languages) != known:
+        raise UserError(
+            f"{model}: found --language {', '.join(languages)}, but it was trained on {known[0]}: name its profile's "
+            "folder to choose among languages"
+        )
+    own_head, own_clip = (head, clip) if head and clip else head_and_clip(model)
+    return Folders({(languages or known or ["text"])[0]: model}, head or own_head, clip or own_clip)
+
+
+def _is_profile(folder: Path) -> bool:
+    return (folder / "clip/config.json").is_file() and bool(_seeds(folder / "clip_ve"))
+
+
+def _seeds(folder: Path) -> list[Path]:
+    """Folders of seeds in ascending order."""
+    found = [path for path in folder.glob("seed*") if path.name[4:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[4:]))
+
+
+def _of_profile(model: Path, languages: Sequence[str]) -> dict[str, Path]:
+    """The encoders of a profile by language. UserError for a language that it lacks."""
+    seed = _seeds(model / "clip_ve")[0].name
+    students = sorted(path.parent for path in model.glob(f"clseave/*/{seed}"))
+    found = {ENGLISH: model / "clip_ve" / seed} | {path.name: path / seed for path in students}
+    if missing := [language for language in languages if language not in found]:
+        raise UserError(f"{model}: no student for {', '.join(missing)}; it has {', '.join(found)}")
+    return {language: found[language] for language in languages or found}
+
+
+def require_encoder(model: Path) -> None:
+    """Raise UserError when a folder is not a text encoder; the message lists the encoders below it, if any."""
+    if not model.is_dir():
+        raise UserError(f"{model}: no such folder: run `dvc pull` or `make reproduce`, or name another model")
+    if any((model / mark).is_file() for mark in MARKS):
+        return
+    marked = {path.parent for mark in MARKS for path in model.glob(f"**/{mark}")}
+    found = sorted(str(folder) for folder in marked if (folder / "config.json").is_file())
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    what = (
+        f"name a model in it: {', '.join(found[:LISTED])}{more}"
+        if found
+        else "run the stage that writes it (`dvc repro`)"
+    )
+    raise UserError(f"{model} is no text encoder: {what}")
+
+
+def head_and_clip(model: Path) -> tuple[Path, Path]:
+    """Return the folders of the head and of CLIP for a model in `models/PROFILE`. UserError when there are none."""
+    own = (model / "head.json").is_file()  # CLIP-VE and its controls include a head
+    for folder in model.resolve().parents:
+        if (folder / "clip" / "config.json").is_file():
+            return model if own else folder / "clip_ve" / model.resolve().name, folder / "clip"
+    raise UserError(f"{model}: no CLIP beside it: name a folder below models/PROFILE, or give --head and --clip")

@@ -1,0 +1,104 @@
+"""Predictions for the rows of a file: read one by one, judged in groups, written in order."""
+
+import csv
+import io
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import opened, parse_json, read_lines
+from clseave.inference.entailment import Entailment, Failure, Prediction, Query, Vector
+
+GROUP = 1000  # rows that are judged at once
+KEPT = 20_000  # image vectors that are kept for later rows
+TEXT = ("text", "hypothesis")  # names of the column of sentences
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+REMEDY = "name a file that is there"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's number, counted from 1, and what is asked, or why nothing can be."""
+
+    number: int
+    query: Query | Failure
+
+
+def read(path: Path, images: Path, language: str | None) -> Iterator[Row]:
+    """Yield the rows of JSON Lines (`.jsonl`) or of a CSV or TSV file with a header.
+
+    Columns: `image`, a file relative to the folder `images`; `text` or `hypothesis`; `language`, which `language`
+    stands in for where it is missing. UserError for another kind of file, or a header without these columns.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".jsonl", *SEPARATORS):
+        raise UserError(f"{path}: found a file {suffix or 'without a suffix'}, allowed: .jsonl, .csv, .tsv")
+    raw = _json_rows(path) if suffix == ".jsonl" else _csv_rows(path, SEPARATORS[suffix])
+    for number, content in enumerate(raw, start=1):
+        yield Row(number, content if isinstance(content, Failure) else _query(content, images, language))
+
+
+def _json_rows(path: Path) -> Iterator[Mapping[str, Any] | Failure]:
+    """The objects of a JSON Lines file; blank lines are left out."""
+    for _, line in read_lines(path, REMEDY):
+        if not line.strip():
+            continue
+        try:
+            content = parse_json(line.decode("utf-8-sig"))
+        except ValueError as error:
+            yield Failure(f"not JSON: {error}")
+            continue
+        yield content if isinstance(content, dict) else Failure("expected an object with image and text")
+
+
+def _csv_rows(path: Path, separator: str) -> Iterator[Mapping[str, Any] | Failure]:
+    """The rows of a table by the names in its first line."""
+    with opened(path, REMEDY) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+        try:
+            reader = csv.DictReader(text, delimiter=separator, restkey="")
+            names = reader.fieldnames or []
+            if "image" not in names or not set(TEXT) & set(names):
+                raise UserError(f"{path}: found columns {', '.join(names) or 'none'}; expected image and text")
+            for row in reader:
+                yield Failure("more fields than the header names") if "" in row else row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not a table in UTF-8: {error}") from error
+
+
+def _query(content: Mapping[str, Any], images: Path, language: str | None) -> Query | Failure:
+    """What a row asks, or what it lacks."""
+    text = next((content[name] for name in TEXT if content.get(name) is not None), None)
+    given = {"image": content.get("image"), "text": text, "language": content.get("language") or language}
+    for name, value in given.items():
+        if not isinstance(value, str) or not value:
+            return Failure(f"{name}: found {'nothing' if value in (None, '') else repr(value)}, expected text")
+    return Query(images / str(given["image"]), str(given["text"]), str(given["language"]))
+
+
+def judge(model: Entailment, rows: Iterable[Row]) -> Iterator[tuple[Row, Prediction | Failure]]:
+    """Yield each row with its prediction, in order; memory does not grow with their number."""
+    known: dict[Hashable, Vector] = {}
+    rows = iter(rows)
+    while group := list(islice(rows, GROUP)):
+        asked = [row.query for row in group if isinstance(row.query, Query)]
+        found = iter(model.judge(asked, known))
+        for row in group:
+            yield row, next(found) if isinstance(row.query, Query) else row.query
+        if len(known) > KEPT:
+            known.clear()
+
+
+def as_json(row: Row, result: Prediction | Failure) -> str:
+    """One line: the row's number, and label with probabilities, or the reason why there are none."""
+    content: dict[str, Any] = {"row": row.number}
+    if isinstance(row.query, Query):
+        content |= {"image": Path(str(row.query.image)).name, "text": row.query.text, "language": row.query.language}
+    if isinstance(result, Failure):
+        content["error"] = result.reason
+    else:
+        content |= {"label": result.label, **result.probabilities}
+    return json.dumps(content, ensure_ascii=False) + "\n"
