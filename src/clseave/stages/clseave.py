@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         "lr": rate,
         "loss": settings.loss,
         "width": objective.data.teacher.width,
-        **numerics.compute_settings(device, values.precision),
+        **numerics.summary(device, values.precision),
     }
     metrics = {**about, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:

@@ -87,12 +87,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     else:
         raise ValueError(f"no baseline {kind!r}: majority, clip_score or mbert")
-    metrics = {
-        **numerics.compute_settings(device, values.precision),
-        "epoch": kept,
-        "epochs_run": len(curve),
-        **curve[kept - 1],
-    }
+    metrics = {**numerics.summary(device, values.precision), "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:
         if encoder:
             encoder.save(folder)

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = {"examples": args.examples, "images": args.images, "clip": args.clip}
     checkpoint = begin(args.checkpoints, __name__, inputs, values, device, seed=args.seed, model=args.model)
     curve, kept = fine_tune(objective, checkpoint)
-    used = numerics.compute_settings(device, values.precision)
+    used = numerics.summary(device, values.precision)
     metrics = {**used, "epoch": kept, "epochs_run": len(curve), **curve[kept - 1]}
     with whole_folder(args.out) as folder:
         if args.model != "image_only":  # its tower never ran

@@ -99,6 +99,6 @@ def kernels_used() -> Kernels:
     return "deterministic" if torch.are_deterministic_algorithms_enabled() else "fast"
 
 
-def compute_settings(device: "torch.device", precision: str) -> dict[str, str]:
+def summary(device: "torch.device", precision: str) -> dict[str, str]:
     """What a training ran with, for its metrics: kernels, and the precision of the text encoder's steps."""
     return {"kernels": kernels_used(), "precision": precision if device.type == "cuda" else "float32"}
