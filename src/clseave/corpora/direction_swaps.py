@@ -1,7 +1,8 @@
 """Negatives made by a rule: an English hypothesis with its direction exchanged for the opposite one.
 
-Yuksekgonul et al. 2023 (NegCLIP, arXiv 2210.01936) exchange words of captions in the same spirit. The label is a guess:
-an entailed hypothesis becomes a contradicted one, which need not hold (`studies/heads` measures how often it does).
+Yuksekgonul et al. 2023 (NegCLIP, arXiv 2210.01936) exchange words of captions to the same end. The label is a guess: an
+entailed hypothesis becomes a contradicted one, which need not hold (`studies/heads` measures how often it does). The
+opposite direction says the same as the two things exchanged: such negatives stand for the other row of a minimal pair.
 """
 
 import re
@@ -39,15 +40,32 @@ def negatives(examples: Sequence[Example]) -> list[Example]:
     return made
 
 
-def unpaired(examples: Sequence[Example], seed: int) -> list[Example]:
-    """The examples without one row, drawn at random, of each minimal pair."""
+def single(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The examples with one row, drawn at random, of each image's rows of the kind that has minimal pairs."""
     rng = np.random.default_rng([seed, 8])
-    first = {pair: rng.random() < 0.5 for pair in dict.fromkeys(row.pair for row in examples)}
-    known: set[str] = set()
-    kept = []
-    for row in examples:
-        if row.pair is None or first[row.pair] == (row.pair not in known):
-            kept.append(row)
-        if row.pair is not None:
-            known.add(row.pair)
-    return kept
+    return _keeping(examples, {int(rng.choice(rows)) for rows in _groups(examples)})
+
+
+def thinned(examples: Sequence[Example], seed: int) -> list[Example]:
+    """As many examples as `single` keeps, with minimal pairs: all such rows of some images, drawn at random."""
+    rng, groups = np.random.default_rng([seed, 9]), _groups(examples)
+    kept: list[int] = []
+    for number in rng.permutation(len(groups)):
+        if len(kept) + len(groups[number]) <= len(groups):
+            kept += groups[number]
+    return _keeping(examples, set(kept))
+
+
+def _groups(examples: Sequence[Example]) -> list[list[int]]:
+    """Row numbers of the kind that has minimal pairs, for each image with such a pair."""
+    paired = {(row.image_id, row.kind): list[int]() for row in examples if row.pair is not None}
+    for number, row in enumerate(examples):
+        if (row.image_id, row.kind) in paired:
+            paired[row.image_id, row.kind].append(number)
+    return list(paired.values())
+
+
+def _keeping(examples: Sequence[Example], kept: set[int]) -> list[Example]:
+    """The examples without the rows of all groups but `kept`."""
+    grouped = {number for rows in _groups(examples) for number in rows}
+    return [row for number, row in enumerate(examples) if number not in grouped or number in kept]

@@ -56,9 +56,10 @@ def systems(results: pd.DataFrame, measure: str = "accuracy") -> Figure:
     axes.set_ylim(len(titles) - 0.4, -0.9)
     percent_axis(axes, first, last)
     figure.legend(title="judged", loc="outside lower center", ncols=len(ways) if len(ways) <= MOST else 2)
+    count = f"{reference['rows']:,.0f} rows" if measure == "accuracy" else f"{reference['pairs']:,.0f} pairs"
     axes.set(
         title=TITLES[measure],
-        xlabel=f"{measure.replace('_', ' ')}, percent\nn = {reference['rows']:,.0f} rows",
+        xlabel=f"{measure.replace('_', ' ')}, percent\nn = {count}",
     )
     return figure
 

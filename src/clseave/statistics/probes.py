@@ -7,13 +7,10 @@ import numpy as np
 PENALTY = 1.0  # of ridge regression on standardised vectors
 
 
-def probe(
-    vectors: np.ndarray, classes: Sequence[str], test_vectors: np.ndarray, test_classes: Sequence[str]
-) -> np.ndarray:
-    """Whether the class of each test vector is read rightly, (M,) bool, by ridge regression on the N train vectors.
+def probe(vectors: np.ndarray, classes: Sequence[str] | np.ndarray, test_vectors: np.ndarray) -> np.ndarray:
+    """The class of each test vector, (M,), read by ridge regression on N train vectors and their classes.
 
-    Vectors (N, D) and (M, D); each class is a number that is 1 or 0, and the largest prediction decides. A class that
-    train lacks is never read rightly.
+    Vectors (N, D) and (M, D); each class is a number that is 1 or 0, and the largest prediction decides.
     """
     names = sorted(set(classes))
     wanted = (np.array(classes)[:, None] == np.array(names)).astype(np.float64)  # (N, C)
@@ -22,4 +19,4 @@ def probe(
     inner = train.T @ train + PENALTY * np.eye(train.shape[1])
     weights = np.linalg.solve(inner, train.T @ (wanted - wanted.mean(0)))
     best = (test @ weights + wanted.mean(0)).argmax(1)
-    return np.array([names[one] for one in best]) == np.array(test_classes)
+    return np.array(names)[best]

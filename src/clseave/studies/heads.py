@@ -1,12 +1,13 @@
 """CLIP-VE with another head or other training examples, and the students of its vectors: which learns word order.
 
 Reads:  examples, hypotheses in all languages, images and their vectors, CLIP, mBERT; the study's languages.
-Writes: one `Run` for each language: answers of the teacher to the English hypotheses (`teacher`), and of a student
-        trained on its vectors to the translations (`student`; none where the head needs the states of all tokens).
+Writes: one `Run` for each language: in English, answers of the teacher (`teacher`); in the others, of a student that is
+        trained on the teacher's vectors (`student`).
 Thesis: 3.1.2 has one head. Its examples hold no minimal pairs.
 Cost:   two minutes for a teacher, half a minute for each student.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from transformers import CLIPVisionModelWithProjection
 
-from clseave.corpora.direction_swaps import negatives, unpaired
+from clseave.corpora.direction_swaps import negatives, single, thinned
 from clseave.corpora.images import load_processor, read_pixels
 from clseave.corpora.patches import patch_states, write_patches
 from clseave.foundation.errors import UserError
@@ -50,7 +51,8 @@ from clseave.stages.encode_images import list_photos
 from clseave.variants import order_measures, settings
 from clseave.variants.runs import Run, row_key, to_digits
 
-PAIRS = ("own", "unpaired", "unpaired+swapped")  # which training examples
+PAIRS = ("own", "single", "thinned", "single+swapped")  # which training examples
+ENGLISH = "en"  # the teacher's language
 
 
 class Values(SentenceTransfer):
@@ -99,7 +101,7 @@ class Training:
     values: Values
     device: torch.device
     checkpoints: Path
-    measures: dict[str, float] = field(default_factory=dict)
+    trained: dict[str, float] = field(default_factory=dict)
 
     def premises(self) -> tuple[VectorTable, Patches]:
         """What the head sees of each image: its vector, or the states of its patches."""
@@ -113,8 +115,10 @@ class Training:
         """The training examples that `pairs` names."""
         if self.pairs == "own":
             return examples
-        kept = unpaired(examples, self.seed)
-        return kept + negatives(kept) if self.pairs == "unpaired+swapped" else kept
+        if self.pairs == "thinned":
+            return thinned(examples, self.seed)
+        kept = single(examples, self.seed)
+        return kept + negatives(kept) if self.pairs == "single+swapped" else kept
 
     def teach(self, images: VectorTable, patches: Patches) -> ClipVE:
         """Fine-tune CLIP's text tower with the head, as `finetune_clip_ve` does."""
@@ -136,7 +140,7 @@ class Training:
         checkpoint = begin(self.checkpoints / "teacher", __name__, inputs, values, self.device, **about)
         curve, kept = fine_tune(objective, checkpoint)
         best = curve[kept - 1]
-        self.measures.update(epoch=float(kept), **{name: best[name] for name in ("train_accuracy", "dev_accuracy")})
+        self.trained.update(epoch=float(kept), **{name: best[name] for name in ("train_accuracy", "dev_accuracy")})
         return model.eval()
 
     @torch.no_grad()
@@ -175,34 +179,37 @@ class Training:
         images, patches = self.premises()
         model = self.teach(images, patches)
         rows = {split: self.sources.rows(split) for split in ("train", "test")}
-        english = self.answers(model.tower, model, images, rows["test"], distinct_hypotheses(rows["test"]))
-        paired = [row for row in rows["train"] if row.pair is not None]
-        if paired:
-            trained = self.answers(model.tower, model, images, paired, distinct_hypotheses(paired))
-            self.measures["train_swap_accuracy"] = order_measures.swap_accuracy(paired, trained)
-        self.measures.update(order_measures.measure(model, rows, self.sources.vectors, self.values.source))
-        if self.pairs == "unpaired+swapped":
-            self.measures.update(order_measures.rule(rows["train"], self.values.source, self.seed))
+        code, key = fingerprint(code_files(__name__)), row_key(rows["test"])
         runs = []
         for language in languages:
-            found = {"teacher": to_digits(english)}
-            if self.head != "token_attention":
-                path = self.sources.hypotheses / f"{language}.jsonl"
-                texts = {row.hypothesis_id: row.text for row in iter_rows(path, Translation)}
-                student = self.student(language, model)
-                found["student"] = to_digits(self.answers(student, model, images, rows["test"], texts))
-            code, key = fingerprint(code_files(__name__)), row_key(rows["test"])
-            runs.append(
-                Run(self.variant, language, self.seed, code, key, self.measures, {way: {} for way in found}, found)
-            )
+            path = self.sources.hypotheses / f"{language}.jsonl"
+            texts = {row.hypothesis_id: row.text for row in iter_rows(path, Translation)}
+            way = "teacher" if language == ENGLISH else "student"
+            encoder = model.tower if language == ENGLISH else self.student(language, model)
+            answers = {way: to_digits(self.answers(encoder, model, images, rows["test"], texts))}
+            measures = self.measure(model, images, rows) if language == ENGLISH else {}
+            runs.append(Run(self.variant, language, self.seed, code, key, measures, {way: {}}, answers))
         return runs
+
+    def measure(self, model: ClipVE, images: VectorTable, rows: order_measures.Rows) -> dict[str, float]:
+        """What training left, minimal pairs of train, probes, and how true the negatives by rule are."""
+        found = dict(self.trained)
+        if paired := [row for row in rows["train"] if row.pair is not None]:
+            answers = self.answers(model.tower, model, images, paired, distinct_hypotheses(paired))
+            found["train_swap_accuracy"] = order_measures.swap_accuracy(paired, answers)
+        found |= order_measures.measure(model, rows, self.sources.vectors, self.values.source)
+        if self.pairs == "single+swapped":
+            found |= order_measures.rule(rows["train"], self.values.source, self.seed)
+        return found
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train one variant, its students in each of the study's languages, and write its runs; no model is kept."""
     reads = list(Sources.__dataclass_fields__)
     paths = ["study", "params", "profile", *reads, "checkpoints", "out"]
-    args = cli.parse(argv, __doc__, paths, names=["variant", "head", "pairs"], numbers=["seed"], changes=True)
+    args = cli.parse(
+        argv, __doc__, paths, names=["variant", "head", "pairs", "languages"], numbers=["seed"], changes=True
+    )
     for name, allowed in (("head", HEADS), ("pairs", PAIRS)):
         if getattr(args, name) not in allowed:
             raise UserError(f"--{name}: {not_one_of(getattr(args, name), allowed)}")
@@ -211,6 +218,10 @@ def main(argv: list[str] | None = None) -> None:
     sources = Sources(**{name: getattr(args, name) for name in reads})
     chosen = {name: getattr(args, name) for name in ("variant", "head", "pairs", "seed", "checkpoints")}
     training = Training(sources, values=values, device=device, **chosen)
+    languages = [one for one in settings.read(args.study / "params.yaml").languages if one in args.languages.split("+")]
+    if args.head == "token_attention" and languages != [ENGLISH]:
+        raise UserError(f"--languages: found {args.languages!r}, allowed with token_attention: {ENGLISH}")
     with whole_folder(args.out) as folder:
-        for run in training.run(settings.read(args.study / "params.yaml").languages):
+        for run in training.run(languages):
             run.write(folder / f"{run.language}.json")
+    shutil.rmtree(args.checkpoints, ignore_errors=True)  # vectors of patches and of hypotheses

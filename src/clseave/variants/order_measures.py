@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clseave.corpora.direction_swaps import negatives, unpaired
+from clseave.corpora.direction_swaps import negatives, single
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, distinct_hypotheses, read_vectors
 from clseave.foundation.settings.schema import AnySource, Scenes
@@ -41,20 +41,29 @@ def relations(examples: Sequence[Example]) -> dict[str, tuple[str, str, str]]:
 
 
 def probe_texts(tower: TextTower, rows: Rows) -> dict[str, float]:
-    """Shares of test relations whose direction, and whose whole statement, probes read from their vectors."""
+    """What probes read from the vectors of test relations whose sentence train lacks, as shares of these.
+
+    `probe_direction`: the direction; `probe_statement`: both things and the direction. `probe_order`: of those where
+    both things are read, first and second as they are and not exchanged: a vector that holds the words without their
+    order has a half.
+    """
     said = {split: relations(rows[split]) for split in ("train", "test")}
+    said["test"] = {key: parts for key, parts in said["test"].items() if key not in said["train"]}
     if not all(said.values()):
         return {}
     vectors = {}
     for split, found in said.items():
         english = distinct_hypotheses(rows[split])
         vectors[split] = embed_texts(tower, [english[key] for key in found], BATCH).numpy()
-    hits = [
-        probe(vectors["train"], [one[part] for one in said["train"].values()],
-              vectors["test"], [one[part] for one in said["test"].values()])
-        for part in range(3)
-    ]  # fmt: skip
-    return {"probe_direction": float(hits[1].mean()), "probe_statement": float(np.all(hits, axis=0).mean())}
+    trained, tested = (np.array(list(found.values())) for found in said.values())  # (N, 3), (M, 3)
+    read = np.stack([probe(vectors["train"], trained[:, part], vectors["test"]) for part in range(3)], axis=1)
+    kept = (read[:, ::2] == tested[:, ::2]).all(1)
+    exchanged = (read[:, ::2] == tested[:, ::-2]).all(1)
+    return {
+        "probe_direction": float((read[:, 1] == tested[:, 1]).mean()),
+        "probe_statement": float((read == tested).all(1).mean()),
+        "probe_order": float(kept.sum() / max(1, (kept | exchanged).sum())),
+    }
 
 
 def probe_images(vectors: Path, source: AnySource) -> dict[str, float]:
@@ -70,7 +79,7 @@ def probe_images(vectors: Path, source: AnySource) -> dict[str, float]:
         given.append(table[[place[key] for key in keys if key in place]])
         wanted.append(scenes[encoded])
     cells = [
-        probe(given[0], wanted[0][:, cell].astype(str).tolist(), given[1], wanted[1][:, cell].astype(str).tolist())
+        probe(given[0], wanted[0][:, cell].astype(str), given[1]) == wanted[1][:, cell].astype(str)
         for cell in range(wanted[0].shape[1])
     ]
     return {"probe_cells": float(np.mean(cells))}
@@ -92,6 +101,6 @@ def rule(examples: Sequence[Example], source: AnySource, seed: int) -> dict[str,
     right = [
         LABELS[label_scenes(gold.facts_by_sentence()[row.hypothesis][0], scenes[[number[row.image_id]]])[0]]
         == row.label
-        for row in negatives(unpaired(examples, seed))
+        for row in negatives(single(examples, seed))
     ]
     return {"rule_negatives": float(len(right)), "rule_true": float(np.mean(right))}

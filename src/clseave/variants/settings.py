@@ -87,8 +87,11 @@ def read(path: Path) -> Study:
     known = [one.name for one in study.variants] + [one.name for one in study.references]
     if repeated := [name for name in known if known.count(name) > 1]:
         raise UserError(f"{path}: variants: found {repeated[0]!r} twice, allowed: a name of its own for each")
-    if empty := [one for one in study.variants if not one.among(study.languages)]:
-        raise UserError(f"{path}: variants: {empty[0].name} has languages {empty[0].languages!r}, of the study's none")
+    for variant in study.variants:
+        for language in variant.languages.split("+") if variant.languages else []:
+            if language not in study.languages:
+                message = not_one_of(language, study.languages)
+                raise UserError(f"{path}: variants: {variant.name}: languages: {message}")
     for number, contrast in enumerate(study.contrasts):
         for side in ("system", "other"):
             if (found := getattr(contrast, side).variant) not in known:

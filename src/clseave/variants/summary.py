@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from clseave.foundation.errors import UserError
 from clseave.foundation.rows.records import Example
+from clseave.foundation.settings.messages import not_one_of
 from clseave.statistics import metrics, swaps
 from clseave.statistics.clustered import Estimate, estimate, of_seeds, share
 from clseave.statistics.significance import with_tests
@@ -49,16 +51,19 @@ class Table:
 
     def results(self) -> Rows:
         """One row for each system and language: accuracy with interval, spread over seeds, answers, measures."""
-        return [
+        rows = [
             self._result(key, language) for key, system in self.systems.items() for language in (ALL, *system.answers)
         ]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return [dict.fromkeys(names) | row for row in rows]
 
     def _result(self, key: Key, language: str) -> dict[str, Any]:
         system = self.systems[key]
         languages = list(system.answers) if language == ALL else [language]
         by_seed = self.hits(key, languages).mean(1)
         row: dict[str, Any] = {"variant": key[0], "judged": key[1], "title": system.title, "language": language}
-        row |= {"seeds": len(by_seed), "rows": len(self.gold)} | self._share(key, languages, "accuracy", "")
+        row |= {"seeds": len(by_seed), "rows": len(self.gold), "pairs": len(self.pairs)}
+        row |= self._share(key, languages, "accuracy", "")
         row["seeds_sd"] = metrics.rounded(float(np.std(by_seed, ddof=1))) if len(by_seed) > 1 else None
         row |= self._share(key, languages, "swap_accuracy", "swap_")
         chosen = [system.answers[one] for one in languages]
@@ -84,27 +89,44 @@ class Table:
         Holm's correction is over the questions for `ALL`, and over questions and languages for the single languages.
         Questions about minimal pairs are left out where there are none.
         """
-        asked = [(one, self._shared(one)) for one in questions if one.measure == "accuracy" or len(self.pairs)]
-        together = [(one, ALL, languages) for one, languages in asked]
-        single = [(one, language, [language]) for one, languages in asked for language in languages]
+        questions = [one for one in questions if one.measure == "accuracy" or len(self.pairs)]
+        together = [(one, ALL, self._languages(one)) for one in questions]
+        single = [
+            (one, language, ([language], [language]))
+            for one, _, (first, second) in together
+            for language in first
+            if language in second
+        ]
         rows: Rows = []
         for part in (together, single):
             names = [
                 {"contrast": one.name, "question": one.question, "measure": one.measure, "language": language}
                 for one, language, _ in part
             ]
-            rows += with_tests(names, [self._difference(one, languages) for one, _, languages in part])
+            rows += with_tests(names, [self._difference(one, *languages) for one, _, languages in part])
         return rows
 
-    def _shared(self, question: Contrast) -> list[str]:
-        """Languages in which both systems of a question are judged."""
-        one, other = (self.systems[side.variant, side.judged].answers for side in (question.system, question.other))
-        return [language for language in one if language in other]
+    def _languages(self, question: Contrast) -> tuple[list[str], list[str]]:
+        """The languages of a question's two systems: those that both have; where they share none, each one's own.
 
-    def _difference(self, question: Contrast, languages: Sequence[str]) -> Estimate:
+        UserError for a way of judging that a variant lacks.
+        """
+        sides = []
+        for side in (question.system, question.other):
+            if (side.variant, side.judged) not in self.systems:
+                known = [way for variant, way in self.systems if variant == side.variant]
+                raise UserError(f"contrast {question.name}: judged: {not_one_of(side.judged, known)}")
+            sides.append(list(self.systems[side.variant, side.judged].answers))
+        shared = [language for language in sides[0] if language in sides[1]]
+        return (shared, shared) if shared else (sides[0], sides[1])
+
+    def _difference(self, question: Contrast, languages: Sequence[str], others: Sequence[str]) -> Estimate:
         """The difference in points; its seeds are paired where both have the same."""
         keys = [(side.variant, side.judged) for side in (question.system, question.other)]
-        first, second = (100 * self.hits(key, languages, question.measure) for key in keys)
+        first, second = (
+            100 * self.hits(key, chosen, question.measure)
+            for key, chosen in zip(keys, (languages, others), strict=True)
+        )
         if self.systems[keys[0]].seeds == self.systems[keys[1]].seeds:
             spread = of_seeds(list(first.mean(1) - second.mean(1)), len(first))
         else:

@@ -1,8 +1,11 @@
 """Negatives by rule, and training examples without minimal pairs."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
-from clseave.corpora.direction_swaps import negatives, swap_direction, unpaired
+from clseave.corpora.direction_swaps import negatives, single, swap_direction, thinned
 from clseave.foundation.rows.records import Example, hypothesis_id
 
 
@@ -42,10 +45,35 @@ def test_entailed_directions_become_contradictions():
     assert (made.hypothesis_id, made.label, made.statement) == (hypothesis_id(text), "contradiction", None)
 
 
-def test_one_row_of_each_pair_is_left_out():
-    rows = [example(number, f"text {number}", "neutral", pair=f"m{number // 2}") for number in range(40)]
-    rows.insert(7, example(99, "alone", "entailment"))
-    kept = unpaired(rows, 0)
-    assert sorted(row.pair for row in kept if row.pair) == sorted({row.pair for row in rows if row.pair})
-    assert rows[7] in kept and kept == unpaired(rows, 0) != unpaired(rows, 1)
-    assert 0 < sum(int(row.pair_id[1:]) % 2 for row in kept if row.pair) < 20  # not always the first one
+@pytest.fixture
+def rows():
+    """Twenty images of three relations each, of which two are a minimal pair, and one row of another kind for each."""
+    made = []
+    for image in range(20):
+        for number, label in enumerate(("entailment", "neutral", "contradiction")):
+            pair = f"m{image}" if number != 1 else None
+            made.append(replace(example(len(made), f"text {image} {number}", label, pair=pair), image_id=f"i{image}"))
+        made.append(replace(example(len(made), "alone", "entailment"), image_id=f"i{image}", kind="place"))
+    return made
+
+
+def test_without_pairs_one_relation_of_each_image_is_kept(rows):
+    kept = single(rows, 0)
+    relations = [row for row in kept if row.kind == "relation"]
+    assert [row.image_id for row in relations] == [f"i{image}" for image in range(20)]
+    assert {row.label for row in relations} == {"entailment", "neutral", "contradiction"}
+    assert [row for row in kept if row.kind == "place"] == [row for row in rows if row.kind == "place"]
+    assert kept == single(rows, 0) != single(rows, 1)
+
+
+def test_thinned_has_as_many_relations_in_whole_images(rows):
+    kept = thinned(rows, 0)
+    by_image = Counter(row.image_id for row in kept if row.kind == "relation")
+    assert set(by_image.values()) == {3} and len(by_image) == 20 // 3
+    assert sum(row.kind == "place" for row in kept) == 20
+    assert kept == thinned(rows, 0) != thinned(rows, 1)
+
+
+def test_where_there_are_no_pairs_all_examples_are_kept(rows):
+    alone = [replace(row, pair=None) for row in rows]
+    assert single(alone, 0) == thinned(alone, 0) == alone

@@ -49,3 +49,31 @@ def test_scenes_are_those_of_the_examples(examples):
     scenes, _ = world.draw_scenes("train", SOURCE)
     assert np.array_equal(scenes, world.build_split("train", SOURCE, None)[2])
     assert {row.image_id for row in examples} <= {world.image_id("train", number) for number in range(len(scenes))}
+
+
+class Words:
+    """A tower whose vectors hold the words of a relation, each at its place or without one."""
+
+    def __init__(self, examples, order):
+        self.parts = {row.hypothesis: parts for row in examples for parts in [order_measures.relations([row])] if parts}
+        self.words = sorted({word for parts in self.parts.values() for found in parts.values() for word in found})
+        self.order = order
+
+    def embed(self, texts):
+        vectors = np.zeros((len(texts), 3 * len(self.words)), dtype=np.float32)
+        for row, text in enumerate(texts):
+            ((parts),) = self.parts[text].values()
+            for place, word in enumerate(parts):
+                vectors[row, self.words.index(word) + len(self.words) * (place if self.order else 0)] = 1
+        return vectors
+
+
+@pytest.mark.parametrize("order", [True, False])
+def test_a_bag_of_words_reads_the_direction_and_not_the_order(examples, monkeypatch, order):
+    tower = Words(examples, order)
+    monkeypatch.setattr(order_measures, "embed_texts", lambda _, texts, __: torch.from_numpy(tower.embed(texts)))
+    known = [row for number, row in enumerate(examples) if number % 5]
+    found = order_measures.probe_texts(None, {"train": known, "test": examples[::5]})
+    assert found["probe_direction"] > 0.9
+    assert found["probe_order"] > 0.9 if order else 0.2 < found["probe_order"] < 0.8
+    assert (found["probe_statement"] > 0.8) == order
