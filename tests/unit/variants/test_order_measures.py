@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from clseave.foundation.rows.labels import label_id
 from clseave.foundation.settings.params import read_yaml

@@ -184,7 +184,7 @@ def test_a_study_is_summarised(study):
     about = json.loads((results / "study.json").read_text())
     assert about["code"] == ["c0de"] and about["seeds"] == [0, 1]
     lines = (results / "results.csv").read_text().splitlines()
-    assert len(lines) == 1 + 2 * 3 and lines[1].startswith("plain,direct,as it is,all,2,6,1.0")
+    assert len(lines) == 1 + 2 * 3 and lines[1].startswith("plain,direct,as it is,all,2,6,1,1.0")
 
 
 def test_a_joint_variant_is_read_from_one_run_for_all_languages(study):

@@ -1,0 +1,2 @@
+from clseave.inference.entailment import Entailment as Entailment
+from clseave.inference.entailment import Prediction as Prediction
