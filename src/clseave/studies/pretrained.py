@@ -150,7 +150,7 @@ class Training:
         data = objective.data
         rows = sample(len(data.tokens), self.share, self.seed)
         often = repeated(rows, len(data.tokens))
-        objective.data = Pairs(Ragged.of([data.tokens[row] for row in often]), data.teacher, data.rows[often])
+        objective.data = Pairs(Ragged.of([data.tokens[row].tolist() for row in often]), data.teacher, data.rows[often])
         chosen: dict[str, str | int] = {"seed": self.seed, "share": self.share, "language": language}
         checkpoint = begin(checkpoints / who, __name__, inputs, self.values, self.device, **chosen)
         curve, kept = fit(objective, self.values.lr, checkpoint)
