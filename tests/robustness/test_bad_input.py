@@ -258,7 +258,7 @@ def photo(path):
 
 
 def seen(path):
-    return read_image(path, load_processor(path.parent / "clip"))
+    return read_image(path, processor(32))
 
 
 def hash_record(path):

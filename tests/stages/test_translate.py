@@ -196,4 +196,4 @@ def test_a_backend_loads_its_own_libraries_only(tmp_path):
 def test_the_help_says_that_it_goes_on(capsys):
     with pytest.raises(SystemExit):
         translate.main(["--help"])
-    assert "a run that was cut short goes on where it stopped" in capsys.readouterr().out
+    assert "an interrupted run resumes" in capsys.readouterr().out

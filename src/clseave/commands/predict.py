@@ -8,7 +8,8 @@ models/PROFILE for all of its languages. By default, the head (CLIP-VE of the sa
 taken from the same profile.
 
 The rows of `--batch` (.csv and .tsv with a header, .jsonl) have columns image (a file relative to `--images`), text,
-and language, which may be left out where `--language` or the model says it. One line is written for each row.
+and language, which may be left out where `--language` or the model says it. One line is written for each row, with its
+number, its id if there is such a column, and its image.
 
 Exit codes: 0 all rows have a prediction; 1 some rows of a batch have none, each with its reason in the output and on
 the error stream; 2 wrong arguments, no model, a sentence or photo that cannot be judged, or a bad row with `--strict`.
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batch", type=Path, metavar="FILE", help="rows of image, text and language")
     made.add_argument("--images", type=Path, metavar="DIR", help="of a batch (default: the folder of its file)")
     made.add_argument("--out", type=Path, metavar="FILE", help="predictions of a batch, JSON Lines (default: printed)")
-    made.add_argument("--strict", action="store_true", help="stop at the first bad row of a batch, and write nothing")
+    made.add_argument("--strict", action="store_true", help="stop at the first bad row of a batch; no file is written")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
     made.add_argument("--assembly", choices=get_args(Assembly), default="direct", help="of CLTEAVE")
@@ -99,9 +100,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load the models, judge, and print or write."""
     made = parser()
     options = made.parse_args(argv)
-    if (options.batch is None) == (options.image is None or not options.text):
+    one = bool(options.image), bool(options.text)
+    if any(one) if options.batch else not all(one):
         made.error("give --image and --text, or --batch")
-    found = folders.find(options.model, [options.language] if options.language else (), options.head, options.clip)
+    # In a batch, --language only stands in where a row names none.
+    languages = [options.language] if options.language and not options.batch else []
+    found = folders.find(options.model, languages, options.head, options.clip)
     device = numerics.start_torch(0, options.device)
     model = Entailment(found, assembly=options.assembly, device=device)
     if options.batch is None:

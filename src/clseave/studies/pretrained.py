@@ -42,6 +42,7 @@ from clseave.variants.runs import JOINT, OWN, Run, row_key
 from clseave.word_alignment.aligner import WordAligner, alignment_scores
 
 MBERT, E5, RANDOM = "mbert", "e5", "e5_random"  # what a student starts as
+FEWEST = 30  # percent of the pairs that an epoch has: a smaller share is repeated, so that the steps are not too few
 OWN_PAIRS = "own"  # the pairs of a student of the language it is judged in; else those of a language by its code
 
 
@@ -60,6 +61,11 @@ def sample(count: int, share: int, seed: int) -> np.ndarray:
     """`share` percent of `count` rows, rounded up, sorted. A smaller share of the same seed is a part of a larger."""
     chosen = np.random.default_rng(seed).permutation(count)[: -(-count * share // 100)]
     return np.sort(chosen)
+
+
+def repeated(rows: np.ndarray, count: int) -> np.ndarray:
+    """The rows as often as it takes to have `FEWEST` percent of `count`, once at least."""
+    return np.tile(rows, max(1, -(-count * FEWEST // (100 * len(rows)))))
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,8 @@ class Training:
         objective = clseave.prepare(*sources, self.values, seed=self.seed, device=self.device)
         data = objective.data
         rows = sample(len(data.tokens), self.share, self.seed)
-        objective.data = Pairs(Ragged.of([data.tokens[row].tolist() for row in rows]), data.teacher, data.rows[rows])
+        often = repeated(rows, len(data.tokens))
+        objective.data = Pairs(Ragged.of([data.tokens[row].tolist() for row in often]), data.teacher, data.rows[often])
         chosen: dict[str, str | int] = {"seed": self.seed, "share": self.share, "language": language}
         checkpoint = begin(checkpoints / who, __name__, inputs, self.values, self.device, **chosen)
         curve, kept = fit(objective, self.values.lr, checkpoint)

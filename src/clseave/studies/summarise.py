@@ -92,7 +92,7 @@ def answer(template: Path, results: Rows, contrasts: Rows) -> str:
 
     def value(variant: str, way: str, column: str = "accuracy", language: str = ALL) -> Any:
         wanted = {"variant": variant, "judged": way, "language": language}
-        return next((row.get(column) for row in results if wanted.items() <= row.items()), float("nan"))
+        return next((row.get(column, float("nan")) for row in results if wanted.items() <= row.items()), float("nan"))
 
     def contrast(name: str, language: str = ALL) -> dict[str, Any]:
         found = (row for row in contrasts if row["contrast"] == name and row["language"] == language)

@@ -45,7 +45,7 @@ def probe_texts(tower: TextTower, rows: Rows) -> dict[str, float]:
 
     `probe_direction`: the direction; `probe_statement`: both things and the direction. `probe_order`: of those where
     both things are read, first and second as they are and not exchanged: a vector that holds the words without their
-    order has a half.
+    order has a half at most, and less where train says the two the other way round.
     """
     said = {split: relations(rows[split]) for split in ("train", "test")}
     said["test"] = {key: parts for key, parts in said["test"].items() if key not in said["train"]}

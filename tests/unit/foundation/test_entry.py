@@ -49,7 +49,10 @@ def test_the_console_script_is_the_entry_for_people(repo_root):
 def test_every_data_file_of_the_package_is_installed(repo_root):
     tool = tomllib.loads((repo_root / "pyproject.toml").read_text())["tool"]["setuptools"]
     (patterns,) = tool["package-data"].values()
-    assert patterns == ["**/*.j2"] and tool["packages"]["find"] == {"where": ["src"], "include": ["clseave*"]}
+    assert patterns == ["**/*.j2", "**/*.pyi"] and tool["packages"]["find"] == {
+        "where": ["src"],
+        "include": ["clseave*"],
+    }
     files = [path for path in (repo_root / "src/clseave").rglob("*") if path.is_file() and path.suffix != ".py"]
     data = [path for path in files if path.parent.name != "__pycache__"]
     assert [path.name for path in data if not any(path.match(pattern) for pattern in patterns)] == []

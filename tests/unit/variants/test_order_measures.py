@@ -76,5 +76,5 @@ def test_a_bag_of_words_reads_the_direction_and_not_the_order(examples, monkeypa
     known = [row for number, row in enumerate(examples) if number % 5]
     found = order_measures.probe_texts(None, {"train": known, "test": examples[::5]})
     assert found["probe_direction"] > 0.9
-    assert found["probe_order"] > 0.9 if order else 0.2 < found["probe_order"] < 0.8
+    assert found["probe_order"] > 0.9 if order else found["probe_order"] < 0.6
     assert (found["probe_statement"] > 0.8) == order

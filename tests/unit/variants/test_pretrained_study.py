@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import made_e5
+import numpy as np
 import pytest
 
 from clseave.e5 import checkpoint
@@ -10,7 +11,7 @@ from clseave.e5.weights import E5File
 from clseave.foundation.errors import UserError
 from clseave.foundation.files import hashing
 from clseave.foundation.rows.records import Translation, write_rows
-from clseave.studies.pretrained import Start, Values, sample, students
+from clseave.studies.pretrained import Start, Values, repeated, sample, students
 from clseave.variants import settings
 from clseave.variants.settings import E5, Variant
 
@@ -24,6 +25,13 @@ def test_a_share_of_the_pairs_is_rounded_up_sorted_and_nested():
     assert all(rows == sorted(set(rows)) for rows in drawn)
     assert all(set(small) < set(large) for small, large in pairwise(drawn))
     assert sample(250, 10, 3).tolist() == drawn[2] != sample(250, 10, 4).tolist()
+
+
+def test_a_small_share_is_repeated_up_to_thirty_percent():
+    assert repeated(np.array([4, 7]), 10).tolist() == [4, 7, 4, 7]
+    assert repeated(np.array([1, 4, 7]), 10).tolist() == [1, 4, 7]
+    assert repeated(np.arange(10), 10).tolist() == list(range(10))
+    assert len(repeated(np.arange(3), 250)) == 75
 
 
 def test_the_students_of_a_variant():

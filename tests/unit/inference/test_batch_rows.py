@@ -61,6 +61,22 @@ def test_a_file_of_another_kind_is_refused(tmp_path, name, content, message):
         read(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+def test_an_unbalanced_quote_is_named_and_swallows_no_rows(tmp_path, name):
+    separator = "," if name.endswith("csv") else "\t"
+    lines = [["image", "text"], ["0.png", '"oops'], ["1.png", "Ein Kreis"]]
+    (tmp_path / name).write_text("\n".join(map(separator.join, lines)) + "\n")
+    with pytest.raises(UserError, match=rf"{name}: after line 1: .*are the quotes in pairs"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("row", [{"image": "a\0.png", "text": "a"}, {"image": "a.png", "text": "a\nb"}])
+def test_a_null_character_and_a_line_break_are_bad(tmp_path, row):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (bad,) = read(tmp_path / "rows.jsonl")
+    assert isinstance(bad, Failure) and "holds a line break or a null character" in bad.reason
+
+
 def test_a_row_with_too_many_fields_is_bad(tmp_path):
     (tmp_path / "rows.csv").write_text("image,text\n0.png,a\n0.png,Oben, links\n")
     good, bad = read(tmp_path / "rows.csv")
@@ -78,6 +94,7 @@ def test_groups_of_rows_are_judged_in_order(tmp_path, monkeypatch):
     found = list(rows.judge(model, rows.read(tmp_path / "rows.jsonl", tmp_path / "photos", "de")))
     assert [row.number for row, _ in found] == list(range(1, 8))
     written = [json.loads(rows.as_json(*pair)) for pair in found]
+    assert [row["image"] for row in written] == [line["image"] for line in lines]
     assert [row["text"] for row in written] == [line["text"] for line in lines]
     assert "does not exist" in written[4]["error"] and "label" not in written[4]
     (alone,) = model.judge([Query(tmp_path / "photos/0.png", "Ein Kreis 6", "de")])
