@@ -89,5 +89,11 @@ def test_tables(study):
     assert study.systems().cells[0] == ["sep", "direct", "50.0 %", "40.0 % to 60.0 %", "50.0 %", "50.0 %", "25.0 %"]
 
 
+def test_a_question_without_a_single_language_has_none_apart(study):
+    frame = study.frame("contrasts")
+    frame[frame["language"] == "all"].to_csv(study.folder / "contrasts.csv", index=False)
+    assert study.tests().cells[0][-1] == "–"
+
+
 def test_a_study_that_was_not_run_says_how():
     assert "make study NAME=pooling" in studies.missing("pooling")

@@ -81,7 +81,7 @@ class Study:
         """The questions over all languages, and in how many single languages the two systems are apart."""
         frame = self.frame("contrasts")
         single = frame[frame["language"] != ALL].groupby("contrast")["apart"]
-        apart, count = single.sum().to_dict(), single.count().to_dict()
+        apart = {name: f"{rows.sum()} of {len(rows)}" for name, rows in single}
         columns: dict[str, Text] = {
             "Question": lambda row: row["question"],
             "Measure": lambda row: row["measure"].replace("_", " "),
@@ -89,7 +89,7 @@ class Study:
             "95 % interval": lambda row: f"{signed(row['low'])} to {signed(row['high'])}",
             "p (Holm)": lambda row: p_value(row["p_holm"]),
             "Apart": lambda row: "yes" if row["apart"] else "no",
-            "Languages apart": lambda row: f"{apart[row['contrast']]} of {count[row['contrast']]}",
+            "Languages apart": lambda row: apart.get(row["contrast"], "–"),
         }
         caption = (
             "Differences over all languages in points, with intervals clustered by image and statement that hold the "
