@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 import _path  # noqa: F401
 from clseave.foundation.process import interrupts
 from clseave.foundation.process.fingerprint import code_files, fingerprint
@@ -76,7 +78,7 @@ def stale(name: str, profile: str) -> list[Path]:
 def chosen_runs(name: str, profile: str) -> list[tuple[Path, str]]:
     """Return one run of each variant, in turn of another language and seed: its file and its command."""
     settings = params.read_yaml(STUDIES / name / "params.yaml")
-    lock = params.read_yaml(STUDIES / name / "dvc.lock")["stages"]
+    lock = YAML(typ="safe").load(STUDIES / name / "dvc.lock")["stages"]  # longer than settings may be
     commands = {out["path"]: stage["cmd"] for stage in lock.values() for out in stage["outs"]}
     found = []
     for number, variant in enumerate(settings["variants"]):
@@ -95,6 +97,7 @@ def repeat(path: Path, command: str) -> bool:
     settings = params.read_yaml(Path(*path.parts[:2], "params.yaml"))
     if path.stem in settings["languages"]:  # else it is a run of all languages
         settings["languages"] = [path.stem]
+        settings["variants"] = [one | {"languages": ""} for one in settings["variants"]]  # the command names them
     study = again.parent.with_name(f"{again.parent.name}-settings")
     study.mkdir(parents=True, exist_ok=True)
     (study / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")

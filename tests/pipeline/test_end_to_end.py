@@ -571,12 +571,14 @@ STUDIES = sorted(path.parent.name for path in (Path(__file__).resolve().parents[
 def shrink(study: Path) -> list[str]:
     """The first and the last variant of a study, in one language and seed; their names."""
     settings = read_yaml(study / "params.yaml")
+    language = settings["languages"][0]
     variants = [settings["variants"][place] for place in (0, -1)]
+    variants = [one | ({"languages": language} if "languages" in one else {}) for one in variants]
     names = [one["name"] for one in variants]
     way = settings["contrasts"][0]["system"]["judged"]
     sides = [{"variant": name, "judged": way} for name in names]
     contrast = {"name": "both", "question": "Is there a difference?", "system": sides[0], "other": sides[1]}
-    small = {"seeds": [0], "languages": [LANGUAGES[0]], "variants": variants, "references": settings["references"]}
+    small = {"seeds": [0], "languages": [language], "variants": variants, "references": settings["references"]}
     (study / "params.yaml").write_text(json.dumps(settings | small | {"contrasts": [contrast]}))
     (study / "answer.md.j2").write_text(
         f'Found: {{{{ accuracy("{names[0]}", "{way}") }}}}, {{{{ difference("both") }}}}.'
