@@ -5,9 +5,11 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,6 +145,26 @@ def test_a_program_ends_as_under_a_new_interpreter(start: Start, tmp_path: Path,
         found.append((process.returncode, out, errors.splitlines()[-1:], made.read_text() if made.exists() else ""))
         made.unlink(missing_ok=True)
     assert found[0] == found[1]
+
+
+def test_a_stage_that_ends_before_the_client_goes_on_is_not_run_again(tmp_path: Path, monkeypatch) -> None:
+    """The server has answered and closed the connection by the time that the request is on its way."""
+    from preload import client
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen(1)
+
+        def send(connection: socket.socket, parts: list[bytes], streams: list[int]) -> int:
+            sent = connection.sendmsg(parts, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", streams))])
+            with listener.accept()[0] as server:
+                server.recv(1 << 20)
+                server.sendall(b'{"process": 1}\n0\n')
+            return sent
+
+        monkeypatch.setattr(socket, "send_fds", send)
+        with client.hand_over(tmp_path, ["stage.py"]) as answers:
+            assert answers.read() == '{"process": 1}\n0\n'
 
 
 def test_the_random_states_differ_between_forks(start: Start) -> None:
