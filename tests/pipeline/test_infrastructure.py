@@ -495,4 +495,4 @@ def test_a_group_of_tests_stays_in_one_process(tmp_path: Path, repo_root: Path) 
     found = set(re.findall(r"\[(gw\d)\].*PASSED (test_\w+)\.py", output))
     assert len([file for _, file in found if file == "test_grouped"]) == 1, output
     # Which process takes the others depends on which starts first.
-    assert "scheduling tests via LoadGroupScheduling" in output and "12 passed" in output
+    assert "scheduling tests via ByFile" in output and "12 passed" in output
