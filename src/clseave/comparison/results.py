@@ -156,8 +156,8 @@ def seed_rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             continue
         row = {"evaluation": outcome.name, "label": outcome.label, "seeds": len(values)} | _spread(values, "")
         row |= {"min": rounded(values.min()), "max": rounded(values.max())}
-        apart = 100 * np.array(list(gaps(outcome, outcomes[0], "accuracy").values()))
-        row |= _spread(apart if outcome is not outcomes[0] else apart[:0], "gap_")
+        points = 100 * np.array(list(gaps(outcome, outcomes[0], "accuracy").values()))
+        row |= _spread(points if outcome is not outcomes[0] else points[:0], "gap_")
         for measure in ("unseen", "swap_accuracy"):
             by_seed = np.array(list(gaps(outcome, None, measure).values()))
             row |= _spread(by_seed, f"{measure.partition('_')[0]}_")

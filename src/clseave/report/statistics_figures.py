@@ -28,7 +28,6 @@ from clseave.report.style import (
     pin,
     short,
 )
-from clseave.report.tables.statistics_tables import apart
 
 
 def significance(pairs: pd.DataFrame) -> Figure:
@@ -37,14 +36,14 @@ def significance(pairs: pd.DataFrame) -> Figure:
     figure, (axes,) = canvas(1.3 + 0.26 * len(pairs))
     axes.axvline(0, color=GREY, linestyle=DASHES, linewidth=1.2)
     for place, row in enumerate(pairs.to_dict("records")):
-        fill = BLUE if apart(row) else "white"
+        fill = BLUE if row["significant"] else "white"
         axes.plot([row["low"], row["high"]], [place, place], color=BLUE, linewidth=2)
         axes.plot(row["points"], place, "o", color=BLUE, markerfacecolor=fill, markersize=6)
     names = [f"{short(row.label)} − {short(row.other_label)}" for row in pairs.itertuples()]
     axes.set_yticks(range(len(pairs)), names, size=9)
     axes.set_ylim(len(pairs) - 0.4, -0.6)
     name_axis(axes)
-    axes.set(title="Languages beside each other", xlabel="difference in accuracy, points; filled: told apart")
+    axes.set(title="Languages beside each other", xlabel="difference in accuracy, points; filled: significant")
     return figure
 
 

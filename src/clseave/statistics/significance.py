@@ -49,16 +49,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def with_tests(rows: Sequence[dict[str, Any]], estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """Add to each row the estimate of its difference in points: interval, p, p after Holm over all rows, and `apart`.
+    """Add to each row its difference in points: interval, p, p after Holm over all rows, and whether `significant`.
 
-    Two evaluations are apart when the corrected two-way test is significant and the intervals clustered by image only
-    and by statement only exclude 0 too; otherwise they are tied, which does not mean equal.
+    A difference is significant when the corrected two-way p is below `ALPHA` and the intervals clustered by image only
+    and by statement only exclude 0 too. One that is not does not mean that the two are equal.
     """
     corrected = holm([gap.p for gap in estimates])
     return [
         row
         | {"points": rounded(gap.value), "low": rounded(gap.low), "high": rounded(gap.high)}
-        | {"p": rounded(gap.p), "p_holm": rounded(p), "apart": bool(p < ALPHA and gap.robust)}
+        | {"p": rounded(gap.p), "p_holm": rounded(p), "significant": bool(p < ALPHA and gap.robust)}
         for row, gap, p in zip(rows, estimates, corrected, strict=True)
     ]
 

@@ -96,7 +96,7 @@ def answer(template: Path, results: Rows, contrasts: Rows) -> str:
 
     def contrast(name: str, language: str = ALL) -> dict[str, Any]:
         found = (row for row in contrasts if row["contrast"] == name and row["language"] == language)
-        return next(found, {"apart": False})
+        return next(found, {"significant": False})
 
     def percent(share: float | None) -> str:
         return f"{100 * share:.1f} %" if share is not None and np.isfinite(share) else NOT_RUN

@@ -1,18 +1,19 @@
 """Accuracies of a study's systems and the tests of its questions, over languages and seeds."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from clseave.foundation.errors import UserError
 from clseave.foundation.rows.records import Example
-from clseave.foundation.settings.messages import not_one_of
 from clseave.statistics import metrics, swaps
 from clseave.statistics.clustered import Estimate, estimate, of_seeds, share
 from clseave.statistics.significance import with_tests
 from clseave.variants.settings import Contrast, Measure
+
+log = logging.getLogger(__name__)
 
 ALL = "all"  # every language: of each row the mean over them
 Rows = list[dict[str, Any]]
@@ -87,9 +88,11 @@ class Table:
         """One row for each question and language that both its systems have: points, interval, corrected test.
 
         Holm's correction is over the questions for `ALL`, and over questions and languages for the single languages.
-        Questions about minimal pairs are left out where there are none.
+        Questions about minimal pairs are left out where there are none, and those about a system that no run in the
+        study's languages has, which a line names.
         """
         questions = [one for one in questions if one.measure == "accuracy" or len(self.pairs)]
+        questions = [one for one in questions if self._has_both(one)]
         together = [(one, ALL, self._languages(one)) for one in questions]
         single = [
             (one, language, ([language], [language]))
@@ -106,17 +109,17 @@ class Table:
             rows += with_tests(names, [self._difference(one, *languages) for one, _, languages in part])
         return rows
 
-    def _languages(self, question: Contrast) -> tuple[list[str], list[str]]:
-        """The languages of a question's two systems: those that both have; where they share none, each one's own.
+    def _has_both(self, question: Contrast) -> bool:
+        """Whether both systems of a question are judged. A warning says which is not, and how its variant is."""
+        missing = [one for one in (question.system, question.other) if (one.variant, one.judged) not in self.systems]
+        for one in missing:
+            known = ", ".join(way for variant, way in self.systems if variant == one.variant)
+            log.warning("contrast %s: left out, %s is judged %s, not %s", question.name, one.variant, known, one.judged)
+        return not missing
 
-        UserError for a way of judging that a variant lacks.
-        """
-        sides = []
-        for side in (question.system, question.other):
-            if (side.variant, side.judged) not in self.systems:
-                known = [way for variant, way in self.systems if variant == side.variant]
-                raise UserError(f"contrast {question.name}: judged: {not_one_of(side.judged, known)}")
-            sides.append(list(self.systems[side.variant, side.judged].answers))
+    def _languages(self, question: Contrast) -> tuple[list[str], list[str]]:
+        """The languages of a question's two systems: those that both have; where they share none, each one's own."""
+        sides = [list(self.systems[side.variant, side.judged].answers) for side in (question.system, question.other)]
         shared = [language for language in sides[0] if language in sides[1]]
         return (shared, shared) if shared else (sides[0], sides[1])
 

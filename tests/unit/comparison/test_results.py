@@ -191,7 +191,7 @@ def test_differences_to_english_on_all_seen_and_unseen_rows():
     assert [(row["rows_set"], row["rows"], row["statements"], row["points"]) for row in rows] == [
         *(("all", 4, 2, -25.0), ("seen", 2, 2, -50.0), ("unseen", 2, 2, 0.0)),
     ]
-    assert not any(row["apart"] for row in rows)
+    assert not any(row["significant"] for row in rows)
     table = difference_tables.against_english(rows)
     assert "all: 4 rows of 2; seen: 2 rows of 2; unseen: 2 rows of 2 statements" in table.caption
-    assert table.cells[0][-4:] == ["0.0", "–", "1.000", "tied"]
+    assert table.cells[0][-4:] == ["0.0", "–", "1.000", "no"]

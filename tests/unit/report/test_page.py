@@ -32,32 +32,33 @@ def test_a_finding_says_only_what_the_tables_hold():
     assert "that language?" in asked and "generated" not in asked
 
 
-@pytest.mark.parametrize(("apart", "said"), [(True, "German is"), (False, "No language is")])
-def test_languages_are_apart_as_the_table_says(apart, said):
-    pair = {"evaluation": "en", "other": "de", "points": 2.5, "low": 0.5, "high": 4.0, "p_holm": 0.01, "apart": apart}
+@pytest.mark.parametrize(("significant", "said"), [(True, "German differs"), (False, "No language differs")])
+def test_languages_differ_as_the_table_says(significant, said):
+    pair = {"evaluation": "en", "other": "de", "points": 2.5, "low": 0.5, "high": 4.0, "p_holm": 0.01}
+    pair["significant"] = significant
     text = findings.differences(run(["de"], significance=[pair]))
-    assert f"German differs from English by −2.5 points (−4.0 to −0.5). {said} told apart from English" in text
+    assert f"German differs from English by −2.5 points (−4.0 to −0.5). {said} significantly from English" in text
 
 
 @pytest.mark.parametrize(
-    ("apart", "said"),
+    ("significant", "said"),
     [
-        ((True, False), "German is"),
-        ((True, True), "German and Dutch are"),
-        ((False, False), "No language is"),
+        ((True, False), "German differs"),
+        ((True, True), "German and Dutch differ"),
+        ((False, False), "No language differs"),
     ],
 )
-def test_new_sentences_are_judged_by_the_corrected_test(apart, said):
+def test_new_sentences_are_judged_by_the_corrected_test(significant, said):
     rows = [
-        {"evaluation": code, "rows_set": part, "points": -2.0, "low": -3.5, "high": -0.5, "apart": one}
+        {"evaluation": code, "rows_set": part, "points": -2.0, "low": -3.5, "high": -0.5, "significant": one}
         for part in ("all", "unseen")
-        for code, one in zip(("de", "nl"), apart, strict=True)
+        for code, one in zip(("de", "nl"), significant, strict=True)
     ]
     english = result("en", 0.9, rows_unseen=400, accuracy_unseen=0.8)
     text = findings.unseen(run(["de", "nl"], results=[english], against_english=rows))
     assert "On the 400 test rows" in text and "right on 80.0 %" in text
     assert "German differs from English by −2.0 points (−3.5 to −0.5) and Dutch by −2.0 (−3.5 to −0.5)." in text
-    assert f" {said} told apart from English, by the same test." in text
+    assert f" {said} significantly from English, by the same test." in text
 
 
 def test_new_sentences_are_left_out_where_the_corpus_does_not_know_them():

@@ -87,7 +87,7 @@ STEPS = pd.DataFrame({"backbone": ["clip", "clip", "mbert", "mbert"], "step": [1
 PAIRS = pd.DataFrame(
     [
         {"label": "German (CLSEAVE)", "other_label": "Dutch (CLSEAVE)", "points": points, "low": points - 1,
-         "high": points + 1, "p_holm": p, "apart": p < 0.05 and points > 1, "rows": 900}
+         "high": points + 1, "p_holm": p, "significant": p < 0.05 and points > 1, "rows": 900}
         for points, p in ((2.0, 0.001), (2.0, 0.2), (0.5, 0.001))
     ]
 )  # fmt: skip

@@ -38,7 +38,7 @@ def study(tmp_path, monkeypatch):
             "low": -2.0,
             "high": -0.5,
         }
-        | {"p": 0.01, "p_holm": 0.02, "apart": code != "zh"}
+        | {"p": 0.01, "p_holm": 0.02, "significant": code != "zh"}
         for code in ("all", "de", "zh")
     ]
     pd.DataFrame(questions).to_csv(tmp_path / "contrasts.csv", index=False)

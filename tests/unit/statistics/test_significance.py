@@ -25,7 +25,7 @@ def split(both, first, second, neither):
         (1, 5, 2 * (1 + 6) / 64),  # P(at most 1 of 6), twice
         (0, 4, 2 / 16),
         (3, 3, 1.0),
-        (0, 0, 1.0),  # nothing tells them apart
+        (0, 0, 1.0),  # they are equal
     ],
 )
 def test_mcnemar_by_hand(first, second, p):
@@ -81,7 +81,7 @@ def test_pairs_hold_differences_and_corrected_values():
     p = [2 * t.sf(s / math.sqrt(s * (1 - s) / 19), 19) for s in (0.3, 0.2, 0.5)]
     assert [row["p"] for row in rows] == pytest.approx(p, abs=1e-6)
     assert [row["p_holm"] for row in rows] == pytest.approx([2 * p[0], p[1], 3 * p[2]], abs=2e-6)
-    assert [row["apart"] for row in rows] == [2 * p[0] < 0.05, p[1] < 0.05, True]
+    assert [row["significant"] for row in rows] == [2 * p[0] < 0.05, p[1] < 0.05, True]
     assert all(row["low"] < row["points"] < row["high"] for row in rows)
 
 
@@ -91,11 +91,11 @@ def test_rows_of_one_image_fool_mcnemar_but_not_the_interval():
     images, statements = [f"image{n // 10}" for n in range(400)], [f"said{n}" for n in range(400)]
     (row,) = significance.pairwise({"a": one, "b": ~one}, images, statements)
     assert (row["b"], row["c"], row["points"]) == (240, 160, 20.0)
-    assert row["mcnemar_p"] < 0.001 < row["p"] and not row["apart"]
+    assert row["mcnemar_p"] < 0.001 < row["p"] and not row["significant"]
     half = 100 * t.ppf(0.975, 39) * math.sqrt((1 - 0.2**2) / 39)  # of 40 images, not of 400 rows
     assert (row["low"], row["high"]) == pytest.approx((20 - half, 20 + half), abs=1e-6)
     (turned,) = significance.pairwise({"a": one, "b": ~one}, statements, images)  # 40 statements of 10 images each
-    assert (turned["low"], turned["apart"]) == (row["low"], False)
+    assert (turned["low"], turned["significant"]) == (row["low"], False)
 
 
 def test_mcnemar_is_of_the_first_seed_and_the_difference_of_the_mean():
@@ -117,7 +117,7 @@ def test_apart_needs_the_corrected_test_and_both_one_way_intervals():
     found = [Estimate(**sure, p=p, robust=robust) for p, robust in ((0.001, True), (0.001, False), (0.04, True))]
     rows = significance.with_tests([{}, {}, {}], found)
     assert [row["p_holm"] for row in rows] == pytest.approx([0.003, 0.003, 0.04])
-    assert [row["apart"] for row in rows] == [True, False, True]
+    assert [row["significant"] for row in rows] == [True, False, True]
 
 
 def test_pairs_do_not_take_means_over_seeds():

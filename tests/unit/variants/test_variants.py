@@ -155,7 +155,7 @@ def study(tmp_path):
     write_study(tmp_path / "study")
     (tmp_path / "study/answer.md.j2").write_text(
         'Right: {{ accuracy("plain", "direct") }}. {{ difference("left", "de") }}.\n'
-        '{% if contrast("left").apart %}Apart.{% else %}Tied.{% endif %}\n'
+        '{% if contrast("left").significant %}Significant.{% else %}Not.{% endif %}\n'
         'Others: {{ accuracy("other", "direct") }}, {{ difference("right") }}.\n'
     )
     for language in ("de", "zh"):
@@ -185,6 +185,15 @@ def test_a_study_is_summarised(study):
     assert about["code"] == ["c0de"] and about["seeds"] == [0, 1]
     lines = (results / "results.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 3 and lines[1].startswith("plain,direct,as it is,all,2,6,1,1.0")
+
+
+def test_a_question_about_a_system_without_runs_is_left_out_and_named(caplog):
+    table = Table({("plain", "direct"): judged(["012012"] * 2, ["012012"] * 2)}, ROWS)
+    question = settings.Contrast.model_validate(
+        STUDY["contrasts"][0] | {"other": {"variant": "plain", "judged": "own"}}
+    )
+    assert table.contrasts([question]) == []
+    assert caplog.messages == ["contrast left: left out, plain is judged direct, not own"]
 
 
 def test_a_joint_variant_is_read_from_one_run_for_all_languages(study):

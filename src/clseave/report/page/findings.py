@@ -7,7 +7,6 @@ import pandas as pd
 from clseave.comparison.verdicts import ENGLISH
 from clseave.report.narrative import NUMBERS, Run, languages, listed
 from clseave.report.tables.result_tables import language_name, signed, whole
-from clseave.report.tables.statistics_tables import apart
 
 MOST = 5
 PRACTICE = {"translate_train": "translate-train", "translate_test": "translate-test", "zero_shot": "zero-shot"}
@@ -64,7 +63,7 @@ def differences(run: Run) -> str:
         return ""
 
     each = [(str(row["other"]), -row["points"], -row["high"], -row["low"]) for row in pairs]
-    separate = [str(row["other"]) for row in pairs if apart(row)]
+    separate = [str(row["other"]) for row in pairs if row["significant"]]
     return (
         f"**Differences.** On the same rows, {_differences(each)}. {_verdict(separate)}, by a test that clusters "
         f"rows by image and statement and is corrected for the number of comparisons (Holm); the intervals are not."
@@ -84,8 +83,8 @@ def _differences(each: Sequence[tuple[str, float, float, float]]) -> str:
 def _verdict(separate: Sequence[str]) -> str:
     """Return which languages differ significantly from English, as a sentence."""
     if not separate:
-        return "No language is told apart from English"
-    return f"{languages(separate)} {'is' if len(separate) == 1 else 'are'} told apart from English"
+        return "No language differs significantly from English"
+    return f"{languages(separate)} {'differs' if len(separate) == 1 else 'differ'} significantly from English"
 
 
 def unseen(run: Run) -> str:
@@ -98,7 +97,7 @@ def unseen(run: Run) -> str:
     if not rows:
         return ""
     each = [(row["evaluation"], row["points"], row["low"], row["high"]) for row in rows]
-    separate = [row["evaluation"] for row in rows if apart(row)]
+    separate = [row["evaluation"] for row in rows if row["significant"]]
     return (
         f"**New sentences.** On the {whole(english['rows_unseen'])} test rows whose sentence is not in the training "
         f"data, English is right on {100 * english['accuracy_unseen']:.1f} %; {_differences(each)}. "

@@ -78,23 +78,23 @@ class Study:
         return found
 
     def tests(self) -> Table:
-        """The questions over all languages, and in how many single languages the two systems are apart."""
+        """The questions over all languages, and in how many single languages they differ significantly."""
         frame = self.frame("contrasts")
-        single = frame[frame["language"] != ALL].groupby("contrast")["apart"]
-        apart = {name: f"{rows.sum()} of {len(rows)}" for name, rows in single}
+        single = frame[frame["language"] != ALL].groupby("contrast")["significant"]
+        found = {name: f"{rows.sum()} of {len(rows)}" for name, rows in single}
         columns: dict[str, Text] = {
             "Question": lambda row: row["question"],
             "Measure": lambda row: row["measure"].replace("_", " "),
             "Points": lambda row: signed(row["points"]),
             "95 % interval": lambda row: f"{signed(row['low'])} to {signed(row['high'])}",
             "p (Holm)": lambda row: p_value(row["p_holm"]),
-            "Apart": lambda row: "yes" if row["apart"] else "no",
-            "Languages apart": lambda row: apart.get(row["contrast"], "–"),
+            "Significant": lambda row: "yes" if row["significant"] else "no",
+            "Significant in": lambda row: found.get(row["contrast"], "–"),
         }
         caption = (
             "Differences over all languages in points, with intervals clustered by image and statement that hold the "
             "variance of the seeds; p by Holm's correction over the questions. Last: in how many of the single "
-            "languages the two are apart, corrected over questions and languages."
+            "languages the difference is significant, corrected over questions and languages."
         )
         return table(caption, frame[frame["language"] == ALL].to_dict("records"), columns)
 

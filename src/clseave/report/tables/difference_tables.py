@@ -20,15 +20,15 @@ from clseave.report.tables.result_tables import (
 )
 from clseave.statistics.significance import ALPHA
 
-APART = (
-    f"Apart: the corrected p is below {ALPHA}, and the intervals that cluster by image alone and by statement alone "
-    f"exclude 0 too; else tied."
+SIGNIFICANT = (
+    f"Significant: the corrected p is below {ALPHA}, and the intervals that cluster by image alone and by statement "
+    f"alone exclude 0 too."
 )
 COUNTED = ("rows", "statements")
 
 
 def significance(rows: Sequence[Row]) -> Table:
-    """Difference of each pair of languages, its test, and whether they are apart."""
+    """Difference of each pair of languages, its test, and whether it is significant."""
     columns: dict[str, Text] = {
         "One": lambda row: row["label"],
         "Other": lambda row: row["other_label"],
@@ -39,7 +39,7 @@ def significance(rows: Sequence[Row]) -> Table:
     caption = (
         f"Every two languages on the same {whole(rows[0]['rows'])} rows: difference in accuracy in points with its "
         f"95 % interval, clustered by image and statement, and its p corrected for the number of comparisons, "
-        f"{len(rows)} (Holm). {APART}"
+        f"{len(rows)} (Holm). {SIGNIFICANT}"
     )
     return table(caption, rows, columns, left=2)
 
@@ -58,7 +58,7 @@ def _tested(suffix: str, find: Callable[[Row], Row | None]) -> dict[str, Text]:
         "Points": lambda row: signed(row["points"]),
         "95 % interval": lambda row: span(row["low"], row["high"]),
         "p, Holm": lambda row: p_value(row["p_holm"]),
-        "Verdict": lambda row: "apart" if row["apart"] else "tied",
+        "Significant": lambda row: "yes" if row["significant"] else "no",
     }
     return {name + suffix: of(text) for name, text in columns.items()}
 
@@ -80,7 +80,7 @@ def against_english(rows: Sequence[Row]) -> Table:
     )
     caption = (
         f"Difference to English in points, with its 95 % interval clustered by image and statement, and p corrected "
-        f"for the number of comparisons, {len(rows)} (Holm). {counts} statements. {APART}"
+        f"for the number of comparisons, {len(rows)} (Holm). {counts} statements. {SIGNIFICANT}"
     )
     labels = [{"label": label} for label in dict.fromkeys(row["label"] for row in rows)]
     return table(caption, labels, columns)

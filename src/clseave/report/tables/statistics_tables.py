@@ -91,11 +91,6 @@ def independent(rows: Sequence[Row]) -> Table:
     return table(caption, rows, columns)
 
 
-def apart(row: Row) -> bool:
-    """Return whether the two evaluations of a row of differences are apart, as in `significance.with_tests`."""
-    return bool(row["apart"])
-
-
 def reliability(rows: Sequence[Row]) -> Table:
     """Confidence and accuracy by bin, of every evaluation; empty bins are left out."""
     columns: dict[str, Text] = {
