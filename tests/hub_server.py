@@ -1,5 +1,9 @@
-"""A Hugging Face hub on the loopback: the part of its protocol that huggingface_hub uses, with faults on demand."""
+"""A Hugging Face hub on the loopback: the part of its protocol that huggingface_hub uses, with faults on demand.
 
+Uploads go the way of Git LFS: set HF_HUB_DISABLE_XET.
+"""
+
+import base64
 import hashlib
 import json
 import re
@@ -28,6 +32,8 @@ class Hub(ThreadingHTTPServer):
         self.cuts: list[int] = []  # so many bytes of a large file, then the connection closes; one entry a request
         self.short = False  # every large file ends early, with a length to match
         self.status: int | None = None  # the answer to everything
+        self.writable: Path | None = None  # where uploaded models are kept
+        self.uploads: dict[str, bytes] = {}  # large files by their SHA-256, before they are committed
 
     @property
     def url(self) -> str:
@@ -36,7 +42,7 @@ class Hub(ThreadingHTTPServer):
     def large(self, digest: str) -> bytes:
         """A large file by its SHA-256."""
         for folder in self.models.values():
-            for path in folder.iterdir():
+            for path in folder.rglob("*"):
                 if path.suffix in LARGE and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
                     return path.read_bytes()
         raise KeyError(digest)
@@ -57,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests[f"{self.command} {path}"] += 1
         if self.server.status:
             return self.answer(self.server.status)
+        if match := re.fullmatch(r"/api/models/(.+?)/revision/main", path):
+            if self.known(match[1], REVISION):
+                self.json({"id": match[1], "sha": REVISION, "siblings": []})
+            return None
         if match := re.fullmatch(r"/api/models/(.+?)/tree/([^/]+)", path):
             return self.tree(*match.groups())
         if match := re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path):
@@ -64,6 +74,59 @@ class Handler(BaseHTTPRequestHandler):
         if match := re.fullmatch(r"/large/(\w+)", path):
             return self.body(self.server.large(match[1]))
         return self.answer(404)
+
+    def do_POST(self) -> None:
+        path = urlparse(self.path).path
+        self.server.requests[f"POST {path}"] += 1
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.writable is None:
+            self.answer(401, X_Error_Message="Invalid username or password.")
+        elif path == "/api/repos/create":
+            self.create(**json.loads(content))
+        elif path == "/api/validate-yaml":
+            self.json({"errors": [], "warnings": []})
+        elif re.fullmatch(r"/api/models/(.+?)/preupload/main", path):
+            files = [one["path"] for one in json.loads(content)["files"]]
+            modes = {True: "lfs", False: "regular"}
+            rows = [{"path": one, "uploadMode": modes[one.endswith(LARGE)], "shouldIgnore": False} for one in files]
+            self.json({"files": rows})
+        elif path.endswith(".git/info/lfs/objects/batch"):
+            objects = json.loads(content)["objects"]
+            for one in objects:
+                one["actions"] = {"upload": {"href": f"{self.server.url}/upload/{one['oid']}"}}
+            self.json({"transfer": "basic", "objects": objects})
+        elif match := re.fullmatch(r"/api/models/(.+?)/commit/main", path):
+            self.commit(match[1], [json.loads(line) for line in content.splitlines()])
+        else:
+            self.answer(404)
+
+    def create(self, organization: str, name: str, **_: object) -> None:
+        name = f"{organization}/{name}"
+        known = name in self.server.models
+        self.server.models[name] = self.server.writable / name
+        self.server.models[name].mkdir(parents=True, exist_ok=True)
+        self.json({"url": f"{self.server.url}/{name}"}, 409 if known else 200)
+
+    def do_PUT(self) -> None:
+        digest = self.path.rpartition("/")[2]
+        self.server.uploads[digest] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200)
+
+    def commit(self, name: str, operations: list[dict]) -> None:
+        folder = self.server.models[name]
+        for one in operations:
+            value = one["value"]
+            if one["key"] == "deletedFile":
+                (folder / value["path"]).unlink()
+            elif one["key"] in ("file", "lfsFile"):
+                (folder / value["path"]).parent.mkdir(parents=True, exist_ok=True)
+                lfs = one["key"] == "lfsFile"
+                content = self.server.uploads[value["oid"]] if lfs else base64.b64decode(value["content"])
+                (folder / value["path"]).write_bytes(content)
+        self.json({"success": True, "commitOid": REVISION, "commitUrl": f"{self.server.url}/{name}/commit/{REVISION}"})
+
+    def json(self, content: object, status: int = 200) -> None:
+        self.answer(status, json.dumps(content).encode(), Content_Type="application/json")
 
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -80,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(403, X_Error_Code="GatedRepo", X_Error_Message=f"Access to model {name} is restricted")
         elif name not in self.server.models:
             self.answer(401, X_Error_Code="RepoNotFound", X_Error_Message="Repository not found")
-        elif revision != REVISION:
+        elif revision not in (REVISION, "main" if self.server.writable else REVISION):
             self.answer(404, X_Error_Code="RevisionNotFound", X_Error_Message=f"Invalid rev id: {revision}")
         else:
             return self.server.models[name]
@@ -89,18 +152,18 @@ class Handler(BaseHTTPRequestHandler):
     def tree(self, name: str, revision: str) -> None:
         if folder := self.known(name, revision):
             rows = []
-            for path in sorted(folder.iterdir()):
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 content = path.read_bytes()
                 row = {
                     "type": "file",
-                    "path": path.name,
+                    "path": path.relative_to(folder).as_posix(),
                     "size": len(content),
                     "oid": hashlib.sha1(content).hexdigest(),
                 }
                 if path.suffix in LARGE:
                     row["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
                 rows.append(row)
-            self.answer(200, json.dumps(rows).encode(), Content_Type="application/json")
+            self.json(rows)
 
     def resolve(self, name: str, revision: str, file: str) -> None:
         if not (folder := self.known(name, revision)):

@@ -109,16 +109,19 @@ class Entailment:
         head: str | Path | None = None,
         clip: str | Path | None = None,
         assembly: Assembly = "direct",
+        revision: str = "main",
         device: str | torch.device = "cpu",
     ) -> "Entailment":
         """Load a text encoder's folder, or a profile's, `models/PROFILE`, with the students of `languages` (none: all).
 
-        `head` and `clip` are taken from the same profile where they are not given; `assembly` is of CLTEAVE. UserError
-        when a folder holds no such model.
+        A bundle of `clseave export` is loaded as a profile is, from a folder or, by OWNER/NAME, from the hub at a
+        `revision`. `head` and `clip` are taken from the same profile where they are not given; `assembly` is of
+        CLTEAVE. UserError when a folder holds no such model.
         """
         paths = [Path(path) if path is not None else None for path in (head, clip)]
         languages = [languages] if isinstance(languages, str) else languages
-        return cls(folders.find(Path(model), languages, *paths), assembly=assembly, device=device)
+        found = folders.find(Path(model), languages, *paths, revision=revision)
+        return cls(found, assembly=assembly, device=device)
 
     @property
     def languages(self) -> list[str]:

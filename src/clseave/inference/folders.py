@@ -7,6 +7,7 @@ from pathlib import Path
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.training_record import read
 from clseave.models.encoders import MARKS
+from clseave.models.hub import snapshot
 
 LISTED = 12  # most folders in a message
 ENGLISH = "en"
@@ -22,14 +23,25 @@ class Folders:
     clip: Path
 
 
-def find(model: Path, languages: Sequence[str] = (), head: Path | None = None, clip: Path | None = None) -> Folders:
-    """Return the folders of a text encoder, or of a whole profile, `models/PROFILE`.
+def find(
+    model: Path,
+    languages: Sequence[str] = (),
+    head: Path | None = None,
+    clip: Path | None = None,
+    *,
+    seed: int | None = None,
+    revision: str = "main",
+) -> Folders:
+    """Return the folders of a text encoder, of a whole profile, `models/PROFILE`, or of a bundle.
 
-    Of a profile, the encoders of `languages` (none: of all) with its first seed: CLIP-VE in English, CLSEAVE in the
-    other languages. UserError when the folder holds neither.
+    Of a profile or bundle, the encoders of `languages` (none: of all) with a seed (None: its first): CLIP-VE in
+    English, CLSEAVE in the other languages. A bundle may be one of the hub, OWNER/NAME, which is downloaded at
+    `revision`. UserError when the folder holds none of them.
     """
+    model = _downloaded(model, revision)
     if _is_profile(model):
-        return Folders(_of_profile(model, languages), head or _seeds(model / "clip_ve")[0], clip or model / "clip")
+        own = _of_seed(model, seed)
+        return Folders(_of_profile(model, own.name, languages), head or own, clip or model / "clip")
     require_encoder(model)
     record = read(model)
     known = record.languages if record and len(record.languages) == 1 else []
@@ -42,6 +54,14 @@ def find(model: Path, languages: Sequence[str] = (), head: Path | None = None, c
     return Folders({(languages or known or [UNKNOWN])[0]: model}, head or own_head, clip or own_clip)
 
 
+def _downloaded(model: Path, revision: str) -> Path:
+    """A folder as it is; of a model of the hub, the folder of the cache that holds it."""
+    parts = model.parts
+    if model.exists() or len(parts) != 2 or parts[0] in ("..", "/") or Path(parts[0]).exists():
+        return model
+    return snapshot(model.as_posix(), revision)
+
+
 def _is_profile(folder: Path) -> bool:
     return (folder / "clip/config.json").is_file() and bool(_seeds(folder / "clip_ve"))
 
@@ -52,11 +72,20 @@ def _seeds(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name[4:]))
 
 
-def _of_profile(model: Path, languages: Sequence[str]) -> dict[str, Path]:
+def _of_seed(model: Path, seed: int | None) -> Path:
+    """CLIP-VE of a seed, or of the first. UserError for a seed that the profile lacks."""
+    known = _seeds(model / "clip_ve")
+    found = known[:1] if seed is None else [path for path in known if path.name == f"seed{seed}"]
+    if not found:
+        raise UserError(f"{model}: no seed {seed}; it has {', '.join(path.name[4:] for path in known)}")
+    return found[0]
+
+
+def _of_profile(model: Path, seed: str, languages: Sequence[str]) -> dict[str, Path]:
     """The encoders of a profile by language. UserError for a language that it lacks."""
-    seed = _seeds(model / "clip_ve")[0].name
+    english = {ENGLISH: model / "clip_ve" / seed} if (model / "clip_ve" / seed / "config.json").is_file() else {}
     students = sorted(path.parent for path in model.glob(f"clseave/*/{seed}"))
-    found = {ENGLISH: model / "clip_ve" / seed} | {path.name: path / seed for path in students}
+    found = english | {path.name: path / seed for path in students}
     if missing := [language for language in languages if language not in found]:
         raise UserError(f"{model}: no student for {', '.join(missing)}; it has {', '.join(found)}")
     return {language: found[language] for language in languages or found}

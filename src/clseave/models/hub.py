@@ -77,6 +77,12 @@ def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | N
     return folder
 
 
+def snapshot(name: str, revision: str = "main") -> Path:
+    """Return the folder of all files of a model of the hub but code, at a branch or commit. UserError as of `fetch`."""
+    log.info("%s at %s: fetching what %s lacks", name, revision, constants.HF_HUB_CACHE)
+    return _fetch(["*"], Pretrained.model_construct(id=name, revision=revision, weights="safetensors"))
+
+
 def _listing(model: Pretrained) -> set[str] | None:
     """Return all files of the model at its revision; None when the hub was not queried, as without network."""
     try:
