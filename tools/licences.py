@@ -36,6 +36,7 @@ EXCEPTIONS = {
 # Names that are no SPDX identifiers, in the field `License` or as a classifier. BSD alone does not say which BSD.
 NAMES = {
     "2-clause BSD": "BSD-2-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",

@@ -41,6 +41,8 @@ NOT_IMPORTED = {
     "jinja2",
     "jupyter",
     "mypy",
+    "onnx",
+    "onnxscript",
     "pytest-xdist",
     "ruamel-yaml-clib",
     "ruff",

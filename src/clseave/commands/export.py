@@ -4,6 +4,9 @@
   %(prog)s --model models/mini --out bundle --push OWNER/NAME --private
 
 The bundle holds CLIP's image tower, the head, and a text encoder for each language (default: all of the profile).
+With `--onnx` (of the extra clseave[onnx]) there are ONNX files of image tower, text encoders and head beside them, and
+bundle/onnx/predict.py, which needs onnxruntime alone.
+
 `clseave predict --model bundle` and `Entailment.from_pretrained("bundle")` load it, from a folder or, once it is
 pushed, by OWNER/NAME. `--push` needs a login: `hf auth login`, or HF_TOKEN. Check the licence in its README.md first.
 """
@@ -18,7 +21,7 @@ from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import write_text
 from clseave.foundation.process import cli
-from clseave.inference import bundle, folders
+from clseave.inference import bundle, folders, onnx_models
 from clseave.inference.entailment import Entailment
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
     made.add_argument("--metrics", type=Path, metavar="DIR", help="for the card (default: reports/PROFILE/metrics)")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    made.add_argument("--onnx", action="store_true", help="also as ONNX, with a script for onnxruntime alone")
     made.add_argument("--push", metavar="OWNER/NAME", help="upload the bundle to this repository of the hub")
     made.add_argument("--private", action="store_true", help="make a new repository private")
     return made
@@ -44,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     if options.out.exists():
         raise UserError(f"--out {options.out} exists: name a new folder, or remove it")
+    if options.onnx:
+        onnx_models.require_packages()
     found = folders.find(options.model, options.language, options.head, options.clip, seed=options.seed)
     profile, seed = found.clip.parent, found.head.name
     metrics = options.metrics or profile.parent.parent / "reports" / profile.name / "metrics"
@@ -56,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         bundle.write(folder, found)
         for file, text in bundle_card.render(folder, about).items():
             write_text(folder / file, text)
+        model = Entailment(folders.find(folder))  # what was written loads
+        if options.onnx:
+            onnx_models.write(folder / "onnx", model)
         bundle.write_hashes(folder)
-        Entailment(folders.find(folder))  # it loads
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     log.info("%s: %s, %.0f MB", options.out, ", ".join(found.encoders), size / 1e6)
     if options.push:

@@ -1,1 +1,1 @@
-"""Using trained models: where they lie, predictions from Python, and predictions for rows of a file."""
+"""Using trained models: where they lie, predictions from Python and for rows of a file, bundles for other machines."""

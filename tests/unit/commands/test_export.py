@@ -7,14 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
+import torch
 from huggingface_hub import ModelCard
+from PIL import Image
+from tiny_models import PROJECTED, bert, bert_text
 from tiny_profile import save_photos, save_profile
 
 from clseave import Entailment
 from clseave.commands import export
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.training_record import Origin, TrainingRecord
+from clseave.inference import onnx_models
+from clseave.models.student import Student
+from clseave.models.tokens import pad
 from hub_server import serve
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -188,3 +196,55 @@ def contents(folder):
     """Every file's bytes, by name."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def with_onnx(place, tmp_path_factory):
+    return made(place, tmp_path_factory.mktemp("onnx") / "bundle", "--onnx", "--language", "de", "--language", "en")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "mode"), [("de", "RGB"), ("en", "L")])
+def test_onnxruntime_alone_predicts_the_same(place, tmp_path, with_onnx, language, mode):
+    """The script runs in another folder, where neither torch nor transformers may be imported."""
+    folder = shutil.copytree(with_onnx / "onnx", tmp_path / "onnx")
+    photo = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (41, 57, 3), dtype=np.uint8)).convert(mode).save(photo)
+    guard = "import sys; sys.modules.update(torch=None, transformers=None, clseave=None); import runpy; "
+    guard += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    texts = [TEXTS[language], "Kreis" if language == "de" else "circle"]
+    command = [sys.executable, "-c", guard, folder / "predict.py", "--language", language, photo, *texts]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    model = Entailment.from_pretrained(place / "models/tiny")
+    for line, wanted in zip(done.stdout.splitlines(), model.predict(photo, texts, language), strict=True):
+        found = json.loads(line)
+        assert found.pop("text") == wanted.text
+        assert found == pytest.approx(wanted.probabilities, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["sep", "cls", "mean", "highest"])
+def test_a_student_is_written_with_every_pooling(tmp_path, pooling):
+    """Batches and sentences of other sizes than those that were traced give torch's vectors too."""
+    student = Student(bert(3), bert_text(), PROJECTED, pooling).eval()
+    texts = ["Ein roter Kreis ist oben links", "Kreis", "Kreis links", "rot"]
+    ids, mask = pad([student.tokenizer(text).input_ids for text in texts], student.tokenizer)
+    onnx_models.save_encoder(tmp_path / "text.onnx", student)
+    session = onnxruntime.InferenceSession(str(tmp_path / "text.onnx"))
+    (found,) = session.run(None, {"ids": ids.numpy(), "mask": mask.numpy()})
+    with torch.no_grad():
+        assert found == pytest.approx(student(ids, mask).numpy(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_file_that_differs_from_torch_is_refused(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_models, "TOLERANCE", -1.0)
+    with pytest.raises(UserError, match=r"image.onnx differs from torch by .*, allowed"):
+        made(place, tmp_path / "bundle", "--onnx")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_missing_packages_are_named(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_models, "find_spec", lambda name: None if name == "onnxscript" else object())
+    with pytest.raises(UserError, match=r"--onnx needs onnxscript: `pip install onnxscript`"):
+        made(place, tmp_path / "bundle", "--onnx")
