@@ -33,6 +33,8 @@ class Hub(ThreadingHTTPServer):
         self.short = False  # every large file ends early, with a length to match
         self.status: int | None = None  # the answer to everything
         self.writable: Path | None = None  # where uploaded models are kept
+        self.closed = False  # to writing, for the login at hand
+        self.private: set[str] = set()
         self.uploads: dict[str, bytes] = {}  # large files by their SHA-256, before they are committed
 
     @property
@@ -63,9 +65,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests[f"{self.command} {path}"] += 1
         if self.server.status:
             return self.answer(self.server.status)
-        if match := re.fullmatch(r"/api/models/(.+?)/revision/main", path):
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/main)?", path):
             if self.known(match[1], REVISION):
-                self.json({"id": match[1], "sha": REVISION, "siblings": []})
+                private = match[1] in self.server.private
+                self.json({"id": match[1], "sha": REVISION, "siblings": [], "private": private})
             return None
         if match := re.fullmatch(r"/api/models/(.+?)/tree/([^/]+)", path):
             return self.tree(*match.groups())
@@ -79,12 +82,12 @@ class Handler(BaseHTTPRequestHandler):
         path = urlparse(self.path).path
         self.server.requests[f"POST {path}"] += 1
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.writable is None:
+        if path == "/api/validate-yaml":
+            self.json({"errors": [], "warnings": []})
+        elif self.server.writable is None or self.server.closed:
             self.answer(401, X_Error_Message="Invalid username or password.")
         elif path == "/api/repos/create":
             self.create(**json.loads(content))
-        elif path == "/api/validate-yaml":
-            self.json({"errors": [], "warnings": []})
         elif re.fullmatch(r"/api/models/(.+?)/preupload/main", path):
             files = [one["path"] for one in json.loads(content)["files"]]
             modes = {True: "lfs", False: "regular"}
@@ -100,9 +103,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404)
 
-    def create(self, organization: str, name: str, **_: object) -> None:
+    def create(self, organization: str, name: str, visibility: str = "public", **_: object) -> None:
         name = f"{organization}/{name}"
         known = name in self.server.models
+        if not known and visibility == "private":
+            self.server.private.add(name)
         self.server.models[name] = self.server.writable / name
         self.server.models[name].mkdir(parents=True, exist_ok=True)
         self.json({"url": f"{self.server.url}/{name}"}, 409 if known else 200)

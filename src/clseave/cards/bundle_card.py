@@ -11,12 +11,12 @@ from jinja2 import Environment
 
 from clseave.cards import licences
 from clseave.cards.licences import OTHER, Standing
-from clseave.cards.model_card import GENERATED
+from clseave.cards.model_card import GENERATED, MODELS
 from clseave.foundation.files.formats import read_json
-from clseave.foundation.process.fingerprint import RECORD
 from clseave.foundation.rows import training_record
 from clseave.foundation.rows.training_record import TrainingRecord
-from clseave.inference.bundle import HASHES
+from clseave.inference import bundle
+from clseave.inference.folders import ENGLISH, Folders, seed_of
 
 CARD, LICENCE = (Path(__file__).with_name(name) for name in ("bundle.md.j2", "licence.txt.j2"))
 TASK = "zero-shot-image-classification"
@@ -34,48 +34,64 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class About:
-    """What a card says of a bundle: the languages in it, where its profile's models are, and its test metrics."""
+    """What a card says of a bundle: its folders, and the test metrics of its models."""
 
     name: str
-    languages: Sequence[str]
-    models: Path
-    seed: str
+    found: Folders
     rows: Sequence[Mapping[str, Any]]
 
     def records(self) -> dict[str, TrainingRecord]:
-        """The training records of the profile's models, by folder."""
-        folders = [path.parent for path in sorted(self.models.rglob(RECORD))]
-        return {training_record.named(one): record for one in folders if (record := training_record.read(one))}
+        """The training records of the bundle's models and of those that they derive from, by folder."""
+        root = self.found.clip.absolute().parents[2]  # of which a record's bases name folders
+        pending = [path.absolute() for path in (self.found.clip, self.found.head, *self.found.encoders.values())]
+        records: dict[str, TrainingRecord] = {}
+        while pending:
+            folder = pending.pop()
+            record = training_record.read(folder)
+            if record and training_record.named(folder) not in records:
+                records[training_record.named(folder)] = record
+                pending += [root / base for base in record.bases]
+        return records
 
 
-def read_metrics(folder: Path, languages: Sequence[str]) -> list[dict[str, Any]]:
-    """The test metrics of the languages that have some; rows of a file without results are left out."""
-    files = [folder / f"{language}.json" for language in languages]
-    found = [read_json(file) for file in files if file.is_file()]
-    return [one for one in found if one["rows"]]
+def read_metrics(folder: Path, found: Folders) -> list[dict[str, Any]]:
+    """The test metrics of the encoders that are a profile's own, with its head and image tower; others have none.
+
+    `folder` is that of the profile's metrics. Rows of a file without results are left out.
+    """
+    seed = seed_of(found.head)
+    profile = found.clip.parent
+    if (found.clip, found.head) != (profile / "clip", profile / "clip_ve" / seed):
+        return []
+    own = {
+        language: profile / ("clip_ve" if language == ENGLISH else f"clseave/{language}") / seed
+        for language in found.encoders
+    }
+    files = [folder / seed / f"{one}.json" for one, encoder in found.encoders.items() if encoder == own[one]]
+    rows = [read_json(file) for file in files if file.is_file()]
+    return [one for one in rows if one["rows"]]
 
 
-def render(folder: Path, about: About) -> dict[str, str]:
-    """The text of the card and of the licence of a bundle's folder, by the file's name."""
-    records = about.records()
-    marks = [path for mark in ("config.json", "head.json") for path in folder.rglob(mark)]
-    parts = sorted({path.parent.relative_to(folder).as_posix() for path in marks})
-    origins = [records.get(training_record.named(about.models / part)) for part in parts]
-    standing = licences.derived([licences.of_model(one, records) if one else None for one in origins])
-    profile = next((one.profile for one in origins if one), "unknown")
-    first = about.languages[0]
+def render(about: About) -> dict[str, str]:
+    """The text of the card and of the licence of a bundle, by the file's name."""
+    records, places = about.records(), bundle.parts(about.found)
+    origins = {place: training_record.read(folder) for place, folder in places.items()}
+    standing = licences.derived([licences.of_model(one, records) if one else None for one in origins.values()])
+    profile = next((one.profile for one in origins.values() if one), "unknown")
+    languages = list(about.found.encoders)
     card = ModelCard.from_template(
         _front_matter(about, profile, standing),
         template_str=CARD.read_text(encoding="utf-8"),
         name=about.name,
-        listed=", ".join(about.languages),
-        first=first,
-        example=EXAMPLES.get(first, SENTENCE) if standing.generated else SENTENCE,
+        listed=", ".join(languages),
+        first=languages[0],
+        example=EXAMPLES.get(languages[0], SENTENCE) if standing.generated else SENTENCE,
         profile=profile,
-        seed=about.seed,
+        seed=seed_of(about.found.head),
         version=_version(),
-        hashes=HASHES,
-        parts={part: _what(part, english="en" in about.languages) for part in parts},
+        hashes=bundle.HASHES,
+        parts={place: _what(place, origins[place]) for place in places},
+        english=ENGLISH in languages,
         rows=about.rows,
         limits=standing.limits,
         terms=standing.terms,
@@ -84,13 +100,16 @@ def render(folder: Path, about: About) -> dict[str, str]:
     return {"README.md": card.content.strip() + "\n", "LICENSE": text.render(vars(standing)).strip() + "\n"}
 
 
-def _what(part: str, *, english: bool) -> str:
-    kind, *rest = part.split("/")
-    if kind == "clip":
-        return "CLIP's image tower and its preprocessing"
-    if kind == "clip_ve":
-        return "CLIP-VE: the head" + (", and the text encoder for English" if english else "")
-    return f"CLSEAVE student: the text encoder for {rest[0]}"
+def _what(place: str, record: TrainingRecord | None) -> str:
+    """What lies at a place of a bundle."""
+    title = MODELS[record.name].title if record and record.name in MODELS else "A model of unknown origin"
+    match place.split("/"):
+        case ["clip", *_]:
+            return f"{title}: the image tower and its preprocessing"
+        case ["clseave", language, _]:
+            return f"{title}: the text encoder for {language}"
+        case _:
+            return f"{title}: the head"
 
 
 def _version() -> str:
@@ -118,7 +137,7 @@ def _front_matter(about: About, profile: str, standing: Standing) -> ModelCardDa
         for metric in METRICS
     ]
     return ModelCardData(
-        language=list(about.languages),
+        language=list(about.found.encoders),
         license=standing.licence,
         license_name="see-card" if standing.licence == OTHER else None,
         license_link="LICENSE" if standing.licence == OTHER else None,

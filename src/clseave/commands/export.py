@@ -1,14 +1,16 @@
-"""Write one folder that predicts without this repository's data: models, model card, licence, and hashes.
+"""Write one folder that predicts on other machines: models, model card, licence, hashes.
 
   %(prog)s --model models/mini --language de --language ja --out bundle
-  %(prog)s --model models/mini --out bundle --push OWNER/NAME --private
+  %(prog)s --out bundle --push OWNER/NAME --private
 
 The bundle holds CLIP's image tower, the head, and a text encoder for each language (default: all of the profile).
-With `--onnx` (of the extra clseave[onnx]) there are ONNX files of image tower, text encoders and head beside them, and
-bundle/onnx/predict.py, which needs onnxruntime alone.
-
 `clseave predict --model bundle` and `Entailment.from_pretrained("bundle")` load it, from a folder or, once it is
-pushed, by OWNER/NAME. `--push` needs a login: `hf auth login`, or HF_TOKEN. Check the licence in its README.md first.
+pushed, by OWNER/NAME. With `--onnx` (of the extra clseave[onnx]) it also has image tower, text encoders and head as
+ONNX, and onnx/predict.py, which needs onnxruntime, tokenizers, numpy and Pillow alone.
+
+`--push` uploads the bundle to the Hugging Face hub: the one that is written, or without `--model` the one that is
+there. It needs a login: `hf auth login`, or HF_TOKEN. Without `--private` only weights under the MIT licence are
+pushed; read README.md of the bundle first.
 """
 
 import argparse
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     made = cli.parser(__doc__)
-    made.add_argument("--model", type=Path, required=True, metavar="DIR", help="models/PROFILE, or a student's folder")
+    made.add_argument("--model", metavar="DIR", help="models/PROFILE, or a student's folder")
     made.add_argument("--language", action="append", default=[], help="one to take; may be repeated (default: all)")
     made.add_argument("--seed", type=int, metavar="N", help="whose models (default: the first of the profile)")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
@@ -43,24 +45,23 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the bundle, load it once, and push it when asked to."""
-    options = parser().parse_args(argv)
+def write(options: argparse.Namespace) -> None:
+    """Write a bundle, and load it once."""
     if options.out.exists():
         raise UserError(f"--out {options.out} exists: name a new folder, or remove it")
     if options.onnx:
         onnx_models.require_packages()
     found = folders.find(options.model, options.language, options.head, options.clip, seed=options.seed)
-    profile, seed = found.clip.parent, found.head.name
-    metrics = options.metrics or profile.parent.parent / "reports" / profile.name / "metrics"
-    rows = bundle_card.read_metrics(metrics / seed, list(found.encoders))
+    profile = found.clip.parent
+    metrics = options.metrics or profile.absolute().parents[1] / "reports" / profile.absolute().name / "metrics"
+    rows = bundle_card.read_metrics(metrics, found)
     if not rows:
-        log.warning("%s has no metrics of these models: the card will have no results", metrics / seed)
-    name = (options.push or f"clseave-{profile.name}").split("/")[-1]
-    about = bundle_card.About(name, list(found.encoders), profile, seed, rows)
+        log.warning("%s has no metrics of these models: the card will have no results", metrics)
+    name = (options.push or f"clseave-{profile.absolute().name}").split("/")[-1]
+    texts = bundle_card.render(bundle_card.About(name, found, rows))
     with whole_folder(options.out) as folder:
         bundle.write(folder, found)
-        for file, text in bundle_card.render(folder, about).items():
+        for file, text in texts.items():
             write_text(folder / file, text)
         model = Entailment(folders.find(folder))  # what was written loads
         if options.onnx:
@@ -68,5 +69,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         bundle.write_hashes(folder)
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     log.info("%s: %s, %.0f MB", options.out, ", ".join(found.encoders), size / 1e6)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the bundle, push it, or both."""
+    made = parser()
+    options = made.parse_args(argv)
+    if not options.model and not options.push:
+        made.error("give --model, to write a bundle, or --push, to upload one")
+    if options.model:
+        write(options)
     if options.push:
         log.info("pushed to %s", bundle.push(options.out, options.push, private=options.private))

@@ -3,9 +3,9 @@
   %(prog)s --model models/mini/clseave/de/seed0 --image photo.png --text "Oben ist ein Kreis"
   %(prog)s --model models/mini --batch rows.csv --out predictions.jsonl
 
-`--model` is the folder of a text encoder (CLIP-VE for English, a CLSEAVE or CLTEAVE student for its language), or
-models/PROFILE for all of its languages. By default, the head (CLIP-VE of the same seed) and CLIP's image tower are
-taken from the same profile.
+`--model` is the folder of a text encoder (CLIP-VE for English, a CLSEAVE or CLTEAVE student for its language),
+models/PROFILE for all of its languages, or a bundle of `export`: its folder, or OWNER/NAME on the hub. By default, the
+head (CLIP-VE of the same seed) and CLIP's image tower are taken from the same profile.
 
 The rows of `--batch` (.csv and .tsv with a header, .jsonl) have columns image (a file relative to `--images`), text,
 and language, which may be left out where `--language` or the model says it. One line is written for each row, with its
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """Return the command's argument parser."""
     made = cli.parser(__doc__)
-    made.add_argument("--model", type=Path, required=True, metavar="DIR", help="the text encoder, or models/PROFILE")
+    made.add_argument("--model", required=True, metavar="DIR", help="the text encoder, models/PROFILE, or a bundle")
     made.add_argument("--image", type=Path, metavar="FILE", help="the premise: a photo")
     made.add_argument("--text", action="append", help="a hypothesis; may be repeated")
     made.add_argument("--language", help="of all sentences (default: that of the model)")

@@ -120,7 +120,7 @@ class Entailment:
         """
         paths = [Path(path) if path is not None else None for path in (head, clip)]
         languages = [languages] if isinstance(languages, str) else languages
-        found = folders.find(Path(model), languages, *paths, revision=revision)
+        found = folders.find(model, languages, *paths, revision=revision)
         return cls(found, assembly=assembly, device=device)
 
     @property

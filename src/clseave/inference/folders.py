@@ -24,7 +24,7 @@ class Folders:
 
 
 def find(
-    model: Path,
+    model: str | Path,
     languages: Sequence[str] = (),
     head: Path | None = None,
     clip: Path | None = None,
@@ -38,11 +38,13 @@ def find(
     English, CLSEAVE in the other languages. A bundle may be one of the hub, OWNER/NAME, which is downloaded at
     `revision`. UserError when the folder holds none of them.
     """
-    model = _downloaded(model, revision)
+    model = _local(str(model), languages, revision)
     if _is_profile(model):
         own = _of_seed(model, seed)
         return Folders(_of_profile(model, own.name, languages), head or own, clip or model / "clip")
     require_encoder(model)
+    if seed is not None or len(languages) > 1:
+        raise UserError(f"{model} is a single model: name its profile's folder to choose a seed or several languages")
     record = read(model)
     known = record.languages if record and len(record.languages) == 1 else []
     if languages and known and list(languages) != known:
@@ -54,12 +56,24 @@ def find(
     return Folders({(languages or known or [UNKNOWN])[0]: model}, head or own_head, clip or own_clip)
 
 
-def _downloaded(model: Path, revision: str) -> Path:
-    """A folder as it is; of a model of the hub, the folder of the cache that holds it."""
-    parts = model.parts
-    if model.exists() or len(parts) != 2 or parts[0] in ("..", "/") or Path(parts[0]).exists():
-        return model
-    return snapshot(model.as_posix(), revision)
+def _local(model: str, languages: Sequence[str], revision: str) -> Path:
+    """A folder as it is; of a model of the hub, the folder of the cache that holds what these languages need.
+
+    OWNER/NAME is of the hub when neither OWNER nor OWNER/NAME exists here; what starts with . / or ~ never is.
+    """
+    folder, (owner, *rest) = Path(model).expanduser(), model.split("/")
+    if folder.exists() or model.startswith((".", "/", "~")) or len(rest) != 1 or Path(owner).exists():
+        return folder
+    students = [f"clseave/{language}/*" for language in languages] or ["clseave/*"]
+    try:
+        return snapshot(model, revision, ["clip/*", "clip_ve/*", *students, "README.md", "LICENSE", "SHA256SUMS"])
+    except UserError as error:
+        raise UserError(f"{model}: there is no such folder, and as a model of the hub: {error}") from error
+
+
+def seed_of(folder: Path) -> str:
+    """The name of a seed's folder, `seed0` for a folder of another name."""
+    return folder.name if folder.name in [path.name for path in _seeds(folder.parent)] else "seed0"
 
 
 def _is_profile(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from clseave.models.clip_ve import judge
 from clseave.models.encoders import Encoder
 from clseave.models.pooling import pool_mean, position
 from clseave.models.student import Student
-from clseave.models.tokens import pad
+from clseave.models.tokens import POLICY, pad
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # of a logit or an element of a vector
@@ -94,7 +94,8 @@ def write(folder: Path, model: Entailment) -> None:
     for language, encoder in model.encoders.items():
         save_encoder(folder / f"text-{language}.onnx", encoder)
         encoder.tokenizer.backend_tokenizer.save(str(folder / f"tokenizer-{language}.json"))
-        sentences[language] = {"longest": encoder.tokenizer.model_max_length}
+        policy = encoder.tokenizer.init_kwargs.get(POLICY, "stop")
+        sentences[language] = {"longest": encoder.tokenizer.model_max_length, "long_texts": policy}
     pair = {"hypothesis": premise.flip(1), "premise": premise}
     _save(folder / "head.onnx", Logits(model), pair, "logits", ({0: batch}, {0: batch}))
     image = model.processor.to_dict()

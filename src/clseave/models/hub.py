@@ -77,10 +77,10 @@ def fetch(model: Pretrained, patterns: Sequence[str] | None = None, key: str | N
     return folder
 
 
-def snapshot(name: str, revision: str = "main") -> Path:
-    """Return the folder of all files of a model of the hub but code, at a branch or commit. UserError as of `fetch`."""
+def snapshot(name: str, revision: str, patterns: Sequence[str]) -> Path:
+    """Return the folder of a model's files that match, without code, at a branch or commit. UserError as `fetch`."""
     log.info("%s at %s: fetching what %s lacks", name, revision, constants.HF_HUB_CACHE)
-    return _fetch(["*"], Pretrained.model_construct(id=name, revision=revision, weights="safetensors"))
+    return _fetch(list(patterns), Pretrained.model_construct(id=name, revision=revision, weights="safetensors"))
 
 
 def _listing(model: Pretrained) -> set[str] | None:
