@@ -1,5 +1,6 @@
 """The model card and the licence of a bundle, from the training records and the test metrics of its models."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -42,7 +43,7 @@ class About:
 
     def records(self) -> dict[str, TrainingRecord]:
         """The training records of the bundle's models and of those that they derive from, by folder."""
-        root = self.found.clip.absolute().parents[2]  # of which a record's bases name folders
+        root = Path(os.path.normpath(self.found.clip.absolute() / "../../.."))  # a record's bases are folders below it
         pending = [path.absolute() for path in (self.found.clip, self.found.head, *self.found.encoders.values())]
         records: dict[str, TrainingRecord] = {}
         while pending:
@@ -113,10 +114,11 @@ def _what(place: str, record: TrainingRecord | None) -> str:
 
 
 def _version() -> str:
+    """The package's version; none in a checkout that was not installed."""
     try:
         return version("clseave")
-    except PackageNotFoundError:  # a checkout that was not installed
-        return "unknown"
+    except PackageNotFoundError:
+        return ""
 
 
 def _front_matter(about: About, profile: str, standing: Standing) -> ModelCardData:

@@ -15,6 +15,7 @@ pushed; read README.md of the bundle first.
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,12 +53,12 @@ def write(options: argparse.Namespace) -> None:
     if options.onnx:
         onnx_models.require_packages()
     found = folders.find(options.model, options.language, options.head, options.clip, seed=options.seed)
-    profile = found.clip.parent
-    metrics = options.metrics or profile.absolute().parents[1] / "reports" / profile.absolute().name / "metrics"
+    profile = found.clip.absolute().parent
+    metrics = options.metrics or Path(os.path.normpath(profile / "../../reports" / profile.name / "metrics"))
     rows = bundle_card.read_metrics(metrics, found)
     if not rows:
         log.warning("%s has no metrics of these models: the card will have no results", metrics)
-    name = (options.push or f"clseave-{profile.absolute().name}").split("/")[-1]
+    name = (options.push or f"clseave-{profile.name}").split("/")[-1]
     texts = bundle_card.render(bundle_card.About(name, found, rows))
     with whole_folder(options.out) as folder:
         bundle.write(folder, found)

@@ -16,6 +16,7 @@ from tiny_models import PROJECTED, bert, bert_text
 from tiny_profile import save_photos, save_profile
 
 from clseave import Entailment
+from clseave.cards import bundle_card
 from clseave.commands import export
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.training_record import Origin, TrainingRecord
@@ -160,6 +161,13 @@ def record(folder, bases, origin=None):
         name="a model", stage="a stage", profile="tiny", seed=0, languages=["de"], parameters={}, inputs={},
         metrics={}, bases=bases, origin=origin,
     ).write(folder)  # fmt: skip
+
+
+def test_a_profile_at_the_root_of_a_file_system_has_records_and_no_metrics(tmp_path):
+    """As in a container: `/bundle/clip` has no folder three above it."""
+    found = folders.Folders({"en": Path("/bundle/clip_ve/seed0")}, Path("/bundle/clip_ve/seed0"), Path("/bundle/clip"))
+    about = bundle_card.About("bundle", found, bundle_card.read_metrics(tmp_path, found))
+    assert (about.records(), about.rows) == ({}, [])
 
 
 @pytest.mark.parametrize(
