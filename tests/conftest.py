@@ -19,7 +19,12 @@ numerics.pin()
 # Stages that tests start as programs import the same code.
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 
+import hypothesis
 import pytest
+
+# Draws are the same in every run, so that a change fails for what it changed; `HYPOTHESIS_PROFILE=default` draws anew.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # A shell starts background jobs with Ctrl-C ignored, which tests send to themselves and to programs they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -46,30 +46,26 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def write(options: argparse.Namespace) -> None:
-    """Write a bundle, and load it once."""
-    if options.out.exists():
-        raise UserError(f"--out {options.out} exists: name a new folder, or remove it")
-    if options.onnx:
-        onnx_models.require_packages()
-    found = folders.find(options.model, options.language, options.head, options.clip, seed=options.seed)
+def write(out: Path, found: folders.Folders, metrics: Path | None, name: str, *, onnx: bool) -> None:
+    """Write the bundle of some models, and load it once. `metrics` None: those of the models' profile; `name` empty:
+    that of the profile.
+    """
     profile = found.clip.absolute().parent
-    metrics = options.metrics or Path(os.path.normpath(profile / "../../reports" / profile.name / "metrics"))
+    metrics = metrics or Path(os.path.normpath(profile / "../../reports" / profile.name / "metrics"))
     rows = bundle_card.read_metrics(metrics, found)
     if not rows:
         log.warning("%s has no metrics of these models: the card will have no results", metrics)
-    name = (options.push or f"clseave-{profile.name}").split("/")[-1]
-    texts = bundle_card.render(bundle_card.About(name, found, rows))
-    with whole_folder(options.out) as folder:
+    texts = bundle_card.render(bundle_card.About(name or f"clseave-{profile.name}", found, rows))
+    with whole_folder(out) as folder:
         bundle.write(folder, found)
         for file, text in texts.items():
             write_text(folder / file, text)
         model = Entailment(folders.find(folder))  # what was written loads
-        if options.onnx:
+        if onnx:
             onnx_models.write(folder / "onnx", model)
         bundle.write_hashes(folder)
-    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
-    log.info("%s: %s, %.0f MB", options.out, ", ".join(found.encoders), size / 1e6)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    log.info("%s: %s, %.0f MB", out, ", ".join(found.encoders), size / 1e6)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -79,6 +75,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not options.model and not options.push:
         made.error("give --model, to write a bundle, or --push, to upload one")
     if options.model:
-        write(options)
+        if options.out.exists():
+            raise UserError(f"--out {options.out} exists: name a new folder, or remove it")
+        if options.onnx:
+            onnx_models.require_packages()
+        found = folders.find(options.model, options.language, options.head, options.clip, seed=options.seed)
+        name = (options.push or "").rpartition("/")[2]
+        write(options.out, found, options.metrics, name, onnx=options.onnx)
     if options.push:
         log.info("pushed to %s", bundle.push(options.out, options.push, private=options.private))

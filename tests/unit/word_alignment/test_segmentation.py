@@ -99,12 +99,13 @@ def holds(text, found):
         assert word.split() == [word]
         start = text.find(word, cursor)
         assert start >= 0, (word, text)
-        assert not text[cursor:start].isprintable() or not text[cursor:start].strip(), text
+        assert not visible(text[cursor:start]), text
         cursor = start + len(word)
-    assert not text[cursor:].isprintable() or not text[cursor:].strip(), text
+    assert not visible(text[cursor:]), text
 
 
 @pytest.mark.parametrize("segmenter", EVERY)
+@example("\U000e01000")  # MeCab drops variation selectors
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_words_stand_in_any_text_in_order(segmenter, text):
