@@ -9,7 +9,7 @@ import PIL
 import torch
 import transformers
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from transformers import CLIPVisionModelWithProjection
 
 from clseave.corpora import images
@@ -43,7 +43,8 @@ def encode(tower: CLIPVisionModelWithProjection, ids: Sequence[str], pixels: Seq
         vectors = tower(pixel_values=torch.stack(sound).to(tower.device)).image_embeds.cpu().numpy()
     broken = {key: one for key, one in zip(ids, pixels, strict=True) if isinstance(one, str)}
     with atomic(part) as temporary:
-        save_file({"vectors": vectors}, temporary, {"broken": json.dumps(broken)})
+        # `save_file` would write a temporary file of its own first, which a kill leaves behind.
+        temporary.write_bytes(save({"vectors": vectors}, {"broken": json.dumps(broken)}))
 
 
 def read_part(part: Path) -> tuple[np.ndarray, dict[str, str]]:
