@@ -37,7 +37,7 @@ from clseave.objectives.distillation import fit
 from clseave.stages import clseave
 from clseave.variants import settings
 from clseave.variants.judging import answers
-from clseave.variants.runs import JOINT, OWN, Run, row_key
+from clseave.variants.runs import JOINT, Run, row_key
 from clseave.word_alignment.code_switching import code_switched
 
 ALL = "all"  # the pairs of a student of all languages
@@ -136,11 +136,10 @@ class Training:
         checkpoint.remove()
         examples = examples_with_images(read_splits(texts.examples, ["test"]), self.images)
         found = texts.answers(objective.student, self.values.languages, examples, self.images, self.head)
-        if who != JOINT:
-            found = {OWN: found[who]} | {way: one for way, one in found.items() if way != who}
         measures = {"dev_cosine": curve[kept - 1]["dev_cosine"], "epoch": float(kept)}
         code, key = fingerprint(code_files(__name__)), row_key(examples)
-        return Run(self.variant, who, self.seed, code, key, measures, {way: {} for way in found}, found)
+        run = Run(self.variant, who, self.seed, code, key, measures, {way: {} for way in found}, found)
+        return run if who == JOINT else run.of_language(who)
 
 
 def main(argv: list[str] | None = None) -> None:

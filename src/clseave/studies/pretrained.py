@@ -38,7 +38,7 @@ from clseave.objectives.distillation import Pairs, fit
 from clseave.stages import align_words, clseave
 from clseave.studies.objectives import Texts
 from clseave.variants import settings
-from clseave.variants.runs import JOINT, OWN, Run, row_key
+from clseave.variants.runs import JOINT, Run, row_key
 from clseave.word_alignment.aligner import WordAligner, alignment_scores
 
 MBERT, E5, RANDOM = "mbert", "e5", "e5_random"  # what a student starts as
@@ -157,14 +157,13 @@ class Training:
         checkpoint.remove()
         examples = examples_with_images(read_splits(self.texts.examples, ["test"]), self.images)
         found = self.texts.answers(objective.student, self.values.languages, examples, self.images, self.head)
-        if who != JOINT:
-            found = {OWN: found[who]} | {way: one for way, one in found.items() if way != who}
         measures = {"share": float(self.share), "pairs": float(len(rows))}
         measures |= {"dev_cosine": curve[kept - 1]["dev_cosine"], "epoch": float(kept)}
         if who != JOINT and self.share == 100 and self.values.known(language):
             measures["aer"] = self.alignment_error(language, {row.hypothesis_id for row in examples})
         code, key = fingerprint(code_files(__name__)), row_key(examples)
-        return Run(self.variant, who, self.seed, code, key, measures, {way: {} for way in found}, found)
+        run = Run(self.variant, who, self.seed, code, key, measures, {way: {} for way in found}, found)
+        return run if who == JOINT else run.of_language(who)
 
     def alignment_error(self, language: str, wanted: set[str]) -> float:
         """AER of the word pairs that the model finds in the test sentences before it is trained."""

@@ -14,8 +14,9 @@ from clseave.foundation.rows.records import Example, distinct_hypotheses, read_v
 from clseave.foundation.settings.schema import AnySource, Scenes
 from clseave.miniature import gold, world
 from clseave.miniature.statements import DIRECTIONS, label_scenes
-from clseave.models.clip_ve import ClipVE, TextTower
+from clseave.models.clip_ve import ClipVE
 from clseave.models.encoders import embed_texts
+from clseave.models.towers import TextTower
 from clseave.statistics import metrics, swaps
 from clseave.statistics.probes import probe
 

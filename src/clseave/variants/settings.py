@@ -88,10 +88,9 @@ def read(path: Path) -> Study:
     if repeated := [name for name in known if known.count(name) > 1]:
         raise UserError(f"{path}: variants: found {repeated[0]!r} twice, allowed: a name of its own for each")
     for variant in study.variants:
-        for language in variant.languages.split("+") if variant.languages else []:
-            if language not in study.languages:
-                message = not_one_of(language, study.languages)
-                raise UserError(f"{path}: variants: {variant.name}: languages: {message}")
+        if not variant.among(study.languages):
+            allowed = f"allowed: with one at least of {', '.join(study.languages)}"
+            raise UserError(f"{path}: variants: {variant.name}: languages: found {variant.languages!r}, {allowed}")
     for number, contrast in enumerate(study.contrasts):
         for side in ("system", "other"):
             if (found := getattr(contrast, side).variant) not in known:
