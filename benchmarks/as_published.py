@@ -19,9 +19,9 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from clseave.foundation.rows.labels import label_id
 from clseave.foundation.rows.records import Example
-from clseave.models.clip_ve import TextTower
 from clseave.models.head import Head
 from clseave.models.student import Student
+from clseave.models.towers import TextTower
 from clseave.training.optimiser import Schedule, schedule_factor
 
 Batch = dict[str, torch.Tensor]
@@ -130,7 +130,7 @@ class Clseave(Dataset[tuple[list[int], list[int]]]):
         """Return the mean squared error between the vectors of student and teacher."""
         with torch.no_grad():
             wanted = self.teacher.model(input_ids=batch["ids0"], attention_mask=batch["mask0"]).text_embeds
-        states = self.student.bert(input_ids=batch["ids1"], attention_mask=batch["mask1"]).last_hidden_state
+        states = self.student.encoder(input_ids=batch["ids1"], attention_mask=batch["mask1"]).last_hidden_state
         ends = (batch["ids1"] == self.student.tokenizer.sep_token_id).int().argmax(dim=1)  # the first [SEP]
         states = self.student.norm(states)[torch.arange(len(ends), device=ends.device), ends]  # (B, T, W) -> (B, W)
         return functional.mse_loss(self.student.projection(states), wanted)

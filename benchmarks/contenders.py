@@ -134,8 +134,9 @@ def clip_ve_ours(folder: Path, epochs: int) -> Measured:
     """Measure the stage `finetune_clip_ve` with stored image vectors; the time to compute them is measured as well."""
     from clseave.foundation.rows.records import read_splits
     from clseave.foundation.rows.vectors import VectorTable
-    from clseave.models.clip_ve import ClipVE, TextTower
+    from clseave.models.clip_ve import ClipVE
     from clseave.models.head import Head
+    from clseave.models.towers import TextTower
     from clseave.objectives.entailment import Entailment, Split, optimiser_for
     from clseave.stages import finetune_clip_ve
     from clseave.training.loop import train
@@ -170,15 +171,13 @@ def encode_photos(folder: Path, device: Any, passes: int = 1) -> Measured:
 
     They decode ahead in threads.
     """
-    from transformers import CLIPVisionModelWithProjection
-
     from clseave.corpora import photos
     from clseave.corpora.image_parts import encode
     from clseave.corpora.images import load_processor, read_pixels
-    from clseave.models.loading import load_model
     from clseave.models.tokens import in_order
+    from clseave.models.towers import ImageTower
 
-    tower = load_model(CLIPVisionModelWithProjection, folder / "models/clip").to(device)
+    tower = ImageTower.load(folder / "models/clip").to(device)
     collection = photos.open_collection(folder / "photos")
     rows = photos.describe(collection, sorted(collection.files), None)
     for _ in range(passes):  # of several the last is measured: a GPU is slow at first
@@ -200,9 +199,9 @@ def clip_ve_as_published(folder: Path, epochs: int) -> Measured:
 
     from clseave.corpora.images import load_processor
     from clseave.foundation.rows.records import read_splits
-    from clseave.models.clip_ve import TextTower
     from clseave.models.head import Head
     from clseave.models.loading import load_model
+    from clseave.models.towers import TextTower
     from clseave.stages import finetune_clip_ve
 
     inputs = inputs_of(folder, "clip_ve")
@@ -235,7 +234,8 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
 
     from clseave.foundation.rows.vectors import VectorTable
     from clseave.foundation.settings.schema import SentenceTransfer
-    from clseave.models.student import Student, load_mbert
+    from clseave.models.loading import load_text_encoder
+    from clseave.models.student import Student
     from clseave.models.tokens import load_tokenizer
     from clseave.objectives.distillation import Distillation, Pairs, optimiser_for
     from clseave.training.acceleration import PART
@@ -246,7 +246,7 @@ def clseave_ours(folder: Path, epochs: int) -> Measured:
     settings = values.clseave
     tokenizer = load_tokenizer(inputs.mbert)
     width = VectorTable(inputs.targets, device, values.max_resident_gb).width
-    student = Student(load_mbert(inputs.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
+    student = Student(load_text_encoder(inputs.mbert, settings.dropout), tokenizer, width, settings.pooling).to(device)
     begin = time.perf_counter()
     teacher = VectorTable(inputs.targets, device, values.max_resident_gb)
     data = Pairs.read(inputs.examples, inputs.translations, "train", tokenizer, teacher)
@@ -282,15 +282,16 @@ def clseave_as_published(folder: Path, epochs: int) -> Measured:
     import torch
 
     from clseave.foundation.settings.schema import SentenceTransfer
-    from clseave.models.clip_ve import TextTower
-    from clseave.models.student import Student, load_mbert
+    from clseave.models.loading import load_text_encoder
+    from clseave.models.student import Student
     from clseave.models.tokens import load_tokenizer
+    from clseave.models.towers import TextTower
 
     inputs = inputs_of(folder, "clseave")
     values, device = start(folder, SentenceTransfer)
     settings, rate = values.clseave, values.lr * values.clseave.lr_scale
     teacher = TextTower.load(inputs.teacher).to(device)
-    bert = load_mbert(inputs.mbert, settings.dropout)
+    bert = load_text_encoder(inputs.mbert, settings.dropout)
     student = Student(bert, load_tokenizer(inputs.mbert), teacher.width, "sep").to(device).train()
     begin = time.perf_counter()
     method = as_published.Clseave(teacher, student, sentences(inputs.translations))

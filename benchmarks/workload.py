@@ -62,10 +62,10 @@ from clseave.foundation.rows.records import (  # noqa: E402
 from clseave.foundation.settings.schema import SPLITS  # noqa: E402
 from clseave.miniature import grammar  # noqa: E402
 from clseave.miniature.statements import all_facts  # noqa: E402
-from clseave.models.clip_ve import TextTower  # noqa: E402
 from clseave.models.encoders import embed_texts  # noqa: E402
 from clseave.models.loading import load_model, read_weights  # noqa: E402
 from clseave.models.tokens import encode, load_tokenizer  # noqa: E402
+from clseave.models.towers import TextTower  # noqa: E402
 from clseave.training.acceleration import PART  # noqa: E402
 from clseave.training.batching import LIKE, draw_batches  # noqa: E402
 

@@ -65,12 +65,13 @@ from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Download, HubRows, Pretrained, SnliRows, SnliVeRows
 from clseave.inference.entailment import read_image
 from clseave.models import hub
-from clseave.models.clip_ve import TextTower, load_head, save_head
+from clseave.models.clip_ve import load_head, save_head
 from clseave.models.head import Head
 from clseave.models.loading import load_layers, load_model, read_weights
 from clseave.models.student import Student
 from clseave.models.token_student import Autoencoder
 from clseave.models.tokens import encode, load_tokenizer
+from clseave.models.towers import TextTower
 from clseave.translation.answers import Answers
 from clseave.translation.translators import read_given
 from clseave.word_alignment.aligner import WordAligner
@@ -633,7 +634,7 @@ REFUSED = [
         "CLIP's preprocessing",
         "missing",
         nothing,
-        r"preprocessor_config\.json does not exist, which describes how this CLIP preprocesses photos",
+        r"preprocessor_config\.json does not exist, which describes how this model preprocesses photos",
     ),
     ("CLIP's preprocessing", "empty", holding(""), r"preprocessor_config\.json cannot prepare a photo: "),
     ("CLIP's preprocessing", "a list", holding("[]"), "cannot prepare a photo: "),

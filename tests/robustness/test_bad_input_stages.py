@@ -238,7 +238,7 @@ def test_a_model_without_its_preprocessing_or_its_weights_is_named_at_once(world
     kept = world.folder / "local/clip/preprocessor_config.json"
     content = kept.read_bytes()
     kept.unlink()
-    with pytest.raises(UserError, match="describes how this CLIP preprocesses photos: copy it"):
+    with pytest.raises(UserError, match="describes how this model preprocesses photos: copy it"):
         world.run("backbones", backbone="clip")
     kept.write_bytes(content)
     (world.folder / "local/clip/model.safetensors").write_bytes(POINTER)

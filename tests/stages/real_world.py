@@ -17,6 +17,11 @@ from typing import Any
 
 import torch
 from ruamel.yaml import YAML
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import UnigramTrainer
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -26,6 +31,12 @@ from transformers import (
     CLIPTextConfig,
     CLIPVisionConfig,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
 )
 
 from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
@@ -229,3 +240,35 @@ def save_models(folder: Path, data: Path, languages: Sequence[str], *, full_size
     CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(
         folder / "local/clip"
     )
+
+
+def save_other_models(folder: Path, data: Path, languages: Sequence[str]) -> None:
+    """A small SigLIP and a small XLM-RoBERTa with random weights, in the layout of the hub."""
+    english = [row["sentence2"] for split in ("train", "dev", "test") for row in pairs(data, split)]
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    teacher_words = unigram(english, "$A </s>", eos_token="</s>")
+    text = {"vocab_size": len(teacher_words), "max_position_embeddings": 64, "projection_size": 32, **shape}
+    vision = {"patch_size": 16, "image_size": 48, **shape}
+    student_words = unigram(
+        english + [text for code in languages for text in sentences(data, code)], "<s> $A </s>",
+        bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    teacher = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    config = XLMRobertaConfig(vocab_size=len(student_words), max_position_embeddings=514, **shape)
+    student = XLMRobertaForMaskedLM(config)
+    for name, model, tokenizer in (("clip", teacher, teacher_words), ("mbert", student, student_words)):
+        model.save_pretrained(folder / "local" / name)
+        tokenizer.save_pretrained(folder / "local" / name)
+    SiglipImageProcessorPil(size={"height": 48, "width": 48}).save_pretrained(folder / "local/clip")
+
+
+def unigram(texts: Sequence[str], template: str, **names: str) -> PreTrainedTokenizerFast:
+    """SentencePiece's pieces with XLM-RoBERTa's special tokens."""
+    made = Tokenizer(Unigram())
+    made.pre_tokenizer = Metaspace()
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = UnigramTrainer(vocab_size=2000, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    made.train_from_iterator(texts, trainer)
+    made.post_processor = TemplateProcessing(single=template, special_tokens=[("<s>", 0), ("</s>", 2)])
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>", **names)

@@ -29,10 +29,9 @@ from transformers import (
 from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
 from clseave.corpora.images import load_processor
 from clseave.foundation.errors import UserError
-from clseave.models.clip_ve import TextTower
-from clseave.models.loading import load_model
-from clseave.models.student import load_mbert
+from clseave.models.loading import load_model, load_text_encoder
 from clseave.models.tokens import encode, load_tokenizer, pad
+from clseave.models.towers import TextTower
 from clseave.stages import backbones
 from clseave.word_alignment.aligner import WordAligner
 from hub_server import REVISION, serve
@@ -203,14 +202,14 @@ def test_tokenizers_give_the_published_ids_and_know_the_models_length(imported, 
 
 def test_mbert_is_read_by_the_student_and_by_the_aligner(imported, published):
     before, folder = published[1]["owner/mbert"], imported / "models/mbert"
-    student = load_mbert(folder).state_dict()
+    student = load_text_encoder(folder).state_dict()
     aligner = WordAligner(folder, 2, 1e-3, 4)
     for state in (student, aligner.model.bert.state_dict()):
         shared = {name for name in state if f"bert.{name}" in before and "position_ids" not in name}
         assert len(shared) == len(student) > 30
         assert all(torch.equal(state[name], before[f"bert.{name}"]) for name in shared)
     stored = load_file(folder / "model.safetensors")
-    assert "bert.embeddings.LayerNorm.weight" in stored and not any("gamma" in name for name in stored)
+    assert "embeddings.LayerNorm.weight" in stored and not any("gamma" in name for name in stored)
     assert not any("pooler" in name or "seq_relationship" in name for name in stored)
     (pairs,) = aligner.align([["Two", "dogs"]], [["一", "个", "男"]])
     assert pairs == sorted(pairs) and pairs
@@ -292,7 +291,7 @@ def test_a_checkpoint_that_lacks_a_weight_is_named(published, tmp_path):
     weights = load_file(folder / "model.safetensors")
     weights.pop("bert.encoder.layer.1.attention.self.key.weight")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"part lacks 1 weights of BertForMaskedLM, the first bert.encoder.layer.1"):
+    with pytest.raises(UserError, match=r"part lacks 1 weights of BertModel, the first encoder.layer.1"):
         backbones.main(arguments(tmp_path / "out", "mbert", {"clip": folder, "mbert": folder}))
 
 
@@ -310,6 +309,6 @@ def test_a_bert_without_heads_and_with_sentencepieces_serves_student_and_aligner
     folder = save_unigram_bert(tmp_path / "e5")
     backbones.main(arguments(tmp_path, "mbert", {"clip": folder, "mbert": folder}))
     made = tmp_path / "models/mbert"
-    assert load_mbert(made).config.eos_token_id == 2
+    assert load_text_encoder(made).config.eos_token_id == 2
     text = ["Ein", "roter", "Kreis"]
     assert encode(load_tokenizer(made), [" ".join(text)]).tolist() == [WordAligner(made, 2, 0.001, 2)._encode(text)[0]]

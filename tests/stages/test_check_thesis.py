@@ -320,10 +320,15 @@ WHOLE, HEADLESS = ["bert.a", "cls.predictions.bias"], ["embeddings.a", "pooler.b
     [
         (BERT, "safetensors", WHOLE, "to be fetched: google-bert/bert-base-multilingual-cased at"),
         (BERT, "convert", WHOLE, "to be fetched: google-bert/bert-base-multilingual-cased at"),
-        (BERT | {"model_type": "xlm-roberta"}, "safetensors", WHOLE, "a xlm-roberta (model_type in config.json)"),
+        (BERT | {"model_type": "gpt2"}, "safetensors", WHOLE, "a gpt2 (model_type in config.json)"),
         (BERT | {"num_hidden_layers": 6}, "safetensors", WHOLE, "align_words.layer: found 8, allowed with google-bert"),
-        (BERT, "safetensors", HEADLESS, "has no head for masked language modelling"),
-        (BERT, "convert", HEADLESS, "has no head for masked language modelling"),
+        (BERT, "safetensors", HEADLESS, "to be fetched: google-bert/bert-base-multilingual-cased at"),
+        (
+            BERT | {"model_type": "xlm-roberta"},
+            "convert",
+            HEADLESS,
+            "to be fetched: google-bert/bert-base-multilingual",
+        ),
     ],
 )
 def test_a_model_at_the_hub_is_looked_at_before_it_is_fetched(clone, monkeypatch, case):

@@ -4,13 +4,17 @@ import contextlib
 import csv
 import importlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from made_e5 import needs_weights
-from real_world import build, pairs, run, run_all, save_models, xvnli
+from real_world import build, pairs, run, run_all, save_models, save_other_models, xvnli
 from test_graph import ROOT
 
+from clseave import Entailment
+from clseave.commands import export
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import (
@@ -255,3 +259,34 @@ def test_the_switches_of_the_studies_work_on_real_sentences(world, tmp_path, nam
 def test_gold_word_pairs_are_the_grammars_alone(world, tmp_path):
     with pytest.raises(UserError, match="the grammar never says"):
         run_study(world, tmp_path, "word_level", "clteave.relu=true", {"pairs": "gold"})
+
+
+def test_another_teacher_and_another_student_go_through_all_stages(tmp_path, test_data):
+    """SigLIP and XLM-RoBERTa in place of CLIP and BERT, to a prediction."""
+    build(tmp_path, test_data, ["de"], ROWS, SMALL)
+    save_other_models(tmp_path, test_data, ["de"])
+    values = json.loads((tmp_path / "params.yaml").read_text())
+    with (
+        contextlib.chdir(tmp_path),
+        pytest.raises(UserError, match=r"assembly: found 'padded', allowed with .*: direct"),
+    ):
+        run(tmp_path, "check")
+    values["evaluations"] = [row for row in values["evaluations"] if row["assembly"] == "direct"]
+    (tmp_path / "params.yaml").write_text(json.dumps(values))
+    run_all(tmp_path, ["de"])
+    judged = read_rows(tmp_path / "reports/real/predictions/seed0/de.jsonl", Prediction)
+    assert len(judged) == ROWS["test"]
+    (row,) = read_rows(tmp_path / "data/real/examples/test.jsonl", Example)[:1]
+    texts = read_rows(tmp_path / "data/real/hypotheses/de.jsonl", Translation)
+    (text,) = [one.text for one in texts if one.hypothesis_id == row.hypothesis_id]
+    model = Entailment.from_pretrained(tmp_path / "models/real", languages=["de"])
+    photo = test_data / "snli_ve_real/flickr30k_images" / f"{row.image_id}.jpg"
+    (found,) = model.predict(photo, text)
+    (wanted,) = [one for one in judged if one.pair_id == row.pair_id]
+    assert found.label == LABELS[int(np.argmax(wanted.logits))]
+    with contextlib.chdir(tmp_path):
+        export.main(["--model", "models/real", "--language", "de", "--out", "bundle", "--onnx"])
+    assert Entailment.from_pretrained(tmp_path / "bundle").predict(photo, text) == [found]
+    script = [sys.executable, tmp_path / "bundle/onnx/predict.py", "--language", "de", photo, text]
+    alone = json.loads(subprocess.run(script, capture_output=True, text=True, check=True, timeout=120).stdout)
+    assert [alone[label] for label in LABELS] == pytest.approx(list(found.probabilities.values()), abs=1e-4)

@@ -37,9 +37,9 @@ from clseave.foundation.rows.records import (
 )
 from clseave.foundation.settings import params
 from clseave.miniature import gold
-from clseave.models.clip_ve import TextTower
 from clseave.models.encoders import embed_texts
 from clseave.models.student import Student
+from clseave.models.towers import TextTower
 from clseave.stages import (
     align_words,
     autoencoder,

@@ -21,7 +21,7 @@ from transformers import (
 from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
 from clseave.miniature.grammar import LANGUAGES, express
 from clseave.miniature.statements import all_facts
-from clseave.models.clip_ve import TextTower
+from clseave.models.towers import TextTower
 
 WIDE, NARROW, PROJECTED = 16, 8, 6  # mBERT's width, that of CLIP's tower, that of sentence vectors
 TEXTS = [express(fact, language, 0).text for fact in all_facts()[::40] for language in LANGUAGES]

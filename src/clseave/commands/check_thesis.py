@@ -32,6 +32,7 @@ from clseave.foundation.settings.schema import (
     Corpus,
     Device,
     Download,
+    Evaluation,
     FileTranslation,
     HubBackbones,
     HubRows,
@@ -93,6 +94,12 @@ class Words(View):
     """The setting for word alignment."""
 
     align_words: AlignWords
+
+
+class Judged(View):
+    """The setting for what is evaluated."""
+
+    evaluations: list[Evaluation]
 
 
 class Machine(View):
@@ -238,11 +245,10 @@ def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | 
     made = places.read(Models).backbones
     if not isinstance(made, HubBackbones):
         return None
-    model, layer = made.clip, None
-    if name == "mbert":
-        model, layer = made.mbert, places.read(Words).align_words.layer
-    key = f"backbones.{name}"
-    return model_checks.judge_model(model, key, places.models / name, places.profile, ANSWER_S, layer=layer)
+    where = (f"backbones.{name}", places.models / name, places.profile, ANSWER_S)
+    if name == "clip":
+        return model_checks.judge_model(made.clip, *where, evaluations=places.read(Judged).evaluations)
+    return model_checks.judge_model(made.mbert, *where, layer=places.read(Words).align_words.layer)
 
 
 def check_translator(places: Places) -> Finding | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
-from transformers import CLIPImageProcessorPil
+from transformers import AutoImageProcessor, BaseImageProcessor, CLIPImageProcessorPil
 
 from clseave.corpora.photos import NAMED, Collection, Loader, Photo
 from clseave.corpora.prefetch import map_ahead
@@ -104,13 +104,13 @@ def processor(size: int) -> CLIPImageProcessorPil:
     return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
 
 
-def preprocess(processor: CLIPImageProcessorPil, image: Image.Image) -> torch.Tensor:
-    """Preprocess one RGB image with CLIP's own processor, (3, H, W) float32."""
+def preprocess(processor: BaseImageProcessor, image: Image.Image) -> torch.Tensor:
+    """Preprocess one RGB image with the teacher's own processor, (3, H, W) float32."""
     return processor(image, return_tensors="pt").pixel_values[0]
 
 
 def read_pixels(
-    collection: Collection, wanted: Sequence[Photo], processor: CLIPImageProcessorPil, depth: int
+    collection: Collection, wanted: Sequence[Photo], processor: BaseImageProcessor, depth: int
 ) -> Iterator[Pixels]:
     """Yield the preprocessed photos in the order of `wanted`, or the reason for a broken one.
 
@@ -143,17 +143,22 @@ def require_sound(broken: Mapping[str, str], files: Mapping[str, str], listing: 
         )
 
 
-def load_processor(folder: Path | str) -> CLIPImageProcessorPil:
-    """Return the preprocessing saved with a CLIP. UserError when it is missing or cannot preprocess a photo."""
+def load_processor(folder: Path | str) -> BaseImageProcessor:
+    """Return the preprocessing saved with a teacher. UserError when it is missing or cannot preprocess a photo."""
     path = Path(folder) / "preprocessor_config.json"
     if not path.exists() and not path.with_name("processor_config.json").exists():
         raise UserError(
-            f"{path} does not exist, which describes how this CLIP preprocesses photos: copy it from the source of "
+            f"{path} does not exist, which describes how this model preprocesses photos: copy it from the source of "
             "the model"
         )
     require_no_pointer(path)
     try:
-        made = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        settings, _ = CLIPImageProcessorPil.get_image_processor_dict(folder, local_files_only=True)
+        kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or "CLIP"
+        if kind.startswith("CLIP"):
+            made = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        else:
+            made = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
         preprocess(made, Image.new("RGB", (3, 2)))
     except Exception as error:  # on invalid settings the library raises almost anything
         raise UserError(f"{path} cannot prepare a photo: {' '.join(str(error).split())}: copy it again") from error

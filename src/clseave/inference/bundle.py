@@ -10,14 +10,13 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi, ModelCard, constants, errors
-from transformers import CLIPVisionModelWithProjection
 
 from clseave.foundation.errors import UserError, one_line
 from clseave.foundation.files.formats import write_text
 from clseave.foundation.files.hashing import of_file
 from clseave.foundation.process.fingerprint import RECORD
 from clseave.inference.folders import ENGLISH, UNKNOWN, Folders, seed_of
-from clseave.models.loading import load_model
+from clseave.models.towers import ImageTower
 
 HASHES = "SHA256SUMS"  # as `sha256sum` writes it and `sha256sum -c` checks it
 HEAD = ("head.json", "head.safetensors")
@@ -43,7 +42,7 @@ def write(folder: Path, found: Folders) -> None:
     """Copy the models of a system into a new folder."""
     for place, source in parts(found).items():
         if place == "clip":
-            load_model(CLIPVisionModelWithProjection, source).save_pretrained(folder / place)
+            ImageTower.load(source).save(folder / place)
             _copy(source, folder / place, (*PROCESSOR, RECORD))
         elif place.startswith("clseave") or ENGLISH in found.encoders:
             shutil.copytree(source, folder / place, ignore=LEFT_OUT)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
+from transformers import BaseImageProcessor
 
 from clseave.corpora.images import BrokenImageError, decode, load_processor, preprocess
 from clseave.foundation.errors import UserError, one_line
@@ -21,8 +21,8 @@ from clseave.foundation.settings.schema import Assembly
 from clseave.inference import folders
 from clseave.models.clip_ve import judge, load_head
 from clseave.models.encoders import Encoder, embed_texts, load_encoder
-from clseave.models.loading import load_model
 from clseave.models.tokens import encode, in_order, unknown_share
+from clseave.models.towers import ImageTower
 
 REMEDY = "name a photo that is there"
 NOT_IN_PNG = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of Pillow
@@ -64,7 +64,7 @@ class Query:
     language: str
 
 
-def read_image(picture: Picture, processor: CLIPImageProcessorPil) -> torch.Tensor:
+def read_image(picture: Picture, processor: BaseImageProcessor) -> torch.Tensor:
     """Read and preprocess an image, (3, H, W). UserError when it cannot be read."""
     try:
         content = _as_png(picture) if isinstance(picture, Image.Image) else read_bytes(picture, LARGEST, REMEDY)
@@ -97,7 +97,7 @@ class Entailment:
             for language, folder in found.encoders.items()
         }
         self.head, self.inputs = load_head(found.head)
-        self.tower = load_model(CLIPVisionModelWithProjection, found.clip).to(self.device)
+        self.tower = ImageTower.load(found.clip).to(self.device)
         self.processor = load_processor(found.clip)
 
     @classmethod
@@ -193,7 +193,7 @@ class Entailment:
             found |= {key: one for key, one in pixels.items() if isinstance(one, Failure)}
             sound = {key: one for key, one in pixels.items() if not isinstance(one, Failure)}
             if sound:
-                vectors = self.tower(pixel_values=torch.stack(list(sound.values())).to(self.device)).image_embeds.cpu()
+                vectors = self.tower(torch.stack(list(sound.values())).to(self.device)).cpu()
                 found |= dict(zip(sound, vectors, strict=True))
         known |= {key: vector for key, vector in found.items() if isinstance(key, str)}
         return [found.get(key, known.get(key, NOTHING)) for key in keys]

@@ -38,7 +38,7 @@ class ImageVectors(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Vectors, not normalised."""
-        return self.tower(pixel_values=pixels).image_embeds
+        return self.tower(pixels)
 
 
 class StudentVectors(nn.Module):
@@ -51,7 +51,7 @@ class StudentVectors(nn.Module):
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
         one = self.student
-        states = one.norm(one.bert(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
+        states = one.norm(one.encoder(input_ids=ids, attention_mask=mask).last_hidden_state)  # (B, T, W)
         if one.pooling == "cls":
             return one.projection(states[:, 0])
         if (at := position(ids, one.end, one.pooling)) is None:
@@ -85,10 +85,10 @@ def write(folder: Path, model: Entailment) -> None:
     folder.mkdir()
     for library in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    size = model.tower.config.image_size
+    size = model.tower.settings.image_size
     batch = Dim("batch")
     torch.manual_seed(0)
-    pixels = torch.randn(2, model.tower.config.num_channels, size, size)
+    pixels = torch.randn(2, model.tower.settings.num_channels, size, size)
     premise = _save(folder / "image.onnx", ImageVectors(model.tower), {"pixels": pixels}, "vector", ({0: batch},))
     sentences = {}
     for language, encoder in model.encoders.items():

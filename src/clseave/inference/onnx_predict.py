@@ -47,21 +47,21 @@ def rgb(path: str) -> Image.Image:
 def pixels(path: str, settings: dict[str, Any]) -> np.ndarray:
     """An image as CLIP sees it, (1, 3, H, W) float32: resized, cropped in the middle, normalised."""
     image = rgb(path)
-    if settings["do_resize"]:
+    if settings.get("do_resize"):
         size = settings["size"]
         if "shortest_edge" in size:
             wanted = [int(size["shortest_edge"] * side / min(image.size)) for side in image.size]
         else:
             wanted = [size["width"], size["height"]]
         image = image.resize(wanted, settings["resample"])
-    if settings["do_center_crop"]:
+    if settings.get("do_center_crop"):
         width, height = settings["crop_size"]["width"], settings["crop_size"]["height"]
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
     values = np.asarray(image, dtype=np.float32)
-    if settings["do_rescale"]:
+    if settings.get("do_rescale"):
         values = values * np.float32(settings["rescale_factor"])
-    if settings["do_normalize"]:
+    if settings.get("do_normalize"):
         values = (values - np.float32(settings["image_mean"])) / np.float32(settings["image_std"])
     return values.transpose(2, 0, 1)[None]
 

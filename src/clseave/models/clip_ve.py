@@ -7,55 +7,15 @@ from typing import Any, Literal, get_args
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
 
 from clseave.foundation.files.formats import atomic, write_json
-from clseave.models.head import Head
-from clseave.models.loading import load_layers, load_model, make
+from clseave.models.head import Head, ThresholdHead
+from clseave.models.loading import load_layers, make
 from clseave.models.student import Student
-from clseave.models.threshold_head import ThresholdHead
-from clseave.models.tokens import checked_end, load_tokenizer
+from clseave.models.towers import AnyTextTower
 
 VEHead = Head | ThresholdHead
 Inputs = Literal["clip_ve", "hypothesis_only", "image_only"]
-
-
-class TextTower(nn.Module):
-    """CLIP's text tower with its projection."""
-
-    def __init__(self, model: CLIPTextModelWithProjection, tokenizer: PreTrainedTokenizerBase):
-        """UserError when model and tokenizer disagree on the end token: CLIP would pool the wrong position."""
-        super().__init__()
-        self.model, self.tokenizer = model, tokenizer
-        checked_end(tokenizer, model.config)
-
-    @property
-    def width(self) -> int:
-        """Size of a sentence vector."""
-        return int(self.model.config.projection_dim)
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors, not normalised: (B, T) ids and mask -> (B, D)."""
-        return self.model(input_ids=ids, attention_mask=mask).text_embeds
-
-    def final_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Token states of the last layer, before the final norm and the projection: (B, T) -> (B, T, W)."""
-        return self.model.text_model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
-
-    def projected_states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Token states after the final norm and the projection, (B, T) -> (B, T, D): at [EOS] the sentence vector."""
-        states = self.model.text_model.final_layer_norm(self.final_states(ids, mask))
-        return self.model.text_projection(states)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the tower in Hugging Face layout."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-
-    @classmethod
-    def load(cls, folder: Path | str) -> "TextTower":
-        """Read the tower from its own folder or from a whole CLIP's."""
-        return cls(load_model(CLIPTextModelWithProjection, folder), load_tokenizer(folder))
 
 
 class ClipVE(nn.Module):
@@ -64,7 +24,7 @@ class ClipVE(nn.Module):
     Baselines have mBERT for a text tower.
     """
 
-    def __init__(self, tower: TextTower | Student, head: nn.Module, inputs: Inputs):
+    def __init__(self, tower: AnyTextTower | Student, head: nn.Module, inputs: Inputs):
         super().__init__()
         self.tower, self.head, self.inputs = tower, head, inputs
 

@@ -11,12 +11,12 @@ from clseave.foundation.files.formats import RERUN
 from clseave.foundation.files.remedies import restore_command
 from clseave.foundation.process import progress
 from clseave.foundation.settings.schema import Assembly
-from clseave.models.clip_ve import TextTower
 from clseave.models.student import Student
 from clseave.models.token_student import TokenStudent
 from clseave.models.tokens import encode, in_order, pad
+from clseave.models.towers import AnyTextTower, load_text_tower
 
-Encoder = TextTower | Student | TokenStudent
+Encoder = AnyTextTower | Student | TokenStudent
 MARKS = ("student.json", "autoencoder.json", "head.json")  # each names a class of text encoders by its presence
 
 
@@ -29,9 +29,9 @@ def load_encoder(folder: Path, teacher: Path, assembly: Assembly) -> Encoder:
     if (folder / "student.json").exists():
         return Student.load(folder)
     if (folder / "autoencoder.json").exists():
-        return TokenStudent.load(folder).assemble(assembly, TextTower.load(teacher)).eval()
+        return TokenStudent.load(folder).assemble(assembly, load_text_tower(teacher)).eval()
     if (folder / "head.json").exists():
-        return TextTower.load(folder).eval()
+        return load_text_tower(folder).eval()
     raise UserError(f"{folder} holds no text encoder: {restore_command(folder, RERUN)}")
 
 

@@ -1,21 +1,25 @@
 """Loading of transformers models and layers from local folders, with all weights required."""
 
+import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel
+from transformers import PreTrainedModel
+from transformers.models.m2m_100 import modeling_m2m_100
+from transformers.utils import logging as library_logging
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import RERUN, cannot_read, read_json, require_no_pointer
 from clseave.foundation.files.remedies import restore_command
-from clseave.models.pretrained import WEIGHTS, is_headless, require_weights, weight_files
+from clseave.models.pretrained import DUAL_ENCODERS, TEXT_ENCODERS, WEIGHTS, in_words, require_weights, weight_files
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -24,56 +28,94 @@ UNREADABLE = (
     *(OSError, ValueError, TypeError, EOFError, RuntimeError, LookupError, AttributeError, ArithmeticError),
     *(AssertionError, SafetensorError, pickle.UnpicklingError, StrictDataclassError),
 )
+CLASSES: dict[str, type[PreTrainedModel]] = {  # by `model_type`
+    "clip": transformers.CLIPModel,
+    "siglip": transformers.SiglipModel,
+    "chinese_clip": transformers.ChineseCLIPModel,
+    "altclip": transformers.AltCLIPModel,
+    "vision-text-dual-encoder": transformers.VisionTextDualEncoderModel,
+    "bert": transformers.BertModel,
+    "xlm-roberta": transformers.XLMRobertaModel,
+    "distilbert": transformers.DistilBertModel,
+    "deberta-v2": transformers.DebertaV2Model,
+    "modernbert": transformers.ModernBertModel,
+    "m2m_100": modeling_m2m_100.M2M100Encoder,
+}
+RATES = (  # of dropout, in the configurations of text encoders
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "activation_dropout"),
+    *("embedding_dropout", "mlp_dropout"),
+)
 FILES = ("config.json", "*.safetensors", "*.bin", "tokenizer.json", "vocab.*")
 
 
-def load_model(kind: type[Model], folder: Path | str, **settings: Any) -> Model:
+def load_model(kind: type[Model], folder: Path | str, *, may_lack: tuple[str, ...] = (), **settings: Any) -> Model:
     """Load a model in evaluation mode. UserError when the folder has no such model, or lacks some of its weights.
 
     By default weights are read from safetensors files and must be float32; `settings` may override both (`dtype`).
+    Modules of names in `may_lack` may have no weights.
     """
     require_files(folder)
-    if getattr(kind, "config_class", None) is BertConfig:
-        require_bert(folder)
+    settings = {"attn_implementation": "eager", "local_files_only": True, "use_safetensors": True} | settings
+    verbosity = library_logging.get_verbosity()
     try:
-        model, report = kind.from_pretrained(
-            folder,
-            attn_implementation="eager",
-            local_files_only=True,
-            output_loading_info=True,
-            **{"use_safetensors": True} | settings,
-        )
+        if may_lack:  # the library would list them
+            library_logging.set_verbosity_error()
+        model, report = kind.from_pretrained(folder, output_loading_info=True, **settings)
     except OSError as error:
         raise UserError(f"{folder} holds no {kind.__name__}: {restore_command(folder, RERUN)}") from error
     except UNREADABLE as error:
         raise UserError(f"{folder} holds no readable {kind.__name__}: {_reason(error)}") from error
-    if missing := sorted(report["missing_keys"]):
+    finally:
+        library_logging.set_verbosity(verbosity)
+    if missing := sorted(name for name in report["missing_keys"] if name.split(".")[0] not in may_lack):
         raise UserError(f"{folder} lacks {len(missing)} weights of {kind.__name__}, the first {missing[0]}")
     if "dtype" not in settings and model.dtype != torch.float32:
         raise UserError(f"{folder} holds weights of {model.dtype}, expected torch.float32: run its stage again")
     return model.eval()
 
 
-def load_bert(folder: Path | str, **settings: Any) -> BertForMaskedLM | BertModel:
-    """Load a multilingual BERT, with its language-model head unless its configuration names BertModel."""
-    if is_headless(_config(folder)):
-        return load_model(BertModel, folder, add_pooling_layer=False, **settings)
-    return load_model(BertForMaskedLM, folder, **settings)
+def load_text_encoder(folder: Path | str, dropout: float | None = None, **settings: Any) -> PreTrainedModel:
+    """Load a multilingual BERT or another of `TEXT_ENCODERS`, without pooler and heads; `dropout` overrides all rates.
+
+    Called with `input_ids` and `attention_mask`, (B, T), it returns `last_hidden_state`, (B, T, W). UserError when the
+    folder has no such model.
+    """
+    kind = _class_of(folder, TEXT_ENCODERS, "bert")
+    nllb = kind is modeling_m2m_100.M2M100Encoder
+    whole = nllb and _config(folder).get("architectures") != [kind.__name__]  # as published, with a decoder
+    if dropout is not None:
+        settings |= {rate: dropout for rate in RATES if hasattr(kind.config_class(), rate)}
+    if nllb:
+        settings["encoder_layerdrop"] = 0.0
+    elif "add_pooling_layer" in inspect.signature(kind).parameters:
+        settings["add_pooling_layer"] = False
+    model = load_model(transformers.M2M100Model if whole else kind, folder, **settings)
+    return model.get_encoder() if whole else model
+
+
+def _class_of(folder: Path | str, known: Container[str], default: str) -> type[PreTrainedModel]:
+    """Return the class of the model that config.json describes. UserError for one that is not `known`."""
+    if (found := _config(folder).get("model_type", default)) not in known:
+        allowed = in_words({type_: name for type_, name in (DUAL_ENCODERS | TEXT_ENCODERS).items() if type_ in known})
+        raise UserError(f"{folder}/config.json: found a model of type {found!r}, allowed: {allowed}")
+    return CLASSES[found]
+
+
+def is_clip(folder: Path | str) -> bool:
+    """Return whether a folder holds CLIP or one of its towers, to which a folder without configuration counts."""
+    return str(_config(folder).get("model_type", "clip")) in ("clip", "clip_text_model", "clip_vision_model")
+
+
+def load_dual_encoder(folder: Path | str, *, may_lack: tuple[str, ...] = (), **settings: Any) -> PreTrainedModel:
+    """Load CLIP or another of `DUAL_ENCODERS`. UserError when the folder has no such model."""
+    with torch.random.fork_rng(devices=[]):  # weights that lack are drawn
+        return load_model(_class_of(folder, DUAL_ENCODERS, "clip"), folder, may_lack=may_lack, **settings)
 
 
 def require_files(folder: Path | str) -> None:
     """Raise UserError when a file of a model is a pointer of Git LFS, as in a clone without its large files."""
     for path in (path for pattern in FILES for path in Path(folder).glob(pattern)):
         require_no_pointer(path)
-
-
-def require_bert(folder: Path | str) -> None:
-    """Raise UserError when a folder's configuration names another architecture than BERT."""
-    if (kind := _config(folder).get("model_type", "bert")) != "bert":
-        raise UserError(
-            f"{folder}/config.json: found a model of type {kind!r}, expected 'bert', on which word alignment and the "
-            "students are built: name a multilingual BERT (mBERT, LaBSE, multilingual-e5-small)"
-        )
 
 
 def _config(folder: Path | str) -> dict[str, Any]:

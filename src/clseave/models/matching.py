@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clseave.foundation.rows.labels import LABELS
-from clseave.models.clip_ve import TextTower
 from clseave.models.head import Head
+from clseave.models.towers import TextTower
 
 HeadName = Literal["thesis", "mapped", "bilinear", "attention", "token_attention"]
 HEADS = get_args(HeadName)

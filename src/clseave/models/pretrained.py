@@ -10,43 +10,52 @@ import zipfile
 from collections.abc import Collection, Iterable
 from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.archives import BROKEN, require_size
 from clseave.foundation.files.formats import parse_json, read_json, require_no_pointer
-from clseave.foundation.settings.schema import Pretrained
+from clseave.foundation.settings.schema import Evaluation, Pretrained
 
 WEIGHTS = {"safetensors": "model.safetensors", "convert": "pytorch_model.bin"}
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.spm")
+PROJECTED = {
+    "chinese_clip": 512,
+    "altclip": 768,
+    "vision-text-dual-encoder": 512,
+}  # default of `projection_dim`
+LAYERS = ("encoder_layers", "n_layers", "num_hidden_layers")  # keys of config.json: NLLB, DistilBERT, all others
 OTHERS = (".safetensors", ".bin", ".h5", ".msgpack", ".onnx", ".ckpt", ".pt", ".pth", ".gguf")  # suffixes of weights
 PICKLES = 4  # number of pickles at the start of an older pytorch_model.bin; the last holds the names
 
 
-class Kind(NamedTuple):
-    """A kind of model that a stage accepts: its `model_type`s in config.json, and prefixes of required weights."""
-
-    types: tuple[str, ...]
-    words: str  # `types` in words
-    needed: dict[str, str]  # description by prefix
-
-
-KINDS = {  # by key of the profile
-    "backbones.clip": Kind(
-        ("clip",),
-        "CLIP (clip)",
-        {
-            "text_model.": "text tower",
-            "vision_model.": "image tower",
-            "text_projection.": "projection of texts",
-            "visual_projection.": "projection of images",
-        },
-    ),
-    "backbones.mbert": Kind(("bert",), "BERT (bert)", {"cls.predictions.": "head for masked language modelling"}),
-    "translate.model": Kind(("m2m_100", "marian"), "M2M100 or NLLB (m2m_100), Marian (marian)", {}),
+# Names of models by their `model_type` in config.json: what a teacher, a student's text encoder, a translator may be.
+DUAL_ENCODERS = {
+    "clip": "CLIP",
+    "siglip": "SigLIP 2 of a fixed resolution",
+    "chinese_clip": "Chinese-CLIP",
+    "altclip": "AltCLIP",
+    "vision-text-dual-encoder": "a pair of encoders",
 }
+TEXT_ENCODERS = {
+    "bert": "BERT, LaBSE, multilingual-e5-small",
+    "xlm-roberta": "XLM-RoBERTa, multilingual-e5",
+    "distilbert": "DistilBERT",
+    "deberta-v2": "DeBERTa",
+    "modernbert": "ModernBERT",
+    "m2m_100": "NLLB's encoder",
+}
+TRANSLATORS = {"m2m_100": "M2M100 or NLLB", "marian": "Marian"}
+KINDS = {"backbones.clip": DUAL_ENCODERS, "backbones.mbert": TEXT_ENCODERS, "translate.model": TRANSLATORS}  # by key
+TOWERS = {"text_model.": "text tower", "vision_model.": "image tower"}  # of a teacher, by prefix of their weights
+PROJECTIONS = {"text_projection.": "projection of texts", "visual_projection.": "projection of images"}  # not SigLIP's
+
+
+def in_words(kind: dict[str, str]) -> str:
+    """Return the names of a table of models with their types."""
+    return ", ".join(f"{name} ({type_})" for type_, name in kind.items())
 
 
 def index_of(weights: str) -> str:
@@ -113,11 +122,16 @@ def require_whole(folder: Path, model: Pretrained, known: Collection[str] | None
     if not (folder / "config.json").is_file():
         raise UserError(f"{name} holds no config.json: not a model in the layout of transformers")
     files = require_weights(name, folder, model.weights, known)
-    if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
+    if not has_tokenizer(folder):
         raise UserError(f"{name} holds no tokenizer: expected one of {', '.join(TOKENIZERS)}")
     for path in sorted(folder.iterdir()):
         require_no_pointer(path)
     return files
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Return whether a folder has a file of a tokenizer."""
+    return any(path for pattern in TOKENIZERS for path in folder.glob(pattern))
 
 
 def require_kind(key: str, name: str, config: Any) -> None:
@@ -125,30 +139,44 @@ def require_kind(key: str, name: str, config: Any) -> None:
     if not isinstance(config, dict):
         raise UserError(f"{name}: config.json: expected a JSON object, found {type(config).__name__}")
     found, kind = config.get("model_type"), KINDS[key]
-    if found is not None and found not in kind.types:  # the oldest files have no `model_type`
-        raise UserError(f"{key}.id: found {name}, a {found} (model_type in config.json), allowed: {kind.words}")
+    if found is not None and found not in kind:  # the oldest files have no `model_type`
+        raise UserError(f"{key}.id: found {name}, a {found} (model_type in config.json), allowed: {in_words(kind)}")
 
 
-def is_headless(config: Any) -> bool:
-    """Return whether a BERT was saved without the language-model head of its pre-training, which no stage uses."""
-    return isinstance(config, dict) and config.get("architectures") == ["BertModel"]
-
-
-def require_needed(key: str, name: str, config: Any, names: Iterable[str]) -> None:
-    """Raise UserError when the names of weights lack a part that the stages load."""
-    names = tuple(names)
-    for start, what in KINDS[key].needed.items():
-        if key == "backbones.mbert" and is_headless(config):
-            continue
+def require_teacher(name: str, config: dict[str, Any], names: Iterable[str]) -> None:
+    """Raise UserError when the names of a teacher's weights lack a part."""
+    names, needed = tuple(names), TOWERS if config.get("model_type") == "siglip" else TOWERS | PROJECTIONS
+    for start, what in needed.items():
         if not any(weight.startswith(start) for weight in names):
             raise UserError(
-                f"{key}.id: {name} has no {what} (no weight is named {start}*): name a checkpoint that has one"
+                f"backbones.clip.id: {name} has no {what} (no weight is named {start}*): name a checkpoint that has one"
+            )
+
+
+def require_assemblies(name: str, config: Any, evaluations: Iterable[Evaluation]) -> None:
+    """Raise UserError for an evaluation of CLTEAVE that a teacher does not allow.
+
+    Without CLIP's final norm and projection, a sentence vector can only be the token state itself, if both are as wide.
+    """
+    kind = config.get("model_type", "clip") if isinstance(config, dict) else "clip"
+    if kind == "clip":
+        return
+    text = config.get("text_config") or {}
+    wide = text.get("hidden_size", {"siglip": 768, "chinese_clip": 768, "altclip": 1024}.get(kind))
+    width = text.get("projection_size", wide) if kind == "siglip" else config.get("projection_dim", PROJECTED.get(kind))
+    allowed = ["direct"] if wide == width else []
+    for entry in evaluations:
+        if entry.text_encoder == "clteave" and entry.assembly not in allowed:
+            raise UserError(
+                f"evaluations: {entry.name}: assembly: found {entry.assembly!r}, allowed with the teacher {name}: "
+                f"{', '.join(allowed) or 'none'}: leave this evaluation out of params.yaml"
             )
 
 
 def require_layers(name: str, config: dict[str, Any], layer: int) -> None:
-    """Raise UserError when a BERT has no layer with this number."""
-    if isinstance(found := config.get("num_hidden_layers"), int) and layer > found:
+    """Raise UserError when a text encoder has no layer with this number."""
+    found = next((config[key] for key in LAYERS if key in config), None)
+    if isinstance(found, int) and layer > found:
         raise UserError(f"align_words.layer: found {layer}, allowed with {name}: 1 to {found}")
 
 
@@ -205,4 +233,6 @@ def require_fitting(key: str, folder: Path, model: Pretrained, layer: int | None
     require_kind(key, model.id, config)
     if key == "backbones.mbert" and layer is not None:
         require_layers(model.id, config, layer)
-    require_needed(key, model.id, config, weight_names(folder, weight_files(folder, model.weights)))
+    names = weight_names(folder, weight_files(folder, model.weights))
+    if key == "backbones.clip":
+        require_teacher(model.id, config, names)

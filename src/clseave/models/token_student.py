@@ -5,15 +5,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import BertModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import atomic, write_json
 from clseave.foundation.settings.schema import Assembly
-from clseave.models.clip_ve import TextTower
-from clseave.models.loading import load_layers, make
+from clseave.models.loading import load_layers, load_text_encoder, make
 from clseave.models.pooling import pool_at_end
-from clseave.models.student import load_mbert
 from clseave.models.tokens import checked_end, load_tokenizer
+from clseave.models.towers import AnyTextTower, DualTextTower
 
 
 class Autoencoder(nn.Module):
@@ -56,12 +56,12 @@ class Autoencoder(nn.Module):
 class TokenStudent(nn.Module):
     """mBERT and the autoencoder, trained on token states; a sentence vector is assembled from the [SEP] state."""
 
-    def __init__(self, bert: BertModel, tokenizer: PreTrainedTokenizerBase, autoencoder: Autoencoder):
-        """Combine mBERT and the autoencoder. UserError when tokenizer and `bert` differ."""
+    def __init__(self, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, autoencoder: Autoencoder):
+        """Combine mBERT and the autoencoder. UserError when tokenizer and `encoder` differ."""
         super().__init__()
-        self.bert, self.tokenizer, self.autoencoder = bert, tokenizer, autoencoder
-        self.end = bert.config.eos_token_id = checked_end(tokenizer, bert.config)
-        self.tower: TextTower | None = None
+        self.encoder, self.tokenizer, self.autoencoder = encoder, tokenizer, autoencoder
+        self.end = encoder.config.eos_token_id = checked_end(tokenizer, encoder.config)
+        self.tower: AnyTextTower | None = None
         self.assembly: Assembly = "direct"
 
     @property
@@ -73,10 +73,18 @@ class TokenStudent(nn.Module):
 
     def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the last token states of mBERT, (B, T) -> (B, T, wide)."""
-        return self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        return self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
 
-    def assemble(self, assembly: Assembly, tower: TextTower) -> "TokenStudent":
-        """Choose how a sentence vector is made (thesis 4.1), with the final norm and projection of `tower`."""
+    def assemble(self, assembly: Assembly, tower: AnyTextTower) -> "TokenStudent":
+        """Choose how a sentence vector is made (thesis 4.1), with the final norm and projection of `tower`.
+
+        UserError for a teacher other than CLIP, unless its token states can be taken for its sentence vectors.
+        """
+        if isinstance(tower, DualTextTower) and not (assembly == "direct" and tower.width == self.autoencoder.narrow):
+            raise UserError(
+                f"evaluations: assembly: found {assembly!r}, which this teacher does not allow: leave this evaluation "
+                "of CLTEAVE out of params.yaml"
+            )
         self.assembly, self.tower = assembly, tower
         return self
 
@@ -100,17 +108,17 @@ class TokenStudent(nn.Module):
 
     def save(self, folder: Path | str) -> None:
         """Write mBERT in Hugging Face layout, and the autoencoder."""
-        self.bert.save_pretrained(folder)
+        self.encoder.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.autoencoder.save(folder)
 
     @classmethod
     def load(cls, folder: Path | str) -> "TokenStudent":
         """Load a saved student, in evaluation mode."""
-        return cls(load_mbert(folder), load_tokenizer(folder), Autoencoder.load(folder)).eval()
+        return cls(load_text_encoder(folder), load_tokenizer(folder), Autoencoder.load(folder)).eval()
 
 
-def _padded_projection(state: torch.Tensor, tower: TextTower | None) -> torch.Tensor:
+def _padded_projection(state: torch.Tensor, tower: AnyTextTower | None) -> torch.Tensor:
     """Apply CLIP's final LayerNorm and projection, with zeros for the extra coordinates, (B, wide) -> (B, D)."""
     if tower is None:
         raise ValueError("this assembly needs CLIP-VE's text tower: call assemble() first")

@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    BatchEncoding,
+    GemmaTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    Siglip2Tokenizer,
+)
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.remedies import restore_command
@@ -18,6 +25,7 @@ from clseave.models import normalisation
 
 LongTexts = Literal["stop", "cut"]
 POLICY = "long_texts"  # its key in tokenizer_config.json
+ROBERTA = ("xlm-roberta", "altclip_text_model", "roberta", "camembert", "xlm-roberta-xl", "xmod", "data2vec-text")
 CHUNK = 10_000  # texts per call of the tokenizer, to limit its memory
 REMAKE = "run the stage that writes this model"
 
@@ -32,6 +40,8 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     """
     try:
         whole, config = (_settings(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json"))
+        if _settings(Path(folder, "config.json")).get("model_type") == "chinese_clip" and not whole:
+            config = {"do_lower_case": True} | config  # published as a vocabulary alone
         extra = normalisation.settings_from_tokenizer(whole.get("normalizer") or {}, config)
         made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
         made("one word")
@@ -65,6 +75,33 @@ def end_id(tokenizer: PreTrainedTokenizerBase) -> int:
     if ends != expected:
         raise ValueError(f"the tokenizer ends sentences with id {ends}, its end token is {expected}")
     return int(ends)
+
+
+def load_fitting(folder: Path | str) -> PreTrainedTokenizerBase:
+    """Load a published model's tokenizer. UserError for one that does not fit its model, or cannot be used here."""
+    tokenizer, config = load_tokenizer(folder), _settings(Path(folder, "config.json"))
+    siglip = config.get("model_type") == "siglip"
+    if siglip and type(tokenizer) is GemmaTokenizer:  # as SigLIP 2 names it; it was trained on lower case
+        tokenizer = Siglip2Tokenizer.from_pretrained(str(folder), local_files_only=True)
+    if not tokenizer.is_fast:
+        name = type(tokenizer).__name__
+        raise UserError(f"{folder}: {name} does not say where a word's tokens are: name a model with another tokenizer")
+    vocabulary = (config.get("text_config") or config).get("vocab_size")
+    if isinstance(vocabulary, int) and len(tokenizer) > vocabulary:
+        raise UserError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {vocabulary}")
+    try:
+        end_id(tokenizer)
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{folder}: {error}, expected sentences to end with it") from error
+    if siglip and len(tokenizer("").input_ids) > 1:
+        raise UserError(f"{folder}: its tokenizer begins sentences with a token, which SigLIP was not trained with")
+    return tokenizer
+
+
+def longest_text(config: PreTrainedConfig) -> int:
+    """Return how many tokens a text encoder takes; the family of RoBERTa counts positions from the id of padding."""
+    start = config.pad_token_id + 1 if config.model_type in ROBERTA else 0
+    return int(config.max_position_embeddings) - start
 
 
 def checked_end(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> int:

@@ -9,9 +9,9 @@ from torch.nn import functional
 from clseave.foundation.rows.labels import label_id
 from clseave.foundation.rows.records import Example, distinct_hypotheses, rows_of
 from clseave.foundation.rows.vectors import VectorTable
-from clseave.models.clip_ve import TextTower
 from clseave.models.encoders import embed_texts
-from clseave.models.threshold_head import ThresholdHead, cosine
+from clseave.models.head import ThresholdHead, cosine
+from clseave.models.towers import AnyTextTower
 from clseave.training.loop import Curve
 
 Parts = tuple[list[Example], list[Example]]  # train and dev
@@ -36,7 +36,7 @@ def fit_majority(parts: Parts) -> Fitted:
     return fit(parts, lambda rows: torch.zeros(len(rows)), lambda _, labels: ThresholdHead.majority(labels))
 
 
-def fit_clip_score(parts: Parts, tower: TextTower, images: VectorTable, batch: int) -> Fitted:
+def fit_clip_score(parts: Parts, tower: AnyTextTower, images: VectorTable, batch: int) -> Fitted:
     """Fit two thresholds on the cosine of CLIP's vectors before fine-tuning, computed in batches of `batch` rows."""
 
     def scores(rows: list[Example]) -> torch.Tensor:

@@ -18,6 +18,7 @@ from clseave.foundation.settings.schema import Clseave, Precision, Sampler, Stud
 from clseave.models.student import Student
 from clseave.models.tokens import Ragged, encode, in_order, pad
 from clseave.training.acceleration import Forward, for_training
+from clseave.training.adapters import merge_adapters
 from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
@@ -230,4 +231,5 @@ def fit(objective: Distillation, lr: float, checkpoint: Checkpoint | None = None
         objective, optimiser, schedule, epochs, patience, keep=keep, stop_after=stop, checkpoint=checkpoint
     )
     restore_embedding(objective.student)
+    merge_adapters(objective.student.encoder)
     return curve, kept

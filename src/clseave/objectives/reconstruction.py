@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import BertModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from clseave.foundation.settings.schema import AutoencoderParams, Sampler
 from clseave.models.token_student import Autoencoder
@@ -47,7 +47,7 @@ class Reconstruction(Objective):
     def __init__(
         self,
         model: Autoencoder,
-        mbert: BertModel,
+        mbert: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         tokens: Ragged,
         positions: Ragged,

@@ -6,9 +6,9 @@ import torch
 from clseave.foundation.process import distributed
 from clseave.foundation.process.resume import Checkpoint
 from clseave.foundation.settings.schema import Clteave, Sampler
-from clseave.models.clip_ve import TextTower
 from clseave.models.token_student import TokenStudent
 from clseave.models.tokens import pad
+from clseave.models.towers import AnyTextTower
 from clseave.training.batching import draw_batches
 from clseave.training.loop import Curve, train
 from clseave.training.objective import Objective
@@ -51,7 +51,7 @@ class TokenDistillation(Objective):
     def __init__(
         self,
         student: TokenStudent,
-        teacher: TextTower,
+        teacher: AnyTextTower,
         data: TokenPairs,
         settings: Clteave,
         *,
@@ -95,7 +95,7 @@ def fit(objective: TokenDistillation, checkpoint: Checkpoint | None = None) -> C
     """Train mBERT and the autoencoder's encoder for `settings.epochs`, and return the curve."""
     student, settings = objective.student, objective.settings
     words = keep_used_rows(student, [objective.data.target], student.tokenizer.pad_token_id)
-    groups = [{"params": [*student.bert.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
+    groups = [{"params": [*student.encoder.parameters(), *student.autoencoder.encoder.parameters()], "lr": settings.lr}]
     steps = settings.epochs * len(objective.batches(1))
     optimiser, schedule = make_optimiser(groups, settings.weight_decay, steps, 0.0, "constant")
     words.track_weight_decay(optimiser)

@@ -3,7 +3,7 @@
 For a model on the hub, only its list of files, config.json and the names of its weights are read: a few kilobytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ from huggingface_hub import HfApi, constants, errors, hf_hub_url, try_to_load_fr
 from huggingface_hub.utils import build_hf_headers
 
 from clseave.foundation.errors import UserError
-from clseave.foundation.files.formats import parse_json
+from clseave.foundation.files.formats import parse_json, read_json
 from clseave.foundation.rows import training_record
-from clseave.foundation.settings.schema import HubRows, Pretrained
+from clseave.foundation.settings.schema import Evaluation, HubRows, Pretrained
 from clseave.models import pretrained
+from clseave.models.tokens import load_fitting
 from clseave.preflight.findings import Finding
 from clseave.preflight.needs import root_cause
 
@@ -25,11 +26,18 @@ START = 1 << 20  # bytes at the start of a file of weights that include all name
 
 
 def judge_model(
-    model: Pretrained, key: str, made: Path, profile: Path, seconds: float, *, layer: int | None = None
+    model: Pretrained,
+    key: str,
+    made: Path,
+    profile: Path,
+    seconds: float,
+    *,
+    layer: int | None = None,
+    evaluations: Sequence[Evaluation] = (),
 ) -> Finding:
     """Check that a model is available: in its own folder, in `made`, in the hub's cache, or on the hub at its revision.
 
-    Whatever can be read without its weights must suit the stages; `layer` is the word aligner's.
+    Whatever can be read without its weights must suit the stages: a word aligner's `layer`, a teacher's `evaluations`.
     """
     fix = f"place a copy of its files in a folder, and name that as `{key}.id` in {profile}"
     try:
@@ -37,16 +45,28 @@ def judge_model(
             if not Path(model.id).is_dir():
                 return Finding("missing", f"{model.id} is no folder", fix)
             pretrained.require_whole(Path(model.id), model)
-            pretrained.require_fitting(key, Path(model.id), model, layer)
+            _require_usable(key, Path(model.id), model, layer, evaluations)
             return Finding("ok", f"the folder {model.id}")
         if _was_made(made, model):
             return Finding("ok", f"{made}, of an earlier run")
         if cached := _cached(model):
-            pretrained.require_fitting(key, cached, model, layer)
+            _require_usable(key, cached, model, layer, evaluations)
             return Finding("ok", f"{model.id}: in the hub's cache, {constants.HF_HUB_CACHE}")
-        return _of_hub(model, HfApi().model_info, fix, seconds, partial(_require_fitting, key, model, layer, seconds))
+        look = partial(_require_fitting, key, model, seconds, layer=layer, evaluations=evaluations)
+        return _of_hub(model, HfApi().model_info, fix, seconds, look)
     except UserError as error:
         return Finding("missing", str(error), fix)
+
+
+def _require_usable(
+    key: str, folder: Path, model: Pretrained, layer: int | None, evaluations: Sequence[Evaluation]
+) -> None:
+    """Raise UserError for files of a model that a stage would refuse: configuration, names of weights, tokenizer."""
+    pretrained.require_fitting(key, folder, model, layer)
+    if key == "backbones.clip":
+        pretrained.require_assemblies(model.id, read_json(folder / "config.json"), evaluations)
+    if key.startswith("backbones.") and pretrained.has_tokenizer(folder):  # the hub's cache may lack it
+        load_fitting(folder)
 
 
 def _was_made(made: Path, model: Pretrained) -> bool:
@@ -96,7 +116,9 @@ def _of_hub(
     return Finding("ok", f"to be fetched: {where} answers")
 
 
-def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: float, info: Any) -> None:
+def _require_fitting(
+    key: str, model: Pretrained, seconds: float, info: Any, *, layer: int | None, evaluations: Sequence[Evaluation]
+) -> None:
     """Raise UserError for a model on the hub that a stage would refuse; what the hub does not tell is not checked."""
     known = {file.rfilename for file in info.siblings or []}
     single, index = pretrained.WEIGHTS[model.weights], pretrained.index_of(model.weights)
@@ -112,7 +134,9 @@ def _require_fitting(key: str, model: Pretrained, layer: int | None, seconds: fl
                 f"{model.id} holds no {single}{pretrained.missing_weights_remedy(model.weights, sorted(known))}"
             )
         names = _names(model, seconds) if single in known else _json(model, index, seconds)["weight_map"]
-        pretrained.require_needed(key, model.id, config, names)
+        if key == "backbones.clip":
+            pretrained.require_teacher(model.id, config, names)
+            pretrained.require_assemblies(model.id, config, evaluations)
 
 
 def _get(model: Pretrained, file: str, seconds: float) -> requests.Response:

@@ -6,6 +6,7 @@ from pathlib import Path
 from dvc.config import Config, ConfigError
 
 from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import read_json
 from clseave.foundation.settings.schema import Backbones, GoogleTranslation, NmtTranslation, Params, Pretrained, Profile
 from clseave.models import pretrained
 from clseave.translation.google import GoogleBackend
@@ -21,6 +22,7 @@ def check(values: Params, profile: Profile, dvc: Path) -> None:
     require_remote(values.profile, dvc)
     require_languages(values, profile)
     require_models(profile)
+    require_evaluations(values, profile)
 
 
 def require_remote(name: str, dvc: Path) -> None:
@@ -62,3 +64,12 @@ def require_models(profile: Profile) -> None:
             pretrained.require_fitting(key, folder, model, profile.align_words.layer)
         else:
             log.warning("%s.id: %s is no folder: its stage needs one, unless it has run", key, model.id)
+
+
+def require_evaluations(values: Params, profile: Profile) -> None:
+    """Raise UserError for an evaluation that a local teacher does not allow."""
+    if isinstance(profile.backbones, Backbones):
+        return
+    path = Path(profile.backbones.clip.id, "config.json")
+    if path.is_file():
+        pretrained.require_assemblies(profile.backbones.clip.id, read_json(path), values.evaluations)

@@ -20,10 +20,10 @@ from clseave.foundation.rows.training_record import TrainingRecord, digests, nam
 from clseave.foundation.settings import params
 from clseave.foundation.settings.references import warn_of_stale
 from clseave.foundation.settings.schema import AutoencoderParams, Languages, Processor, Sampler
-from clseave.models.clip_ve import TextTower
-from clseave.models.student import load_mbert
+from clseave.models.loading import load_text_encoder
 from clseave.models.token_student import Autoencoder
 from clseave.models.tokens import Ragged, load_tokenizer
+from clseave.models.towers import load_text_tower
 from clseave.objectives.reconstruction import Reconstruction
 from clseave.training.loop import train
 from clseave.training.optimiser import make_optimiser
@@ -63,11 +63,11 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, Values)
     settings = values.autoencoder
     device = numerics.start_torch(args.seed, values.device, values.kernels)
-    mbert, tokenizer = load_mbert(args.mbert).eval().to(device), load_tokenizer(args.mbert)
+    mbert, tokenizer = load_text_encoder(args.mbert).eval().to(device), load_tokenizer(args.mbert)
     wanted = set(distinct_hypotheses(read_splits(args.examples, SPLITS[:1])))
     parts = [aligned_words(args.hypotheses, args.alignments, code, wanted, tokenizer) for code in values.languages]
     args.hypotheses, args.alignments = named_files([args.hypotheses, args.alignments], values.languages)
-    model = Autoencoder(mbert.config.hidden_size, TextTower.load(args.clip).model.config.hidden_size).to(device)
+    model = Autoencoder(mbert.config.hidden_size, load_text_tower(args.clip).states_width).to(device)
     tokens, positions = (Ragged.joined(side) for side in zip(*parts, strict=True))
     objective = Reconstruction(
         model, mbert, tokenizer, tokens, positions, settings=settings, sampler=values.sampler, seed=args.seed

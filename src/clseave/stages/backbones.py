@@ -1,4 +1,4 @@
-"""Fetch one of the two backbones, CLIP or multilingual BERT, from the hub, or train the miniature's.
+"""Fetch one of the two backbones, CLIP and multilingual BERT or what takes their place, or train the miniature's.
 
 Reads:  the hub, or pre-training texts; CLIP's scenes are rendered during training.
 Writes: a model folder in Hugging Face layout, and a curve, without rows for a fetched model.
@@ -6,16 +6,15 @@ Thesis: 2.2 (the thesis downloads both).
 Cost:   fetching: 600 and 714 MB, twice as much memory; training: about 4 minutes for CLIP, 2 for mBERT, 1 GiB each.
 """
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import CLIPModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from clseave.backbones.pretraining import build_clip, build_mbert, optimise
 from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
 from clseave.corpora.images import load_processor, processor
-from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import write_text
 from clseave.foundation.process import cli, numerics
@@ -27,8 +26,9 @@ from clseave.miniature.grammar import LANGUAGES
 from clseave.miniature.scenes import CELL
 from clseave.miniature.world import caption_batches, caption_draws
 from clseave.models import hub
-from clseave.models.loading import Model, load_bert, load_model
-from clseave.models.tokens import end_id, load_tokenizer, set_policy
+from clseave.models.loading import is_clip, load_dual_encoder, load_text_encoder
+from clseave.models.tokens import checked_end, end_id, load_fitting, longest_text, set_policy
+from clseave.models.towers import require_vectors
 from clseave.objectives.contrastive import Contrastive
 from clseave.objectives.masked_language import MaskedLanguage
 from clseave.training.loop import Curve
@@ -68,32 +68,37 @@ def train_mbert(backbones: Backbones, text: Path, out: Path, checkpoint: Checkpo
     return curve
 
 
-def fetch(load: partial[Model], source: Encoder, key: str) -> tuple[Path, Model, PreTrainedTokenizerBase]:
-    """Fetch a model; return its folder, the model and its tokenizer. UserError when the tokenizer has more ids."""
+def fetch(
+    load: Callable[..., PreTrainedModel], source: Encoder, key: str
+) -> tuple[Path, PreTrainedModel, PreTrainedTokenizerBase]:
+    """Fetch a model; return its folder, the model and its tokenizer. UserError when these two do not fit."""
     folder = hub.fetch(source, key=key)
+    tokenizer = load_fitting(folder)
     model = load(folder, use_safetensors=source.weights == "safetensors", dtype=torch.float32)
-    tokenizer, text = load_tokenizer(folder), model.config.get_text_config()
-    tokenizer.model_max_length, text.eos_token_id = text.max_position_embeddings, end_id(tokenizer)
+    text = model.config.get_text_config()
+    tokenizer.model_max_length, text.eos_token_id = longest_text(text), end_id(tokenizer)
+    checked_end(tokenizer, text)
     set_policy(tokenizer, source.long_texts)
-    if len(tokenizer) > text.vocab_size:
-        raise UserError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {text.vocab_size}")
     return folder, model, tokenizer
 
 
 def import_clip(source: Encoder, out: Path) -> Curve:
-    """Save CLIP with the tokenizer's special ids in its configuration, where the hub's models have outdated ids."""
-    folder, model, tokenizer = fetch(partial(load_model, CLIPModel), source, "backbones.clip")
+    """Save CLIP or another teacher with the tokenizer's special ids in its configuration; the hub's are outdated."""
+    folder, model, tokenizer = fetch(load_dual_encoder, source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id
-    text.projection_dim = vision.projection_dim = model.config.projection_dim  # for towers that are loaded alone
+    if is_clip(folder):  # for towers that are loaded alone
+        text.projection_dim = vision.projection_dim = model.config.projection_dim
+    else:
+        require_vectors(folder, model)
     for part in (load_processor(folder), model, tokenizer):
         part.save_pretrained(out)
     return []
 
 
 def import_mbert(source: Encoder, out: Path) -> Curve:
-    """Save the multilingual BERT with current names of weights (hub: `LayerNorm.gamma`)."""
-    _, model, tokenizer = fetch(partial(load_bert), source, "backbones.mbert")
+    """Save the text encoder alone, with current names of weights (hub: `LayerNorm.gamma`)."""
+    _, model, tokenizer = fetch(load_text_encoder, source, "backbones.mbert")
     model.save_pretrained(out, save_original_format=False)
     tokenizer.save_pretrained(out)
     return []

@@ -19,9 +19,11 @@ from clseave.foundation.rows.training_record import TrainingRecord, digests, nam
 from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import SentenceTransfer
-from clseave.models.student import Student, load_mbert
+from clseave.models.loading import load_text_encoder
+from clseave.models.student import Student
 from clseave.models.tokens import load_tokenizer
 from clseave.objectives.distillation import LOSSES, Distillation, Pairs, fit
+from clseave.training.adapters import add_adapters
 
 
 def prepare(
@@ -44,7 +46,10 @@ def prepare(
     pairs = {split: Pairs.read(examples, translations, split, tokenizer, teacher) for split in ("train", "dev")}
     for split, texts in (also or {}).items():
         pairs[split] = pairs[split].joined(Pairs.of(texts, tokenizer, teacher))
-    student = Student(load_mbert(mbert, settings.dropout), tokenizer, teacher.width, settings.pooling).to(device)
+    encoder = load_text_encoder(mbert, settings.dropout)
+    if settings.lora:
+        add_adapters(encoder, settings.lora)
+    student = Student(encoder, tokenizer, teacher.width, settings.pooling).to(device)
     return LOSSES[settings.loss](
         student, pairs["train"], pairs["dev"], settings, sampler=values.sampler, encode_batch=values.encode_batch,
         precision=values.precision, compiled=values.compile, seed=seed,

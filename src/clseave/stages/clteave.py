@@ -20,10 +20,10 @@ from clseave.foundation.rows.records import SPLITS, Alignment, Translation, dist
 from clseave.foundation.rows.training_record import TrainingRecord, digests, named, plain
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Clteave, Processor, Sampler
-from clseave.models.clip_ve import TextTower
-from clseave.models.student import load_mbert
+from clseave.models.loading import load_text_encoder
 from clseave.models.token_student import Autoencoder, TokenStudent
 from clseave.models.tokens import load_tokenizer
+from clseave.models.towers import load_text_tower
 from clseave.objectives.token_distillation import TokenDistillation, fit
 from clseave.word_alignment.token_pairs import read_aligned, token_pairs
 
@@ -50,9 +50,9 @@ def prepare(
     UserError when the widths of encoder and targets differ.
     """
     settings = values.clteave
-    tower = TextTower.load(teacher).eval().requires_grad_(False).to(device)
+    tower = load_text_tower(teacher).eval().requires_grad_(False).to(device)
     encoder = Autoencoder.load(autoencoder) if settings.relu else Autoencoder.load(autoencoder).without_relu()
-    student = TokenStudent(load_mbert(mbert), load_tokenizer(mbert), encoder).to(device)
+    student = TokenStudent(load_text_encoder(mbert), load_tokenizer(mbert), encoder).to(device)
     student.autoencoder.decoder.requires_grad_(False)
     if settings.targets == "projected" and encoder.narrow != tower.width:
         raise UserError(

@@ -16,14 +16,14 @@ from clseave.foundation.process.resume import Parts, key_of
 from clseave.foundation.rows.records import Translation, read_rows, write_vectors
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Encoding
-from clseave.models.clip_ve import TextTower
 from clseave.models.encoders import embed_texts
 from clseave.models.tokens import encode, in_order
+from clseave.models.towers import AnyTextTower, load_text_tower
 
 PIECE = 100  # batches per stored part
 
 
-def embed(tower: TextTower, texts: list[str], batch: int, parts: Parts) -> torch.Tensor:
+def embed(tower: AnyTextTower, texts: list[str], batch: int, parts: Parts) -> torch.Tensor:
     """Return vectors (N, D) in the order of the texts. Texts are batched by length; `parts` stores `PIECE` batches."""
     order = np.argsort(encode(tower.tokenizer, texts).lengths, kind="stable")
     vectors = torch.empty(len(texts), tower.width)
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load(args.params, args.profile, Encoding)
     device = numerics.start_torch(0, settings.device, settings.kernels)
     rows = read_rows(args.hypotheses, Translation)
-    tower = TextTower.load(args.teacher).eval().to(device)
+    tower = load_text_tower(args.teacher).eval().to(device)
     inputs = {"hypotheses": args.hypotheses, "teacher": args.teacher}
     parts = Parts(args.checkpoints, key_of(__name__, inputs, settings, device))
     vectors = embed(tower, [row.text for row in rows], settings.encode_batch, parts)

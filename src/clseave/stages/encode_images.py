@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import CLIPVisionModelWithProjection
 
 from clseave.corpora import photos
 from clseave.corpora.image_parts import encode, is_whole, name_parts, read_part
@@ -30,9 +29,9 @@ from clseave.foundation.rows.records import (
 )
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import Encoding
-from clseave.models import tokens
-from clseave.models.loading import load_model
+from clseave.models import tokens, towers
 from clseave.models.tokens import in_order
+from clseave.models.towers import ImageTower
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ def encode_missing(
     todo = [(batch, part) for batch, part in zip(batches, parts, strict=True) if not is_whole(part)]
     log.info("%d of %d batches are there", len(batches) - len(todo), len(batches))
     if todo:
-        tower = load_model(CLIPVisionModelWithProjection, clip).to(device)
+        tower = ImageTower.load(clip).to(device)
         wanted = [photo for batch, _ in todo for photo in batch]
         pixels = read_pixels(collection, wanted, load_processor(clip), max(map(len, batches)))
         with progress.bar(desc="image vectors", total=len(wanted), unit="images") as bar:
@@ -107,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     )  # a text that is too long stops the run here
     collection, rows = list_photos(args.images, args.source, ids)
     batches = [[rows[row] for row in batch] for batch in in_order(len(rows), settings.encode_batch)]
-    parts = name_parts(batches, args.clip, device, args.checkpoints)
+    parts = name_parts(batches, args.clip, device, args.checkpoints, code=Path(towers.__file__))
     with shards.lock_shards(shard, args.checkpoints):
         encode_missing(shards.share(batches, shard), shards.share(parts, shard), collection, args.clip, device)
         if shard:

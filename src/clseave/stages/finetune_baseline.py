@@ -19,10 +19,12 @@ from clseave.foundation.rows.training_record import TrainingRecord, digests, nam
 from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import ClipVe, Training
-from clseave.models.clip_ve import ClipVE, TextTower, VEHead, save_head
+from clseave.models.clip_ve import ClipVE, VEHead, save_head
 from clseave.models.head import Head
-from clseave.models.student import Student, load_mbert
+from clseave.models.loading import load_text_encoder
+from clseave.models.student import Student
 from clseave.models.tokens import load_tokenizer
+from clseave.models.towers import AnyTextTower, load_text_tower
 from clseave.objectives.baselines import Parts, fit_clip_score, fit_majority
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.training.loop import Curve
@@ -48,7 +50,7 @@ def train_mbert(
 ) -> tuple[Curve, int, Head, Student]:
     """Train mBERT with CLSEAVE's projection, in place of CLIP's text tower, and a head on labels alone."""
     settings = values.mbert_ve
-    student = Student(load_mbert(mbert), load_tokenizer(mbert), images.width, "sep")
+    student = Student(load_text_encoder(mbert), load_tokenizer(mbert), images.width, "sep")
     head = Head(images.width, settings.hidden, settings.dropout)
     model = ClipVE(student, head, "clip_ve").to(images.device)
     texts = {row.hypothesis_id: row.text for row in iter_rows(hypotheses, Translation)}
@@ -71,13 +73,13 @@ def main(argv: list[str] | None = None) -> None:
     kind, text, seed = args.kind, args.hypotheses, args.seed
     hypotheses = args.english if text == "english" else args.translated
     head: VEHead
-    encoder: TextTower | Student | None = None
+    encoder: AnyTextTower | Student | None = None
     if kind == "majority":
         curve, kept, head = fit_majority(parts)
     elif kind == "clip_score":
-        encoder = TextTower.load(args.clip).to(device).eval()
+        encoder = tower = load_text_tower(args.clip).to(device).eval()
         images = VectorTable(args.images, torch.device("cpu"), values.max_resident_gb)
-        curve, kept, head = fit_clip_score(parts, encoder, images, values.encode_batch)
+        curve, kept, head = fit_clip_score(parts, tower, images, values.encode_batch)
     elif kind == "mbert":
         inputs = {"examples": args.examples, "hypotheses": hypotheses, "images": args.images, "mbert": args.mbert}
         checkpoint = begin(args.checkpoints, __name__, inputs, values, device, kind=kind, hypotheses=text, seed=seed)

@@ -14,8 +14,9 @@ from clseave.foundation.rows.training_record import TrainingRecord, digests, nam
 from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import ClipVe, Training
-from clseave.models.clip_ve import ClipVE, TextTower, save_head
+from clseave.models.clip_ve import ClipVE, save_head
 from clseave.models.head import Head
+from clseave.models.towers import load_text_tower
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 
 
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     values = params.load(args.params, args.profile, Values)
     settings = values.clip_ve
     device = numerics.start_torch(args.seed, values.device, values.kernels)
-    tower = TextTower.load(args.clip)
+    tower = load_text_tower(args.clip)
     head = Head(tower.width, settings.hidden, settings.dropout)
     model = ClipVE(tower, head, args.model).to(device)
     images = VectorTable(args.images, device, values.max_resident_gb)

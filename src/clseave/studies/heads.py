@@ -39,11 +39,12 @@ from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings import params
 from clseave.foundation.settings.messages import not_one_of
 from clseave.foundation.settings.schema import AnySource, ClipVe, SentenceTransfer
-from clseave.models.clip_ve import ClipVE, TextTower
+from clseave.models.clip_ve import ClipVE
 from clseave.models.encoders import Encoder, embed_texts
 from clseave.models.loading import load_model
 from clseave.models.matching import HEADS, HeadName, Patches, TokenStates, make_head
 from clseave.models.tokens import in_order
+from clseave.models.towers import TextTower
 from clseave.objectives import distillation
 from clseave.objectives.entailment import Entailment, Split, fine_tune, read_examples
 from clseave.stages import clseave

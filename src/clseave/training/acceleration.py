@@ -11,14 +11,14 @@ import torch
 from torch.nn import functional
 
 from clseave.foundation.settings.schema import Precision
-from clseave.models.clip_ve import TextTower
 from clseave.models.student import Student
+from clseave.models.towers import AnyTextTower
 
 # Lengths to which compiled batches are padded: each is compiled, and recorded as a CUDA graph, once.
-LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 PART = 32  # smallest sub-batch on the CPU: below it, the overhead of more calls outweighs the saved padding
 
-TextEncoder = TextTower | Student
+TextEncoder = AnyTextTower | Student
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 

@@ -28,17 +28,19 @@ class UsedRowsEmbedding(nn.Module):
         super().__init__()
         self._whole = (whole,)  # in a tuple, so that its weights are not parameters of this module
         self._rows = torch.from_numpy(rows).long().to(whole.weight.device)
-        self.weight = nn.Parameter(whole.weight.detach()[self._rows].clone())
+        self.weight = nn.Parameter(whole.weight.detach()[self._rows].clone(), whole.weight.requires_grad)
         place = torch.full((whole.num_embeddings,), -1, device=whole.weight.device)
         place[self._rows] = torch.arange(len(rows), device=place.device)
         self.register_buffer("place", place, persistent=False)
         # Accumulated weight decay of the other rows; a buffer, so that it is kept with the weights of the best epoch.
         self.register_buffer("decay", torch.ones((), dtype=torch.float64, device=place.device))
+        self.scale = float(getattr(whole, "embed_scale", 1.0))  # NLLB multiplies the embedding by it
         self.padding = None if whole.padding_idx is None else int(place[whole.padding_idx])
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return word embeddings, (B, T) ids -> (B, T, W)."""
-        return functional.embedding(self.place[ids], self.weight, self.padding)
+        found = functional.embedding(self.place[ids], self.weight, self.padding)
+        return found if self.scale == 1.0 else found * self.scale
 
     def track_weight_decay(self, optimiser: torch.optim.Optimizer) -> None:
         """Track the weight decay that each step of the optimiser would have applied to the other rows."""
@@ -77,5 +79,7 @@ def restore_embedding(module: nn.Module) -> None:
 
 
 def _model(module: nn.Module) -> PreTrainedModel:
-    """Return the transformers model inside a text encoder."""
-    return next(part for part in module.modules() if isinstance(part, PreTrainedModel))
+    """Return the transformers model inside a text encoder; of a dual encoder its text model."""
+    found = next(part for part in module.modules() if isinstance(part, PreTrainedModel))
+    text = getattr(found, "text_model", None)
+    return text if isinstance(text, PreTrainedModel) else found

@@ -2,7 +2,8 @@
 
 The package bundles an old copy of transformers and fails silently in several ways: a checkpoint that does not match
 gives random weights, a missing layer gives the last one, special ids stay those of the original BERT. Each is checked
-here and raises an error.
+here and raises an error. Of another text encoder than BERT, its extraction of word pairs is used on the states that the
+present transformers computes.
 """
 
 import json
@@ -15,11 +16,13 @@ from typing import Any
 import torch
 from awesome_align import modeling
 from awesome_align.configuration_bert import BertConfig
-from transformers import PreTrainedTokenizerBase
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from clseave.foundation.errors import UserError
+from clseave.foundation.files.formats import read_json
 from clseave.foundation.rows.records import Alignment
-from clseave.models.loading import UNREADABLE, make, read_weights, require_bert
+from clseave.models.loading import UNREADABLE, load_text_encoder, make, read_weights
 from clseave.models.tokens import in_order, load_tokenizer, word_pieces
 
 SIDES = ("source", "target")
@@ -35,6 +38,7 @@ class WordAligner:
     ):
         """Load the model from a folder in Hugging Face layout. UserError when awesome-align cannot use it."""
         self.layer, self.threshold, self.batch_size, self.device = layer, threshold, batch_size, device
+        self.model: Any
         self.model, self.tokenizer, self.longest = _load(Path(mbert), layer)
         self.first, self.last = self.tokenizer("").input_ids  # [CLS] and [SEP], added to each sentence
         # Global variables of the package, by which it masks special tokens.
@@ -106,16 +110,57 @@ class WordAligner:
         )
 
 
-def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrainedTokenizerBase, int]:
-    """Return awesome-align's model with a folder's weights, the folder's tokenizer, and the token limit of both.
+class _Layer(nn.Module):
+    """Another text encoder in the place of awesome-align's BERT: its states of one layer."""
 
-    UserError when the folder holds no BERT that fits.
+    def __init__(self, encoder: PreTrainedModel):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, ids: torch.Tensor, align_layer: int, attention_mask: torch.Tensor) -> torch.Tensor:
+        """States (B, T, W) of a layer, from 1; 0 are the embeddings."""
+        found = self.encoder(input_ids=ids, attention_mask=attention_mask.long(), output_hidden_states=True)
+        return found.hidden_states[align_layer]
+
+
+class _Extraction(nn.Module):
+    """awesome-align's extraction of word pairs, on the states of another text encoder than BERT."""
+
+    get_aligned_word = modeling.BertForMaskedLM.get_aligned_word
+
+    def __init__(self, encoder: PreTrainedModel):
+        super().__init__()
+        self.bert, self.guide_layer = _Layer(encoder), modeling.BertGuideHead(None)
+
+
+def _load(mbert: Path, layer: int) -> tuple[nn.Module, PreTrainedTokenizerBase, int]:
+    """Return a model with awesome-align's extraction, the folder's tokenizer, and the token limit of both.
+
+    UserError when the folder holds no text encoder that fits.
     """
-    require_bert(mbert)
-    config = make(BertConfig, mbert / "config.json")
+    found = read_json(mbert / "config.json")
+    another = isinstance(found, dict) and found.get("model_type", "bert") != "bert"
+    model, config = _other(mbert) if another else _bert(mbert)
+    tokenizer = load_tokenizer(mbert)
     if config.num_hidden_layers < layer:
         raise UserError(f"align_words.layer is {layer}, but {mbert} has {config.num_hidden_layers} layers")
-    weights = read_weights(mbert)
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"{mbert}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
+    if len(tokenizer("").input_ids) != 2:
+        raise UserError(f"{mbert}: expected a tokenizer that begins and ends each sentence with a token of its own")
+    return model, tokenizer, min(tokenizer.model_max_length, config.max_position_embeddings)
+
+
+def _other(folder: Path) -> tuple[nn.Module, PreTrainedConfig]:
+    """Return awesome-align's extraction on a text encoder of the present transformers."""
+    encoder = load_text_encoder(folder)
+    return _Extraction(encoder), encoder.config
+
+
+def _bert(folder: Path) -> tuple[nn.Module, BertConfig]:
+    """Return awesome-align's own BERT with a folder's weights."""
+    config = make(BertConfig, folder / "config.json")
+    weights = read_weights(folder)
     if not any(name.startswith("bert.") for name in weights):  # saved without the language-model head
         weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
     try:
@@ -124,17 +169,12 @@ def _load(mbert: Path, layer: int) -> tuple[modeling.BertForMaskedLM, PreTrained
         )
     except UNREADABLE as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{mbert}: config.json and weights make no BERT: {reason}: run its stage again") from error
+        raise UserError(f"{folder}: config.json and weights make no BERT: {reason}: run its stage again") from error
     # The language-model heads are not used here, and are tied to the embeddings in newer checkpoints.
     missing = [name for name in loading["missing_keys"] if name.startswith("bert.")]
     if missing:
-        raise UserError(f"{mbert} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
-    tokenizer = load_tokenizer(mbert)
-    if len(tokenizer) > config.vocab_size:
-        raise UserError(f"{mbert}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}")
-    if len(tokenizer("").input_ids) != 2:
-        raise UserError(f"{mbert}: expected a tokenizer that begins and ends each sentence with a token of its own")
-    return model, tokenizer, min(tokenizer.model_max_length, config.max_position_embeddings)
+        raise UserError(f"{folder} lacks weights that awesome-align needs: {', '.join(missing[:3])}")
+    return model, config
 
 
 def diagonal(source: Sequence[str], target: Sequence[str]) -> Pairs:

@@ -10,7 +10,7 @@ from test_graph import ROOT
 from clseave.e5 import checkpoint
 from clseave.e5.weights import E5File
 from clseave.foundation.errors import UserError
-from clseave.models.student import load_mbert
+from clseave.models.loading import load_text_encoder
 from clseave.models.tokens import encode, load_tokenizer, pad
 from clseave.variants import settings
 
@@ -31,7 +31,7 @@ def test_a_checkpoint_reads_a_text_as_the_whole_vocabulary_does(source, tmp_path
     checkpoint.write(tmp_path / "made", source, [0, 1, 2, 3, 5, 6], 1)
     tokenizer = load_tokenizer(tmp_path / "made")
     assert tokenizer("Kreiss").input_ids == [0, 4, 5, 2] and tokenizer("ein Kreis").input_ids[-2:] == [4, 2]
-    model = load_mbert(tmp_path / "made")
+    model = load_text_encoder(tmp_path / "made")
     words = source.matrix("emb.word", 8, 32)
     assert torch.equal(model.get_input_embeddings().weight, words[[0, 1, 2, 3, 5, 6]])
     assert torch.equal(model.encoder.layer[0].output.dense.weight, source.matrix("l0.fo.w", 32, 64))
@@ -42,7 +42,7 @@ def test_drawn_weights_are_those_of_their_seed(source, tmp_path):
     state, found = torch.get_rng_state(), []
     for number, seed in enumerate([0, 0, 1]):
         checkpoint.write(tmp_path / str(number), source, [0, 1, 2, 3, 4, 6], 1, seed=seed)
-        found.append(load_mbert(tmp_path / str(number)).encoder.layer[0].output.dense.weight)
+        found.append(load_text_encoder(tmp_path / str(number)).encoder.layer[0].output.dense.weight)
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
     assert float(found[0].detach().std()) == pytest.approx(0.02, rel=0.1)
     assert torch.equal(state, torch.get_rng_state())
@@ -73,7 +73,7 @@ def test_the_real_weights_give_the_sentence_vectors_of_the_packages_own_engine(t
     source = E5File(checkpoint.packaged(chosen.sha256))
     texts = [f"query: {text}" for text in TEXTS]
     checkpoint.write(tmp_path / "e5", source, checkpoint.occurring(source, texts), 12)
-    tokenizer, model = load_tokenizer(tmp_path / "e5"), load_mbert(tmp_path / "e5")
+    tokenizer, model = load_tokenizer(tmp_path / "e5"), load_text_encoder(tmp_path / "e5")
     ids, mask = pad(encode(tokenizer, texts), tokenizer)
     with torch.no_grad():
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state * mask[..., None]

@@ -181,8 +181,8 @@ def majority(source, folder):
 @pytest.mark.slow
 def test_a_model_has_the_same_bytes_whatever_the_modules_are_called(tmp_path):
     copy = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "clseave/models/threshold_head.py").rename(copy / "clseave/cuts.py")
+    (copy / "clseave/models/head.py").rename(copy / "clseave/cuts.py")
     for path in copy.rglob("*.py"):
-        path.write_text(path.read_text().replace("clseave.models.threshold_head", "clseave.cuts"))
+        path.write_text(path.read_text().replace("clseave.models.head", "clseave.cuts"))
     one, other = (majority(source, tmp_path / name) for source, name in ((ROOT / "src", "usual"), (copy, "renamed")))
     assert set(one) == {"head.json", "training.json"} and one == other

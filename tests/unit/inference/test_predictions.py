@@ -37,7 +37,7 @@ def model(profile):
 def test_a_prediction_is_the_heads_answer_to_the_two_vectors(model, photos):
     (found,) = model.predict(photos[0], GERMAN, "de")
     pixels = model.processor(Image.open(photos[0]), return_tensors="pt").pixel_values
-    image = model.tower(pixel_values=pixels).image_embeds
+    image = model.tower(pixels)
     ids = torch.tensor([model.encoders["de"].tokenizer(GERMAN).input_ids])
     text = model.encoders["de"](ids, torch.ones_like(ids))
     features = fuse(*(functional.normalize(one, dim=-1) for one in (text, image)))
@@ -64,7 +64,7 @@ def test_each_image_and_each_sentence_is_encoded_once(model, photos, monkeypatch
     monkeypatch.setattr(
         type(model.tower),
         "forward",
-        lambda self, pixel_values: seen.append(len(pixel_values)) or forward(self, pixel_values=pixel_values),
+        lambda self, pixels: seen.append(len(pixels)) or forward(self, pixels),
     )
     model.predict([photos[row % 3] for row in range(60)], ["A circle", "A square"] * 30, "en")
     assert seen == [3]

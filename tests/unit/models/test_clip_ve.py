@@ -9,9 +9,10 @@ from tiny_models import ENGLISH, PROJECTED, clip_text, tower
 from torch.nn import functional
 
 from clseave.foundation.errors import UserError
-from clseave.models.clip_ve import ClipVE, TextTower, judge, load_head, save_head
+from clseave.models.clip_ve import ClipVE, judge, load_head, save_head
 from clseave.models.head import Head
 from clseave.models.tokens import encode, pad
+from clseave.models.towers import TextTower
 
 IDS, MASK = pad(encode(clip_text(), ENGLISH), clip_text())
 H, P = torch.randn(4, PROJECTED, generator=torch.Generator().manual_seed(0)), torch.arange(4.0 * PROJECTED).view(4, -1)

@@ -5,12 +5,13 @@ import torch
 from tiny_models import ENGLISH, NARROW, PROJECTED, SENTENCES, WIDE, bert, bert_text, tower
 
 from clseave.foundation.errors import UserError
-from clseave.models.clip_ve import TextTower, save_head
+from clseave.models.clip_ve import save_head
 from clseave.models.encoders import embed_texts, load_encoder
 from clseave.models.head import Head
 from clseave.models.student import Student
 from clseave.models.token_student import Autoencoder, TokenStudent
 from clseave.models.tokens import encode, pad
+from clseave.models.towers import TextTower
 
 
 @pytest.fixture(scope="module")

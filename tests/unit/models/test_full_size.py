@@ -10,8 +10,8 @@ from tiny_models import bert_text
 from transformers import BertConfig, BertForMaskedLM, BertModel, CLIPConfig, CLIPModel, CLIPTextModelWithProjection
 
 from clseave.models.head import Head, fuse
-from clseave.models.loading import load_model
-from clseave.models.student import Student, load_mbert
+from clseave.models.loading import load_model, load_text_encoder
+from clseave.models.student import Student
 from clseave.word_alignment.aligner import WordAligner
 
 TOWER = {
@@ -155,7 +155,7 @@ def test_the_head_and_the_students_own_layers_have_the_thesis_sizes(tmp_path):
     assert head.eval()(torch.rand(2, 512), torch.rand(2, 512)).shape == (2, 3)
     _, model = shapes(BertModel, read(BertConfig, tmp_path, MBERT), add_pooling_layer=False)
     student = Student(model, bert_text(), 512, "sep")
-    added = {name: tuple(value.shape) for name, value in student.named_parameters() if not name.startswith("bert.")}
+    added = {name: tuple(value.shape) for name, value in student.named_parameters() if not name.startswith("encoder.")}
     assert added == {"norm.weight": (768,), "norm.bias": (768,), "projection.weight": (512, 768)}
 
 
@@ -187,7 +187,7 @@ def test_mbert_runs_as_student_and_as_aligner_at_full_size(big_folder):
     config = read(BertConfig, big_folder / "config", MBERT)
     BertForMaskedLM._from_config(config, attn_implementation="eager").save_pretrained(big_folder / "mbert")
     bert_text().save_pretrained(big_folder / "mbert")
-    student = Student(load_mbert(big_folder / "mbert"), bert_text(), 512, "sep").eval()
+    student = Student(load_text_encoder(big_folder / "mbert"), bert_text(), 512, "sep").eval()
     rows = bert_text()(["Ein roter Kreis ist oben links", "Der Kreis"], padding=True, return_tensors="pt")
     with torch.no_grad():
         vectors = student(rows.input_ids, rows.attention_mask)

@@ -9,10 +9,11 @@ from transformers import BertTokenizer
 
 from clseave.backbones.vocabulary import bert_tokenizer, clip_tokenizer
 from clseave.foundation.errors import UserError
-from clseave.models.clip_ve import TextTower
-from clseave.models.student import Student, load_mbert
+from clseave.models.loading import load_text_encoder
+from clseave.models.student import Student
 from clseave.models.token_student import Autoencoder, TokenStudent
 from clseave.models.tokens import end_id, load_tokenizer
+from clseave.models.towers import TextTower
 
 
 def moved_bert_text():
@@ -81,9 +82,9 @@ def test_a_larger_vocabulary_of_a_tower_moves_its_end(tmp_path):
 
 def test_a_backbone_that_names_no_end_takes_the_tokenizers(tmp_path):
     """The public multilingual BERT is such a one; its students name it from then on."""
-    mbert = load_mbert(save_masked_bert(tmp_path / "mbert"))
+    mbert = load_text_encoder(save_masked_bert(tmp_path / "mbert"))
     assert mbert.config.eos_token_id is None
     made = Student(mbert, load_tokenizer(tmp_path / "mbert"), PROJECTED, "sep")
     made.save(tmp_path / "student")
     shutil.rmtree(tmp_path / "mbert")
-    assert Student.load(tmp_path / "student").bert.config.eos_token_id == 3
+    assert Student.load(tmp_path / "student").encoder.config.eos_token_id == 3

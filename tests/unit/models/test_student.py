@@ -7,8 +7,9 @@ from tiny_models import PROJECTED, SENTENCES, WIDE, bert, bert_text, save_masked
 from torch.nn import functional
 
 from clseave.foundation.errors import UserError
+from clseave.models.loading import load_text_encoder
 from clseave.models.pooling import position
-from clseave.models.student import LAYER_NORM_EPS, Student, last_state, load_mbert
+from clseave.models.student import LAYER_NORM_EPS, Student, last_state
 from clseave.models.tokens import encode, pad
 
 IDS, MASK = pad(encode(bert_text(), SENTENCES), bert_text())
@@ -25,7 +26,7 @@ def student(pooling="sep", **changes):
 @pytest.mark.parametrize("pooling", ["sep", "cls", "mean", "highest"])
 def test_a_vector_by_hand(pooling):
     made = student(pooling)
-    states = made.bert(input_ids=IDS, attention_mask=MASK).last_hidden_state
+    states = made.encoder(input_ids=IDS, attention_mask=MASK).last_hidden_state
     gap = states - states.mean(-1, keepdim=True)
     normed = gap / (gap.pow(2).mean(-1, keepdim=True) + LAYER_NORM_EPS).sqrt() * made.norm.weight + made.norm.bias
     pooled = []
@@ -42,8 +43,8 @@ def test_a_vector_by_hand(pooling):
 def test_the_state_of_one_token_and_its_gradients_are_those_of_all_tokens(pooling):
     made = student(pooling).double()
     every = torch.arange(len(IDS)), position(IDS, made.end, pooling)
-    states = [last_state(made.bert, IDS, MASK, every[1]), made.bert(IDS, MASK).last_hidden_state[every]]
-    weights = list(made.bert.parameters())
+    states = [last_state(made.encoder, IDS, MASK, every[1]), made.encoder(IDS, MASK).last_hidden_state[every]]
+    weights = list(made.encoder.parameters())
     ours, theirs = (torch.autograd.grad(state.sin().sum(), weights) for state in states)
     assert torch.allclose(*states, rtol=1e-12, atol=1e-12)
     assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(ours, theirs, strict=True))
@@ -70,8 +71,8 @@ def test_a_saved_student_gives_the_same_bits(tmp_path, pooling):
     assert torch.equal(again(IDS, MASK), made(IDS, MASK))
     assert again.pooling == pooling
     # The configuration is that of the checkpoint, not transformers' defaults.
-    assert (again.bert.config.layer_norm_eps, again.bert.config.hidden_act) == (1e-3, "relu")
-    assert again.bert.config.hidden_size == WIDE
+    assert (again.encoder.config.layer_norm_eps, again.encoder.config.hidden_act) == (1e-3, "relu")
+    assert again.encoder.config.hidden_size == WIDE
 
 
 def test_evaluation_leaves_no_module_in_training_mode(tmp_path):
@@ -93,8 +94,8 @@ def test_gradients_reach_projection_norm_and_embeddings():
     for weight in (
         made.projection.weight,
         made.norm.weight,
-        made.bert.embeddings.word_embeddings.weight,
-        *(layer.attention.self.query.weight for layer in made.bert.encoder.layer),
+        made.encoder.embeddings.word_embeddings.weight,
+        *(layer.attention.self.query.weight for layer in made.encoder.encoder.layer),
     ):
         assert weight.grad.abs().sum() > 0
     unused = [name for name, value in made.named_parameters() if value.grad is None]
@@ -131,7 +132,7 @@ def test_a_weight_too_many_is_refused(tmp_path):
 
 def test_mbert_is_read_without_its_language_model_head(tmp_path):
     save_masked_bert(tmp_path, seed=4)
-    made = load_mbert(tmp_path)
+    made = load_text_encoder(tmp_path)
     stored = load_file(tmp_path / "model.safetensors")
     assert torch.equal(made.embeddings.word_embeddings.weight, stored["bert.embeddings.word_embeddings.weight"])
     assert made.pooler is None and made.config._attn_implementation == "eager"
@@ -139,19 +140,19 @@ def test_mbert_is_read_without_its_language_model_head(tmp_path):
 
 @pytest.mark.parametrize(("dropout", "rate"), [(None, 0.1), (0.0, 0.0), (0.3, 0.3)])
 def test_dropout_overrides_both_rates_of_mbert(tmp_path, dropout, rate):
-    made = load_mbert(save_masked_bert(tmp_path), dropout)
+    made = load_text_encoder(save_masked_bert(tmp_path), dropout)
     assert {module.p for module in made.modules() if isinstance(module, torch.nn.Dropout)} == {rate}
 
 
 def test_a_folder_without_mbert_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="holds no BertModel"):
-        load_mbert(tmp_path)
+        load_text_encoder(tmp_path)
 
 
 def test_a_student_with_sentencepieces_pools_at_its_own_end():
     """As multilingual-e5-small: `</s>` of another id, also where a sentence spells it."""
     made = Student(bert(vocab_size=len(unigram_text()), pad_token_id=1), unigram_text(), PROJECTED, "sep").eval()
     ids, mask = pad(encode(unigram_text(), ["Ein </s> Kreis", "Ein"]), unigram_text())
-    states = made.bert(input_ids=ids, attention_mask=mask).last_hidden_state[[0, 1], mask.sum(1) - 1]
+    states = made.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[[0, 1], mask.sum(1) - 1]
     assert made.end == 2 and ids[1, -1] == 1
     assert torch.allclose(made(ids, mask), made.projection(made.norm(states)), atol=1e-5)

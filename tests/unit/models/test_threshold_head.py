@@ -12,7 +12,7 @@ from torch.nn import functional
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
 from clseave.models.clip_ve import judge, load_head, save_head
-from clseave.models.threshold_head import ORDER, ThresholdHead, best_thresholds, cosine, log_shares
+from clseave.models.head import ORDER, ThresholdHead, best_thresholds, cosine, log_shares
 
 CONTRADICTION, NEUTRAL, ENTAILMENT = (LABELS.index(name) for name in ORDER)
 

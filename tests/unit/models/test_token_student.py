@@ -107,7 +107,7 @@ def test_a_saved_student_gives_the_same_bits_and_padding_changes_nothing(tmp_pat
     student.save(tmp_path)
     again = TokenStudent.load(tmp_path)
     assert not any(module.training for module in again.modules())
-    assert again.bert.config.layer_norm_eps == 1e-3
+    assert again.encoder.config.layer_norm_eps == 1e-3
     vectors = student.assemble(assembly, tower())(IDS, MASK)
     assert torch.equal(again.assemble(assembly, tower())(IDS, MASK), vectors)
     ids, mask = (torch.cat([value, torch.zeros(4, 8, dtype=torch.long)], dim=1) for value in (IDS, MASK))
@@ -146,6 +146,6 @@ def test_an_autoencoder_that_lacks_a_weight_is_refused(tmp_path):
 def test_gradients_of_token_states_reach_mbert_and_encoder_but_not_the_decoder():
     student = token_student().train()
     student.autoencoder.encoder(student.states(IDS, MASK)[:, 1]).sum().backward()
-    assert student.bert.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+    assert student.encoder.embeddings.word_embeddings.weight.grad.abs().sum() > 0
     assert student.autoencoder.encoder[0].weight.grad.abs().sum() > 0
     assert student.autoencoder.decoder[0].weight.grad is None

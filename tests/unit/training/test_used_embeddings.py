@@ -30,7 +30,7 @@ def make(kind):
 
 
 def embedding(encoder):
-    return (encoder.model if hasattr(encoder, "model") else encoder.bert).get_input_embeddings()
+    return (encoder.model if hasattr(encoder, "model") else encoder.encoder).get_input_embeddings()
 
 
 def fit(kind, *, compact, weight_decay, epochs=4, scores=(4.0, 2.0, 3.0, 2.5), checkpoint=None):

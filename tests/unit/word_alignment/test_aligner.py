@@ -6,12 +6,12 @@ from awesome_align import modeling
 from awesome_align.tokenization_bert import BertTokenizer as AwesomeTokenizer
 from safetensors.torch import load_file, save_file
 from tiny_models import TEXTS, bert_text, save_masked_bert, save_unigram_bert, save_vocabulary, unigram_text
-from transformers import BertTokenizer, XLMRobertaConfig
+from transformers import BertTokenizer, GPT2Config
 
 from clseave.foundation.errors import UserError
 from clseave.miniature.grammar import LANGUAGES, express
 from clseave.miniature.statements import all_facts
-from clseave.models.student import load_mbert
+from clseave.models.loading import load_text_encoder
 from clseave.models.tokens import encode, word_pieces
 from clseave.word_alignment import segmentation
 from clseave.word_alignment.aligner import WordAligner, alignment_scores, diagonal
@@ -34,7 +34,7 @@ def sides(language, count=4):
 
 def reimplemented(folder, source, target, layer, threshold):
     """Token states of one layer, dot products, softmax over either side, both above the threshold, any sub-word."""
-    tokenizer, model = bert_text(), load_mbert(folder)
+    tokenizer, model = bert_text(), load_text_encoder(folder)
 
     def states(words):
         pieces = [tokenizer.tokenize(word) for word in words]
@@ -304,9 +304,9 @@ def test_a_bert_with_sentencepieces_is_aligned_with_its_own_special_tokens(tmp_p
 
 def test_a_model_of_another_architecture_is_named(tmp_path):
     save_masked_bert(tmp_path)
-    XLMRobertaConfig(num_hidden_layers=2).save_pretrained(tmp_path)
-    for load in (load_mbert, lambda folder: WordAligner(folder, 2, THRESHOLD, 4)):
-        with pytest.raises(UserError, match=r"config\.json: found a model of type 'xlm-roberta', expected 'bert'"):
+    GPT2Config(num_hidden_layers=2).save_pretrained(tmp_path)
+    for load in (load_text_encoder, lambda folder: WordAligner(folder, 2, THRESHOLD, 4)):
+        with pytest.raises(UserError, match=r"config\.json: found a model of type 'gpt2', allowed: BERT, LaBSE"):
             load(tmp_path)
 
 

@@ -15,11 +15,12 @@ from clseave.foundation.rows.records import read_splits
 from clseave.foundation.rows.vectors import VectorTable
 from clseave.foundation.settings import params
 from clseave.foundation.settings.schema import SentenceTransfer
-from clseave.models.clip_ve import ClipVE, TextTower
+from clseave.models.clip_ve import ClipVE
 from clseave.models.head import Head
-from clseave.models.loading import load_model
-from clseave.models.student import Student, load_mbert
+from clseave.models.loading import load_model, load_text_encoder
+from clseave.models.student import Student
 from clseave.models.tokens import load_tokenizer
+from clseave.models.towers import TextTower
 from clseave.objectives import distillation, entailment
 from clseave.objectives.distillation import Distillation, Pairs
 from clseave.objectives.entailment import Entailment, Split
@@ -116,7 +117,7 @@ def test_clseave(folder):
     rate = values.lr * settings.lr_scale
     tokenizer, targets = load_tokenizer(inputs.mbert), VectorTable(inputs.targets, CPU, 1.0)
     torch.manual_seed(1)
-    student = Student(load_mbert(inputs.mbert, 0.0), tokenizer, targets.width, "sep")
+    student = Student(load_text_encoder(inputs.mbert, 0.0), tokenizer, targets.width, "sep")
     theirs = copy.deepcopy(student).train()
     data = Pairs.read(inputs.examples, inputs.translations, "train", tokenizer, targets)
     objective = Distillation(student, data, data, settings, **contenders.how(values))
@@ -129,7 +130,7 @@ def test_clseave(folder):
 def test_a_batch_as_published_is_padded_to_its_longest_with_each_tokenizers_own_id(folder):
     inputs = contenders.inputs_of(folder, "clseave")
     teacher, tokenizer = TextTower.load(inputs.teacher), load_tokenizer(inputs.mbert)
-    student = Student(load_mbert(inputs.mbert, 0.0), tokenizer, teacher.width, "sep")
+    student = Student(load_text_encoder(inputs.mbert, 0.0), tokenizer, teacher.width, "sep")
     method = as_published.Clseave(teacher, student, [("A red circle", "Ein roter Kreis"), ("A", "Ein Kreis ist da")])
     first, second = method[0], method[1]
     batch = method.collate([first, second])

@@ -77,8 +77,8 @@ def digests(inputs: Mapping[str, Path | list[Path]]) -> dict[str, str]:
 
 
 def plain(values: View, **names: str) -> dict[str, Any]:
-    """The names and values that make a model, as plain objects."""
-    return names | values.model_dump(mode="json", exclude=set(ELSEWHERE))
+    """The names and values that make a model, as plain objects; not those that the settings leave at their default."""
+    return names | values.model_dump(mode="json", exclude=set(ELSEWHERE), exclude_unset=True)
 
 
 def of_backbone(

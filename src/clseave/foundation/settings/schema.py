@@ -303,6 +303,14 @@ class Clteave(Section):
         return self
 
 
+class Lora(Section):
+    """Adapters in the place of all of the text encoder's weights (Hu et al. 2022)."""
+
+    rank: Positive
+    alpha: Positive  # what they add is scaled by alpha / rank
+    dropout: Share
+
+
 class Clseave(Section):
     """Sentence-level transfer (thesis 3.3); its learning rate is `lr` times `lr_scale`."""
 
@@ -320,6 +328,7 @@ class Clseave(Section):
     stop_after: Positive | None
     patience: Positive | None
     keep: Literal["best", "last"]
+    lora: Lora | None = None  # None: all weights of the text encoder are trained
 
 
 class AlignWords(Section):
