@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 JOBS ?= 2
+PROFILE ?= own
 SEEDS ?= 0 1 2
 # Flags for dvc, e.g. `make reproduce DVC_FLAGS=--no-run-cache`; --no-preload lets each stage load its own libraries.
 DVC_FLAGS ?=
@@ -34,7 +35,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis reproduce seeds study studies shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
+.PHONY: help setup check check-thesis check-data reproduce seeds study studies shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
@@ -79,6 +80,9 @@ check: setup ## check params.yaml and the profile (exit 2 with one line when a v
 
 check-thesis: setup ## list what a run of profile thesis still lacks on this machine, and the commands that provide it
 	@python src/run.py check_thesis
+
+check-data: setup ## the same of a profile of yours: faulty rows and missing photos too (PROFILE=own; docs/OWN_DATA.md)
+	@python src/run.py check_thesis --profile profiles/$(PROFILE).yaml --source data/$(PROFILE)/source --models models/$(PROFILE)
 
 reproduce: check ## run what is out of date, two stages at a time; print the results and where the report lies
 	@python tools/reproduce.py --jobs $(JOBS) $(DVC_FLAGS)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# A params.yaml, and profiles/ with mini, tiny and thesis: like the repository's, but the tests' own.
+# A params.yaml, and profiles/ with mini, tiny, thesis and own: like the repository's, but the tests' own.
 SETTINGS = Path(__file__).resolve().parent / "fixtures" / "settings"
 
 

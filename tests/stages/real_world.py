@@ -51,6 +51,13 @@ PARALLEL = {
     "zh": "en-zh.flickr30k_val_gmt.tsv",
 }
 XVNLI = ("ar", "es", "fr", "ru")
+SMALL_CLIP = {
+    "text": {"vocab_size": 1200, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+             "num_attention_heads": 2},
+    "vision": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+               "patch_size": 16, "image_size": 48},
+    "projection": 32,
+}  # fmt: skip
 MODELS = ("clip_ve", "hypothesis_only", "image_only")
 
 
@@ -80,19 +87,19 @@ def arguments(stage: str, *, first: str = "de", **item: Any) -> tuple[str, list[
     return words[2], words[3:]
 
 
-def run(folder: Path, stage: str, **item: Any) -> None:
+def run(folder: Path, stage: str, *, profile: str = "real", **item: Any) -> None:
     """Run one stage in `folder`, in this process."""
     first = json.loads((folder / "params.yaml").read_text())["languages"][0]
-    module, argv = arguments(stage, first=first, profile="real", **item)
+    module, argv = arguments(stage, first=first, profile=profile, **item)
     with contextlib.chdir(folder):
         importlib.import_module(f"clseave.stages.{module}").main(argv)
 
 
-def run_all(folder: Path, languages: Sequence[str]) -> None:
+def run_all(folder: Path, languages: Sequence[str], profile: str = "real") -> None:
     """Every stage of the pipeline, in order, seed 0."""
     for stage, items in in_order(json.loads((folder / "params.yaml").read_text()), languages):
         for item in items:
-            run(folder, stage, **item)
+            run(folder, stage, profile=profile, **item)
 
 
 def in_order(values: dict[str, Any], languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -219,26 +226,24 @@ def clip_config(tokenizer: PreTrainedTokenizerBase, **shape: Any) -> CLIPConfig:
 def save_models(folder: Path, data: Path, languages: Sequence[str], *, full_size: bool) -> None:
     """Random weights in the layout of the hub: the published shapes, or small ones."""
     english = [row["sentence2"] for split in ("train", "dev", "test") for row in pairs(data, split)]
-    clip_words = clip_tokenizer(english, 1200, 77)
-    bert_words = bert_tokenizer(english + [text for code in languages for text in sentences(data, code)], 6000, 512)
-    small = {
-        "text": {"vocab_size": 1200, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-                 "num_attention_heads": 2},
-        "vision": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
-                   "patch_size": 16, "image_size": 48},
-        "projection": 32,
-    }  # fmt: skip
+    others = [text for code in languages for text in sentences(data, code)]
+    save_pair(folder / "local", english, others, full_size=full_size)
+
+
+def save_pair(folder: Path, english: Sequence[str], others: Sequence[str], *, full_size: bool = False) -> None:
+    """CLIP and BERT with the words of these sentences, in the folders `clip` and `mbert`."""
+    clip_words, bert_words = clip_tokenizer(english, 1200, 77), bert_tokenizer([*english, *others], 6000, 512)
     torch.manual_seed(0)
-    clip = CLIPModel(clip_config(clip_words, **({} if full_size else small)))
+    clip = CLIPModel(clip_config(clip_words, **({} if full_size else SMALL_CLIP)))
     shape = {} if full_size else {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2,
                                   "num_attention_heads": 2}  # fmt: skip
     mbert = BertForMaskedLM(BertConfig(vocab_size=119547 if full_size else 6000, **shape))
     size = clip.config.vision_config.image_size
     for name, model, tokenizer in (("clip", clip, clip_words), ("mbert", mbert, bert_words)):
-        model.save_pretrained(folder / "local" / name)
-        tokenizer.save_pretrained(folder / "local" / name)
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
     CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(
-        folder / "local/clip"
+        folder / "clip"
     )
 
 

@@ -218,16 +218,16 @@ def test_nothing_is_there_and_no_network(clone, repo_root):
     assert tree(clone) == before, "it must write nothing"
     found = findings(output)
     assert list(found)[:9] == [
-        "values", "photos", "SNLI rows", "train list", "test list", "XVNLI", "CLIP", "mBERT", "translation",
+        "values", "photos", "rows", "train list", "test list", "XVNLI", "CLIP", "mBERT", "translation",
     ]  # fmt: skip
     assert found["XVNLI"] == ("note", "no XVNLI: no evaluation on translations made by people")
     assert found["values"] == ("ok", "params.yaml and profiles/thesis.yaml")  # though the active profile is mini
-    missing = ["photos", "SNLI rows", "train list", "test list", "CLIP", "mBERT", "translation"]
+    missing = ["photos", "rows", "train list", "test list", "CLIP", "mBERT", "translation"]
     assert [found[topic][0] for topic in missing] == ["missing"] * 7
     assert "form of the University of Illinois" in found["photos"][1]
     link = "mkdir -p data/thesis/source && ln -sfn /path/to/flickr30k-images data/thesis/source/flickr30k-images"
     assert f"      -> {link}\n" in output, "a command stays on one line, to be copied"
-    assert "-> place the file by hand as data/thesis/source/snli_1.0.zip" in found["SNLI rows"][1]
+    assert "-> place the file by hand as data/thesis/source/snli_1.0.zip" in found["rows"][1]
     assert "-> place the file by hand as data/thesis/source/flickr30k_test.lst" in found["test list"][1]
     assert "openai/clip-vit-base-patch16 at https://huggingface.co: " in found["CLIP"][1]
     assert "name that as `backbones.mbert.id` in profiles/thesis.yaml" in found["mBERT"][1]
@@ -236,7 +236,7 @@ def test_nothing_is_there_and_no_network(clone, repo_root):
     assert "results stay on this machine -> to share: dvc remote modify --local thesis" in found["DVC remote"][1]
     assert max(map(len, output.splitlines())) <= WIDTH == 110
     lacking = sum(state == "missing" for state, _ in found.values())
-    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run `make check-thesis` again."
+    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run this again."
     assert output.endswith(f"\n\n{closing}\n")
 
 
@@ -246,7 +246,7 @@ def test_everything_is_there(clone, repo_root):
     found = findings(output)
     assert {state for state, _ in found.values()} == {"ok", "note"}, output
     assert found["photos"][1] == "data/thesis/source/flickr30k-images: 12 photos"
-    assert found["SNLI rows"][1] == "data/thesis/source/snli_1.0"
+    assert found["rows"][1] == "data/thesis/source/snli_1.0"
     assert found["mBERT"][1] == "models/thesis/mbert, of an earlier run"
     assert found["translation"][1] == "data/thesis/source/mt: de, nl, ja, ko, zh"
     assert found["GPU"][0] == "note"
@@ -259,7 +259,7 @@ def test_hosts_that_never_answer_are_not_waited_for(clone, repo_root):
         change(clone, source__rows__url=f"{url}/snli.zip", device="cpu")
         output = run(clone, repo_root, 1, HF_ENDPOINT=url)
     found = findings(output)
-    assert "timed out" in found["SNLI rows"][1]
+    assert "timed out" in found["rows"][1]
     assert found["CLIP"][0] == "missing"
     assert "timed out" in found["CLIP"][1] or "no answer within 6 s" in found["CLIP"][1]
 
@@ -289,7 +289,7 @@ def test_addresses_and_the_hub_that_answer(clone, repo_root):
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
             found = findings(run(clone, repo_root, 1, HF_ENDPOINT=server.url, HTTPS_PROXY=address, https_proxy=address))
-    assert found["SNLI rows"] == ("ok", f"to be fetched: {server.url}/snli.zip answers")
+    assert found["rows"] == ("ok", f"to be fetched: {server.url}/snli.zip answers")
     assert found["train list"][0] == "ok"
     assert found["test list"][0] == "missing"
     assert f"{server.url}/gone: answers 404" in found["test list"][1]
@@ -394,7 +394,7 @@ def test_a_broken_profile_stops_no_other_check(clone, repo_root):
     assert "and 1 more" in found["values"][1]
     assert found["translation"] == ("note", "not checked: `translate` cannot be read, see `values`")
     assert found["segmenters"][0] == "note"
-    assert found["photos"][0] == found["SNLI rows"][0] == "missing"
+    assert found["photos"][0] == found["rows"][0] == "missing"
     assert found["memory"][0] == "ok"
 
 
@@ -470,7 +470,7 @@ def test_a_file_with_another_checksum(clone, monkeypatch):
     fix = f"replace the file, or say {found} as `source.rows.test.sha256` in profiles/thesis.yaml"
     assert test.fix == fix  # nobody is told to remove a file of their own
     (source / "snli_1.0.zip").write_bytes(b"another")
-    (rows,) = in_process(clone, monkeypatch, "SNLI rows")
+    (rows,) = in_process(clone, monkeypatch, "rows")
     assert re.search("^replace the file, or say [0-9a-f]{64} as `source.rows.sha256` in profiles/the", rows.fix)
     (clone / ".work/downloads").mkdir(parents=True)
     (source / "flickr30k_train_val.lst").rename(clone / ".work/downloads/flickr30k_train_val.lst")
@@ -486,10 +486,10 @@ def test_rows_in_other_forms(clone, monkeypatch):
     files = {split: f"{split}.jsonl" for split in ("train", "dev", "test")}
     change(clone, source__rows={"format": "snli_ve", "files": files})
     (source / "dev.jsonl").touch()
-    (found,) = in_process(clone, monkeypatch, "SNLI rows")
+    (found,) = in_process(clone, monkeypatch, "rows")
     assert found.found == "not in data/thesis/source: train.jsonl, test.jsonl"
     change(clone, source__rows={"format": "hub", "id": "./rows", "revision": None, "splits": files})
-    (found,) = in_process(clone, monkeypatch, "SNLI rows")
+    (found,) = in_process(clone, monkeypatch, "rows")
     assert found == Finding("missing", "the folder data/thesis/source/rows", "place it")
 
 

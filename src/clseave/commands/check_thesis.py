@@ -1,7 +1,8 @@
-"""List what a run of profile `thesis` still lacks on this machine, and the commands that provide it.
+"""List what a run of `thesis`, or of another profile of photos, lacks on this machine.
 
 Reads:  params.yaml and the profile, the source folder, downloads, models, stored translations, .dvc/config.
-Writes: nothing; tests whether hosts respond, but downloads and translates nothing.
+Writes: a list of the rows of a table that cannot be used, beside it; tests whether hosts respond, but downloads and
+        translates nothing.
 Thesis: none.
 Cost:   seconds, also without network. Exit code 1 when something is missing, else 0.
 """
@@ -9,6 +10,7 @@ Cost:   seconds, also without network. Exit code 1 when something is missing, el
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +19,12 @@ from typing import Literal
 
 from deep_translator.constants import BASE_URLS
 
-from clseave.corpora import photos, xvnli
+from clseave.corpora import photos, snli_ve, xvnli
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import read_text, write_json
 from clseave.foundation.files.hashing import of_file
 from clseave.foundation.process import cli
+from clseave.foundation.rows.records import Example
 from clseave.foundation.settings import params
 from clseave.foundation.settings.params import Values
 from clseave.foundation.settings.schema import (
@@ -32,7 +35,7 @@ from clseave.foundation.settings.schema import (
     Corpus,
     Device,
     Download,
-    Evaluation,
+    Evaluations,
     FileTranslation,
     HubBackbones,
     HubRows,
@@ -42,6 +45,7 @@ from clseave.foundation.settings.schema import (
     Seeds,
     SnliRows,
     SnliVeRows,
+    TableRows,
     VeModels,
     View,
 )
@@ -99,7 +103,7 @@ class Words(View):
 class Judged(View):
     """The setting for what is evaluated."""
 
-    evaluations: list[Evaluation]
+    evaluations: Evaluations
 
 
 class Machine(View):
@@ -175,14 +179,20 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
     listed = listed_photos(source, places)
     if absent := sorted(listed - found):
         said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
-        return Finding("missing", said, "copy them there from the archive that the University of Illinois gives")
+        own = isinstance(source.rows, TableRows)
+        archive = "" if own else " from the archive that the University of Illinois gives"
+        return Finding("missing", said, f"copy them there{archive}")
     if not listed and isinstance(source.rows, SnliRows) and len(found) < FLICKR30K:
         return Finding("missing", f"{path}: {len(found):,} photos, Flickr30k has {FLICKR30K:,}", "copy it again, whole")
     return Finding("ok", f"{path}: {len(found):,} photos")
 
 
 def listed_photos(source: Photos, places: Places) -> set[str]:
-    """Return the photo ids of the two lists, when both are available; else an empty set."""
+    """Return the photo ids of the two lists, or of the user's rows, when they can be read; else an empty set."""
+    if isinstance(source.rows, TableRows):
+        with suppress(UserError), TemporaryDirectory() as folder:  # `check_rows` reports faults
+            return {row.image_id for rows in read_table(source.rows, places, Path(folder)).values() for row in rows}
+        return set()
     lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
     paths = [path for path in (find_local(download, places) for download in lists) if path]
     if not paths or len(paths) < len(lists):
@@ -225,8 +235,19 @@ def check_gpu(places: Places) -> Finding:
     return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.find_gpu(), device, GPU_GB)
 
 
-def check_rows(rows: SnliVeRows | HubRows, places: Places) -> Finding:
+def read_table(rows: TableRows, places: Places, problems: Path) -> dict[str, list[Example]]:
+    """Read the user's own rows. UserError for files or rows that cannot be used; `problems` gets a list of the rows."""
+    return snli_ve.read_corpus(rows, places.source, places.downloads, problems=problems)[0]
+
+
+def check_rows(rows: SnliVeRows | TableRows | HubRows, places: Places) -> Finding:
     """Check rows from another source than SNLI: a file for each split, or a data set on the hub."""
+    if isinstance(rows, TableRows):
+        try:
+            examples = read_table(rows, places, places.source)
+        except UserError as error:
+            return Finding("missing", str(error), f"or correct `source.rows` in {places.profile}")
+        return Finding("ok", ", ".join(f"{split} {len(found):,}" for split, found in examples.items()))
     if isinstance(rows, SnliVeRows):
         gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
@@ -345,7 +366,7 @@ def plan(places: Places) -> list[Check]:
     return [
         Check("values", partial(check_values, places)),
         Check("photos", partial(check_photos, places), uncounted),
-        Check("SNLI rows", partial(check_download, places, "rows"), late),
+        Check("rows", partial(check_download, places, "rows"), late),
         Check("train list", partial(check_download, places, "train_val"), late),
         Check("test list", partial(check_download, places, "test"), late),
         Check("XVNLI", partial(check_independent, places)),
@@ -366,7 +387,7 @@ def main(argv: list[str] | None = None) -> None:
     args = cli.parse(argv, __doc__, [], defaults=PLACES)
     found = run_checks(plan(Places(**vars(args))), DEADLINE_S)
     lacking = missing(found)
-    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run `make check-thesis` again."
+    closing = f"{lacking} of {len(found)} missing: fix them from the top, then run this again."
     if not lacking:
         closing = f"Nothing is missing: `dvc exp run -S profile={args.profile.stem}` runs it."
     sys.stdout.write("\n".join([*aligned(found), "", closing, ""]))

@@ -92,7 +92,7 @@ def from_photos(
     expected = snli_ve.expected_counts(source.expected_counts, folder)
     others = folder / source.independent if source.independent else None
     held_out = xvnli.photos(others) if others and source.independent_held_out else frozenset()
-    examples, skipped = snli_ve.read_corpus(source.rows, folder, downloads, held_out)
+    examples, skipped = snli_ve.read_corpus(source.rows, folder, downloads, held_out, problems=problems)
     counts: dict[str, Any] = {split: count(rows) for split, rows in examples.items()}
     log.info("%s rows; left out: %s", sum(map(len, examples.values())), skipped or "none")
     snli_ve.check_counts(counts, expected)

@@ -79,7 +79,7 @@ def thesis(tmp_path):
 @pytest.mark.parametrize(
     ("path", "value", "part"),
     [
-        (("source", "rows", "format"), "csv", "source.rows.format: found 'csv', allowed: snli, snli_ve, hub"),
+        (("source", "rows", "format"), "csv", "source.rows.format: found 'csv', allowed: snli, snli_ve, table, hub"),
         (("source", "rows", "dev_images"), 0, "source.rows.dev_images: found 0"),
         (("source", "rows", "sha256"), "abc", "source.rows.sha256: found 'abc'"),
         (("source", "rows", "test", "url"), 7, "source.rows.test.url: found 7"),

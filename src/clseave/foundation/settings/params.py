@@ -32,6 +32,7 @@ from clseave.foundation.settings.schema import (
     Scenes,
     Section,
     SnliVeRows,
+    TableRows,
     View,
 )
 
@@ -175,7 +176,7 @@ def _check_photos(path: Path, source: Photos) -> None:
         raise UserError(
             f"{path}: source.expected_counts: found 'official', allowed with source.independent_held_out: none, a file"
         )
-    if isinstance(source.rows, SnliVeRows):
+    if isinstance(source.rows, SnliVeRows | TableRows):
         _check_splits(path, "source.rows.files", source.rows.files)
     if isinstance(source.rows, HubRows):
         _check_splits(path, "source.rows.splits", source.rows.splits)

@@ -110,6 +110,29 @@ class SnliVeRows(Section):
     files: dict[str, str]
 
 
+class Columns(Section):
+    """Names of the columns of the user's own rows."""
+
+    image: str  # a photo's file name
+    hypothesis: str
+    label: str
+    id: str | None  # None: pairs are numbered
+
+    def names(self) -> list[str]:
+        """The columns that a file has."""
+        return [name for name in (self.image, self.hypothesis, self.label, self.id) if name is not None]
+
+
+class TableRows(Section):
+    """The user's own rows: CSV, TSV or JSON Lines, a file for each split."""
+
+    format: Literal["table"]
+    files: dict[str, str]
+    columns: Columns
+    # What the label column says for each label, where it is not the label's name; "-": no label, the row is left out.
+    labels: dict[str, Literal["entailment", "neutral", "contradiction", "-"]] = Field(default_factory=dict)
+
+
 class HubRows(Section):
     """A data set of the Hugging Face hub, or a local one by its path; `splits` gives its name for each of ours."""
 
@@ -123,7 +146,7 @@ class Photos(Section):
     """A corpus of photos: SNLI-VE over Flickr30k. Files are named relative to the profile's source folder."""
 
     kind: Literal["photos"]
-    rows: Annotated[SnliRows | SnliVeRows | HubRows, Field(discriminator="format")]
+    rows: Annotated[SnliRows | SnliVeRows | TableRows | HubRows, Field(discriminator="format")]
     photos: str  # a folder, a tar or a zip
     independent: str | None  # a folder of test rows in human translations (XVNLI), LANGUAGE.jsonl; it may be absent
     independent_held_out: bool = False  # train and dev do without its photos; else its rows on those are not judged

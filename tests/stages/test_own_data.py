@@ -1,0 +1,101 @@
+"""docs/OWN_DATA.md done word for word: its files, profile `own` with small local models, every stage, a prediction."""
+
+import contextlib
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from real_world import run_all, save_pair
+from test_graph import ROOT
+
+from clseave import Entailment
+from clseave.commands import check_thesis
+from clseave.foundation.rows.labels import LABELS
+from clseave.foundation.rows.records import Example, Prediction, read_rows
+from clseave.foundation.settings import params
+from settings import SETTINGS
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own_data")]
+
+PAGE = (ROOT / "docs/OWN_DATA.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"```csv (\S+)\n(.*?)```", PAGE, flags=re.DOTALL))
+
+
+def build(folder):
+    """A checkout's files, the page's, a photo of noise for each name, and the profile with small models."""
+    source = folder / "data/own/source"
+    for name, content in FILES.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(content, encoding="utf-8")
+    (source / "photos").mkdir()
+    generator = np.random.default_rng(0)
+    for name in sorted(set(re.findall(r"^(\w+\.jpg),", "\n".join(FILES.values()), flags=re.MULTILINE))):
+        Image.fromarray(generator.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(source / "photos" / name)
+    for name in ("src", "notebooks", "data/typology", "reports/published"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "reports/expected.yaml").write_bytes((ROOT / "reports/expected.yaml").read_bytes())
+    profile = params.read_yaml(SETTINGS / "profiles/own.yaml") | {"device": "cpu"}
+    for name in ("clip", "mbert"):
+        profile["backbones"][name] = {"id": f"./models/local/{name}", "revision": None, "weights": "safetensors"}
+    profile["align_words"]["layer"] = 1
+    for key in ("clip_ve", "mbert_ve", "autoencoder", "clteave", "clseave"):
+        profile[key]["epochs"] = 1
+    profile["clseave"]["stop_after"] = None
+    (folder / "profiles").mkdir()
+    (folder / "profiles/own.yaml").write_text(json.dumps(profile))
+    values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "own", "languages": ["de"]}
+    values["evaluations"] = [entry for entry in values["evaluations"] if entry["name"] != "translate_test"]
+    (folder / "params.yaml").write_text(json.dumps(values))
+    texts = [cell for content in FILES.values() for line in content.splitlines() for cell in line.split(",")]
+    save_pair(folder / "models/local", texts, [])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    build(folder)
+    return folder
+
+
+def checked(folder, capsys):
+    """What `make check-data PROFILE=own` prints."""
+    options = ["--profile", "profiles/own.yaml", "--source", "data/own/source", "--models", "models/own"]
+    with contextlib.chdir(folder), contextlib.suppress(SystemExit):
+        check_thesis.main(options)
+    return re.sub(r"\n {5,}", " ", capsys.readouterr().out)
+
+
+def test_the_check_lists_every_faulty_row_and_missing_photo(world, capsys):
+    assert re.search(r"ok +rows +train 6, dev 3, test 3\n", checked(world, capsys))
+    train, photo = (world / "data/own/source" / name for name in ("train.csv", "photos/beach.jpg"))
+    content, pixels = train.read_text(), photo.read_bytes()
+    train.write_text(content.replace("entailment", "entailed"))
+    photo.unlink()
+    text = checked(world, capsys)
+    assert (
+        "2 rows cannot be used: train.csv:2: label: found 'entailed', allowed: contradiction, neutral, entailment, -;"
+        in text
+    )
+    train.write_text(content)
+    text = checked(world, capsys)
+    assert "photos: 1 of 4 photos are not there, beach for one" in text
+    photo.write_bytes(pixels)
+    assert not re.search(r"missing +(values|photos|rows|CLIP|mBERT|translation)", checked(world, capsys))
+
+
+def test_the_pages_files_go_through_every_stage_to_a_prediction(world):
+    run_all(world, ["de"], profile="own")
+    judged = read_rows(world / "reports/own/predictions/seed0/de.jsonl", Prediction)
+    examples = read_rows(world / "data/own/examples/test.jsonl", Example)
+    assert [row.pair_id for row in examples] == ["test-000001", "test-000002", "test-000003"] and len(judged) == 3
+    model = Entailment.from_pretrained(world / "models/own", languages="de")
+    (found,) = model.predict(world / "data/own/source/photos/beach.jpg", "Zwei Kinder spielen.")
+    assert found.label == LABELS[int(np.argmax(judged[0].logits))]
+    assert (world / "reports/own/report.html").is_file()
+
+
+def test_the_pages_check_is_a_target_of_the_makefile():
+    assert "make check-data PROFILE=own" in PAGE and "check-data:" in (ROOT / "Makefile").read_text()
