@@ -28,6 +28,8 @@ NOTEBOOK_FLAGS ?=
 # Flags for pip-audit, and its version.
 AUDIT_FLAGS ?=
 PIP_AUDIT := 2.10.1
+# What builds the documentation site.
+SITE_PACKAGES := mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocstrings==1.0.8 mkdocstrings-python==2.0.11
 # Index to take torch from, to choose its CPU or CUDA build; empty: pip decides. Remembered with the environment.
 TORCH_INDEX ?= $(shell cat $(VENV)/.torch-index 2>/dev/null)
 
@@ -35,7 +37,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis check-data reproduce seeds study studies shard prove-exact test test-all lint format types readme notebook publish pull push example bench verify licences audit newest lock clean-stale clean
+.PHONY: help setup check check-thesis check-data reproduce seeds study studies shard prove-exact test test-all lint format types readme tour notebook publish pull push example bench verify licences audit site newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
@@ -124,6 +126,13 @@ types: setup ## check the type annotations
 readme: setup ## refresh the table and the picture in README.md
 	@python tools/readme.py
 
+tour: setup ## run notebooks/tour.ipynb, from pixels to the answer, and write a page of it (needs `make pull`)
+	@mkdir -p .work
+	papermill --no-progress-bar notebooks/tour.ipynb .work/tour.ipynb -p root "$(CURDIR)" >.work/tour.log 2>&1 \
+	  || { tail -n 3 .work/tour.log >&2; echo "tour: failed, see .work/tour.ipynb; the results of mini must be there (make pull)" >&2; exit 1; }
+	jupyter nbconvert --log-level=ERROR --to html .work/tour.ipynb
+	echo "tour: .work/tour.html"
+
 notebook: setup ## open the report's notebook in Jupyter, with the active profile's parameters
 	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
 	mkdir -p .work/notebook
@@ -160,6 +169,16 @@ audit: setup ## ask a service which locked packages have known weaknesses (AUDIT
 	  .work/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
 	fi
 	$$audit -r requirements.lock -r requirements-test.lock --no-deps --disable-pip $(AUDIT_FLAGS)
+
+site: setup ## build the documentation site, with the API reference, in .work/site/html
+	@python tools/documentation.py .work/site/pages >/dev/null
+	if ! [ "$$(cat .work/site/venv/.stamp 2>/dev/null)" = "$(SITE_PACKAGES)" ]; then
+	  python -m venv --clear .work/site/venv
+	  .work/site/venv/bin/python -m pip install --quiet --disable-pip-version-check $(SITE_PACKAGES)
+	  printf '%s\n' "$(SITE_PACKAGES)" > .work/site/venv/.stamp
+	fi
+	NO_MKDOCS_2_WARNING=1 .work/site/venv/bin/mkdocs build --quiet
+	echo "site: .work/site/html/index.html"
 
 newest: setup ## run the fast tests with the newest versions that pyproject.toml allows (in .work/newest)
 	@python .ci/newest.py .work/newest

@@ -6,8 +6,8 @@ results are then copied to reports/studies/<profile>/NAME, which the report show
 is put into the study's README. `--check` runs nothing and says which of these copies are stale.
 
 After a change of code that should move no number, `--confirm` repeats one run of each variant, in turn of another
-language and seed. Where all give the same bytes, DVC takes the present code and inputs for those of the results, and
-the report says how many runs were repeated.
+language and seed, or with `--runs N` at most N of these. Where all give the same bytes, DVC takes the present code and
+inputs for those of the results, and the report says how many runs were repeated.
 
 Exit codes: 0 done, 1 a stage failed, a repeated run differs or, with --check, a copy is stale, 2 no such study.
 """
@@ -110,9 +110,10 @@ def repeat(path: Path, command: str) -> bool:
     return first == second
 
 
-def confirm(name: str, profile: str, jobs: int) -> bool:
-    """Repeat some runs; where all are the same, record it. Return whether they are."""
-    runs = chosen_runs(name, profile)
+def confirm(name: str, profile: str, jobs: int, most: int | None = None) -> bool:
+    """Repeat some runs, `most` at most; where all are the same, record it. Return whether they are."""
+    every = chosen_runs(name, profile)
+    runs = every[:: -(-len(every) // most)] if most else every
     with ThreadPoolExecutor(jobs) as pool:
         if not all(list(pool.map(lambda run: repeat(*run), runs))):
             return False
@@ -134,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--check", action="store_true", help="run nothing, say which copies are stale")
     parser.add_argument("--confirm", action="store_true", help="repeat a run of each variant after a change of code")
+    parser.add_argument("--runs", type=int, metavar="N", help="with --confirm: repeat N runs at most (default: all)")
     args, flags = parser.parse_known_args(argv)
     known, profile = names(), str(params.read_yaml(Path("params.yaml"))["profile"])
     wanted = known if args.all or (args.check and not args.names) else args.names
@@ -151,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
             continue
         if args.confirm:
-            if not confirm(name, profile, args.jobs):
+            if not confirm(name, profile, args.jobs, args.runs):
                 print(f"{name}: runs differ, or failed: run `make study NAME={name}` again", file=sys.stderr)
                 return 1
             take(name, profile)

@@ -47,7 +47,6 @@ def build(folder):
     (folder / "profiles").mkdir()
     (folder / "profiles/own.yaml").write_text(json.dumps(profile))
     values = params.read_yaml(SETTINGS / "params.yaml") | {"profile": "own", "languages": ["de"]}
-    values["evaluations"] = [entry for entry in values["evaluations"] if entry["name"] != "translate_test"]
     (folder / "params.yaml").write_text(json.dumps(values))
     texts = [cell for content in FILES.values() for line in content.splitlines() for cell in line.split(",")]
     save_pair(folder / "models/local", texts, [])
@@ -81,7 +80,7 @@ def test_the_check_lists_every_faulty_row_and_missing_photo(world, capsys):
     )
     train.write_text(content)
     text = checked(world, capsys)
-    assert "photos: 1 of 4 photos are not there, beach for one" in text
+    assert "photos: 1 of 4 photos are not there: beach; all of them in .work/problems/own/missing_photos.txt" in text
     photo.write_bytes(pixels)
     assert not re.search(r"missing +(values|photos|rows|CLIP|mBERT|translation)", checked(world, capsys))
 

@@ -1,7 +1,7 @@
 """List what a run of `thesis`, or of another profile of photos, lacks on this machine.
 
 Reads:  params.yaml and the profile, the source folder, downloads, models, stored translations, .dvc/config.
-Writes: a list of the rows of a table that cannot be used, beside it; tests whether hosts respond, but downloads and
+Writes: lists of rows and photos of own data that cannot be used; tests whether hosts respond, but downloads and
         translates nothing.
 Thesis: none.
 Cost:   seconds, also without network. Exit code 1 when something is missing, else 0.
@@ -10,21 +10,21 @@ Cost:   seconds, also without network. Exit code 1 when something is missing, el
 import os
 import shutil
 import sys
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from deep_translator.constants import BASE_URLS
 
-from clseave.corpora import photos, snli_ve, xvnli
+from clseave.corpora import own_rows, photos, snli_ve, xvnli
 from clseave.foundation.errors import UserError
-from clseave.foundation.files.formats import read_text, write_json
+from clseave.foundation.files.formats import read_text, write_json, write_text
 from clseave.foundation.files.hashing import of_file
 from clseave.foundation.process import cli
-from clseave.foundation.rows.records import Example
 from clseave.foundation.settings import params
 from clseave.foundation.settings.params import Values
 from clseave.foundation.settings.schema import (
@@ -54,6 +54,7 @@ from clseave.preflight.findings import Check, Finding, aligned, missing, run_che
 from clseave.translation import user_files
 from clseave.word_alignment import segmentation
 
+PROBLEMS = Path(".work/problems")  # lists of what is wrong with a profile's own data, as `prepare` writes them
 ANSWER_S = 4.0  # time limit for one host
 DEADLINE_S = 6.0  # time limit for all checks that wait for a host or a disk
 FLICKR30K = 31_783  # photos (thesis 2.1)
@@ -123,6 +124,14 @@ class Places:
     models: Path
     store: Path
 
+    @cached_property
+    def tables(self) -> own_rows.Tables | None:
+        """The user's own rows, read once; None where the profile names none, or cannot be read, as `values` reports."""
+        with suppress(UserError):
+            if isinstance(rows := photo_source(self).rows, TableRows):
+                return own_rows.read_tables(rows, self.source)
+        return None
+
     def read(self, view: type[Values]) -> Values:
         """Return some of the settings. UserError when one is invalid, with a reference to the check `values`."""
         try:
@@ -159,14 +168,16 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
     """Check that all photos named by the lists are there, or else as many as Flickr30k has."""
     source = photo_source(places)
     place = places.source / source.photos
+    own = places.tables is not None
     link = f"{'' if places.source.is_dir() else f'mkdir -p {places.source} && '}ln -sfn /path/to/{place.name} {place}"
     try:
         path = photos.find(places.source, source.photos)
     except UserError as error:
         if (place.is_absolute() and not places.source.is_absolute()) or ".." in place.parts:
-            return Finding("missing", str(error), f"name it by its place in {places.source}, such as flickr30k-images")
+            return Finding("missing", str(error), f"name it by its place in {places.source}, such as photos")
         gone = f"a link to {os.readlink(place)}, which does not exist" if place.is_symlink() else "not there"
-        return Finding("missing", f"{place} is {gone}; {photos.REQUEST}; when you have them:", link)
+        where = "place your photos there, or a link to them:" if own else f"{photos.REQUEST}; when you have them:"
+        return Finding("missing", f"{place} is {gone}; {where}", link)
     if needs.compressed(path):
         return Finding("ok", f"{path} (compressed: not counted)")
     try:
@@ -179,9 +190,13 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
     listed = listed_photos(source, places)
     if absent := sorted(listed - found):
         said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
-        own = isinstance(source.rows, TableRows)
-        archive = "" if own else " from the archive that the University of Illinois gives"
-        return Finding("missing", said, f"copy them there{archive}")
+        if own:
+            listing = PROBLEMS / places.profile.stem / "missing_photos.txt"
+            write_text(listing, "\n".join(absent) + "\n")
+            first = ", ".join(absent[: own_rows.NAMED])
+            said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there: {first}; all of them in {listing}"
+            return Finding("missing", said, "copy them there, as .jpg or .png, at most three folders deep")
+        return Finding("missing", said, "copy them there from the archive that the University of Illinois gives")
     if not listed and isinstance(source.rows, SnliRows) and len(found) < FLICKR30K:
         return Finding("missing", f"{path}: {len(found):,} photos, Flickr30k has {FLICKR30K:,}", "copy it again, whole")
     return Finding("ok", f"{path}: {len(found):,} photos")
@@ -189,10 +204,8 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
 
 def listed_photos(source: Photos, places: Places) -> set[str]:
     """Return the photo ids of the two lists, or of the user's rows, when they can be read; else an empty set."""
-    if isinstance(source.rows, TableRows):
-        with suppress(UserError), TemporaryDirectory() as folder:  # `check_rows` reports faults
-            return {row.image_id for rows in read_table(source.rows, places, Path(folder)).values() for row in rows}
-        return set()
+    if places.tables:
+        return {pair.image_id for pairs in places.tables.pairs.values() for pair in pairs}
     lists = [source.rows.train_val, source.rows.test] if isinstance(source.rows, SnliRows) else []
     paths = [path for path in (find_local(download, places) for download in lists) if path]
     if not paths or len(paths) < len(lists):
@@ -235,19 +248,22 @@ def check_gpu(places: Places) -> Finding:
     return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.find_gpu(), device, GPU_GB)
 
 
-def read_table(rows: TableRows, places: Places, problems: Path) -> dict[str, list[Example]]:
-    """Read the user's own rows. UserError for files or rows that cannot be used; `problems` gets a list of the rows."""
-    return snli_ve.read_corpus(rows, places.source, places.downloads, problems=problems)[0]
+def check_tables(places: Places) -> Finding:
+    """Check the user's own rows: how many there are of each split, or all that is wrong with them."""
+    assert places.tables
+    try:
+        own_rows.require_sound(places.tables.faults, PROBLEMS / places.profile.stem)
+        examples, left_out = snli_ve.to_corpus(places.tables.pairs, Counter(places.tables.skipped), ())
+    except UserError as error:
+        return Finding("missing", str(error), f"correct the rows, or `source.rows` in {places.profile}")
+    said = ", ".join(f"{split} {len(some):,}" for split, some in examples.items())
+    return Finding("ok", said + "".join(f"; left out: {name} {count:,}" for name, count in left_out.items()))
 
 
 def check_rows(rows: SnliVeRows | TableRows | HubRows, places: Places) -> Finding:
     """Check rows from another source than SNLI: a file for each split, or a data set on the hub."""
     if isinstance(rows, TableRows):
-        try:
-            examples = read_table(rows, places, places.source)
-        except UserError as error:
-            return Finding("missing", str(error), f"or correct `source.rows` in {places.profile}")
-        return Finding("ok", ", ".join(f"{split} {len(found):,}" for split, found in examples.items()))
+        return check_tables(places)
     if isinstance(rows, SnliVeRows):
         gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
@@ -308,9 +324,11 @@ def back_hint(name: str) -> str:
     return "; or set translate.back: false" if name.endswith("-en") else ""
 
 
-def check_independent(places: Places) -> Finding:
+def check_independent(places: Places) -> Finding | None:
     """Check that XVNLI, the test rows with translations made by people, can be read; it is optional."""
     name = photo_source(places).independent
+    if name is None and places.tables:
+        return None
     if name is None or not (folder := places.source / name).is_dir():
         return Finding("note", "no XVNLI: no evaluation on translations made by people")
     try:
@@ -346,13 +364,17 @@ def check_disk(places: Places) -> Finding:
     """Check the disk space for all outputs, doubled because DVC keeps a copy of each file in its cache."""
     lists = places.read(Lists)
     languages, seeds, kinds = lists.languages, lists.seeds, [entry.kind for entry in lists.baselines]
+    images, hypotheses = FLICKR30K, HYPOTHESES
+    if places.tables:
+        pairs = [pair for split in places.tables.pairs.values() for pair in split]
+        images, hypotheses = len({pair.image_id for pair in pairs}), len({pair.hypothesis for pair in pairs})
     towers = len(set(lists.ve_models) - {"image_only"}) + kinds.count("clip_score")
     parts = {
         "backbones": 3 * (CLIP_GB + MBERT_GB),  # a third copy is in the hub's cache
         "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
         "students": 2 * MBERT_GB * (len(languages) + 1 + kinds.count("mbert")) * len(seeds),
-        "vectors": 2 * VECTOR_GB * (FLICKR30K + HYPOTHESES * len(seeds)),
-        "text": 2 * LANGUAGE_GB * (1 + len(languages)),
+        "vectors": 2 * VECTOR_GB * (images + hypotheses * len(seeds)),
+        "text": 2 * LANGUAGE_GB * (1 + len(languages)) * hypotheses / HYPOTHESES,
     }
     made = 2e-9 * sum(path.stat().st_size for path in places.models.rglob("*") if path.is_file())
     return needs.judge_disk(shutil.disk_usage(Path.cwd()).free / 1e9, made, parts, Path.cwd())
@@ -360,13 +382,14 @@ def check_disk(places: Places) -> Finding:
 
 def plan(places: Places) -> list[Check]:
     """Return all checks, in the order of the pipeline."""
+    own = places.tables is not None
     late = Finding("missing", f"no answer within {DEADLINE_S:.0f} s", "look at the connection, and run this again")
     uncounted = Finding("note", f"not counted within {DEADLINE_S:.0f} s")
     remote = partial(needs.judge_remote, Path.cwd(), places.profile.stem, ANSWER_S)
     return [
         Check("values", partial(check_values, places)),
-        Check("photos", partial(check_photos, places), uncounted),
-        Check("rows", partial(check_download, places, "rows"), late),
+        Check("photos", partial(check_photos, places), None if own else uncounted),
+        Check("rows", partial(check_download, places, "rows"), None if own else late),
         Check("train list", partial(check_download, places, "train_val"), late),
         Check("test list", partial(check_download, places, "test"), late),
         Check("XVNLI", partial(check_independent, places)),

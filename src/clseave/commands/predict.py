@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--strict", action="store_true", help="stop at the first bad row of a batch; no file is written")
     made.add_argument("--head", type=Path, metavar="DIR", help="default: CLIP-VE of the same profile and seed")
     made.add_argument("--clip", type=Path, metavar="DIR", help="the image tower (default: that of the same profile)")
+    made.add_argument("--revision", default="main", help="of a model of the hub, a branch or commit (default: main)")
     made.add_argument("--assembly", choices=get_args(Assembly), default="direct", help="of CLTEAVE")
     made.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="(default: %(default)s)")
     made.add_argument("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         made.error("give --image and --text, or --batch")
     # In a batch, --language only stands in where a row names none.
     languages = [options.language] if options.language and not options.batch else []
-    found = folders.find(options.model, languages, options.head, options.clip)
+    found = folders.find(options.model, languages, options.head, options.clip, revision=options.revision)
     device = numerics.start_torch(0, options.device)
     model = Entailment(found, assembly=options.assembly, device=device)
     if options.batch is None:

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from clseave.corpora import own_rows
 from clseave.corpora.downloads import locate
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.archives import BROKEN
-from clseave.foundation.files.formats import bounded_lines, cannot_read, parse_json, read_text, unpacked, write_text
+from clseave.foundation.files.formats import bounded_lines, cannot_read, parse_json, read_text, unpacked
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, hypothesis_id
-from clseave.foundation.settings.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows, TableRows
+from clseave.foundation.settings.schema import SPLITS, HubRows, Section, SnliRows, SnliVeRows
 from clseave.foundation.visible import visible
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,6 @@ NAMES = {
     "label": ("gold_label", "label"),
 }
 
-NAMED = 10  # faulty rows that a message lists
 Raw = tuple[int, Mapping[str, Any]]  # line or row number from 1, and its fields
 
 
@@ -72,17 +70,11 @@ class Pair(NamedTuple):
 
 
 def read_corpus(
-    rows: SnliRows | SnliVeRows | TableRows | HubRows,
-    source: Path,
-    downloads: Path,
-    held_out: Collection[str] = (),
-    *,
-    problems: Path | None = None,
+    rows: SnliRows | SnliVeRows | HubRows, source: Path, downloads: Path, held_out: Collection[str] = ()
 ) -> tuple[dict[str, list[Example]], dict[str, int]]:
     """Return the examples by split, and the number of rows left out, by reason. UserError for invalid rows or lists.
 
-    `held_out` are photos whose rows are left out of train and dev; `problems` is the folder for a list of
-    faulty rows (None: `source`).
+    `held_out` are photos whose rows are left out of train and dev.
     """
     skipped: Counter[str] = Counter()
     pairs: dict[str, Iterable[Pair]] = {}
@@ -90,10 +82,15 @@ def read_corpus(
         pairs |= _from_snli(rows, source, downloads, skipped)
     elif isinstance(rows, SnliVeRows):
         pairs |= {split: read_pairs(source / name, skipped) for split, name in rows.files.items()}
-    elif isinstance(rows, TableRows):
-        pairs |= _from_tables(rows, source, problems or source, skipped)
     else:
         pairs |= {split: _from_hub(rows, split, source, downloads, skipped) for split in SPLITS}
+    return to_corpus(pairs, skipped, held_out)
+
+
+def to_corpus(
+    pairs: Mapping[str, Iterable[Pair]], skipped: Counter[str], held_out: Collection[str]
+) -> tuple[dict[str, list[Example]], dict[str, int]]:
+    """Return the examples of each split, and the rows left out, to which `skipped` is a beginning, as `read_corpus`."""
     examples = _to_examples(pairs, skipped, held_out)
     _separate_photos(examples, skipped)
     return examples, dict(skipped)
@@ -168,12 +165,15 @@ def warn_of_copies(owner: Mapping[str, str], hashes: Mapping[str, str]) -> None:
         )
 
 
-def parse(raw: Mapping[str, Any]) -> Pair | str:
-    """Parse one row, or return the reason to leave it out. ValueError for anything unexpected in it."""
+def parse(raw: Mapping[str, Any], *, own: bool = False) -> Pair | str:
+    """Parse one row, or return the reason to leave it out. ValueError for anything unexpected in it.
+
+    With `own`, the row is the user's, where no id means a photo of Visual Genome.
+    """
     pair_id, hypothesis, label = (_field(raw, name) for name in ("pair_id", "hypothesis", "label"))
     if label == "-":
         return "no_gold_label"
-    if "vg_" in pair_id:
+    if "vg_" in pair_id and not own:
         return "visual_genome"
     if label not in LABELS:
         raise ValueError(f"label {label!r} is not one of {', '.join(LABELS)} or '-'")
@@ -317,36 +317,6 @@ def _snli_file(snli: Path, split: str) -> Any:
             if (path := folder / f"snli_1.0_{split}{suffix}").is_file():
                 return path
     raise UserError(f"{snli}: no snli_1.0_{split}.jsonl and no .txt: expected SNLI 1.0 as published")
-
-
-def _from_tables(rows: TableRows, source: Path, problems: Path, skipped: Counter[str]) -> dict[str, list[Pair]]:
-    """Return the pairs of the user's own files by split.
-
-    UserError for rows that cannot be used: how many, the first ten, and the file in `problems` that lists all.
-    """
-    found: dict[str, list[Pair]] = {split: [] for split in SPLITS}
-    faults = []
-    for split in SPLITS:
-        path = source / rows.files[split]
-        for number, row in own_rows.read(path, rows, split):
-            try:
-                pair = row if isinstance(row, str) else parse(row)
-            except ValueError as error:
-                faults.append(f"{path.name}:{number}: {error}")
-                continue
-            if isinstance(row, str):
-                faults.append(f"{path.name}:{number}: {row}")
-            elif isinstance(pair, str):
-                skipped[pair] += 1
-            else:
-                found[split].append(pair._replace(file=str(path), line=number))
-    listing = problems / "faulty_rows.txt"
-    if faults:
-        write_text(listing, "\n".join(faults) + "\n")
-        first = "; ".join(faults[:NAMED])
-        raise UserError(f"{len(faults):,} rows cannot be used: {first}; all of them in {listing}: correct these rows")
-    listing.unlink(missing_ok=True)
-    return found
 
 
 def _from_hub(rows: HubRows, split: str, source: Path, downloads: Path, skipped: Counter[str]) -> Iterator[Pair]:

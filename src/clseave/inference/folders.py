@@ -62,6 +62,8 @@ def _local(model: str, languages: Sequence[str], revision: str) -> Path:
     OWNER/NAME is of the hub when neither OWNER nor OWNER/NAME exists here; what starts with . / or ~ never is.
     """
     folder, (owner, *rest) = Path(model).expanduser(), model.split("/")
+    if folder.exists() and revision != "main":
+        raise UserError(f"{model}: found a revision, {revision}, which only a model of the hub has: leave it out")
     if folder.exists() or model.startswith((".", "/", "~")) or len(rest) != 1 or Path(owner).exists():
         return folder
     students = [f"clseave/{language}/*" for language in languages] or ["clseave/*"]

@@ -62,6 +62,10 @@ def require_models(profile: Profile) -> None:
         if (folder := Path(model.id)).is_dir():
             pretrained.require_whole(folder, model)
             pretrained.require_fitting(key, folder, model, profile.align_words.layer)
+            if key.startswith("backbones."):
+                from clseave.models.tokens import load_fitting  # with torch, seconds that the miniature is spared
+
+                load_fitting(folder)
         else:
             log.warning("%s.id: %s is no folder: its stage needs one, unless it has run", key, model.id)
 

@@ -13,8 +13,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from clseave.corpora import photos, snli_ve, xvnli
+from clseave.corpora import own_rows, photos, snli_ve, xvnli
 from clseave.corpora.images import write_archive
+from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import whole_folder
 from clseave.foundation.files.formats import write_json, write_text
 from clseave.foundation.process import cli
@@ -88,11 +89,16 @@ def from_photos(
     source: schema.Photos, folder: Path, downloads: Path, problems: Path, *, images: Path, independent: Path
 ) -> Made:
     """Read the corpus from the user's folder, and list its photos. UserError for missing rows or photos."""
+    if isinstance(source.rows, schema.TableRows) and not (folder / source.photos).exists():
+        raise UserError(f"{folder / source.photos} does not exist: place your photos there, or a link to them")
     photo_path = photos.find(folder, source.photos)
     expected = snli_ve.expected_counts(source.expected_counts, folder)
     others = folder / source.independent if source.independent else None
     held_out = xvnli.photos(others) if others and source.independent_held_out else frozenset()
-    examples, skipped = snli_ve.read_corpus(source.rows, folder, downloads, held_out, problems=problems)
+    if isinstance(source.rows, schema.TableRows):
+        examples, skipped = own_rows.read_corpus(source.rows, folder, problems, held_out)
+    else:
+        examples, skipped = snli_ve.read_corpus(source.rows, folder, downloads, held_out)
     counts: dict[str, Any] = {split: count(rows) for split, rows in examples.items()}
     log.info("%s rows; left out: %s", sum(map(len, examples.values())), skipped or "none")
     snli_ve.check_counts(counts, expected)

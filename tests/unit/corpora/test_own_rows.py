@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clseave.corpora.snli_ve import read_corpus
+from clseave.corpora.own_rows import read_corpus, read_tables
 from clseave.foundation.errors import UserError
 from clseave.foundation.settings.schema import TableRows
 
@@ -67,7 +67,7 @@ def test_every_fault_is_in_one_list_with_its_line(tmp_path):
     bad = [("a.jpg", "Ein Hund", "yes"), ("", "Ein Hund", "no"), ("b.jpg", "Ein Hund", "perhaps"), ("../c", "\0", "no")]
     rows = ROWS | {"train": bad[:3], "dev": [("c.jpg", " ", "yes")], "test": [("d/..", "Zwei", "yes")]}
     with pytest.raises(UserError) as caught:
-        read_corpus(place(tmp_path, "csv", rows), tmp_path, tmp_path, problems=tmp_path / "problems")
+        read_corpus(place(tmp_path, "csv", rows), tmp_path, tmp_path / "problems")
     listed = (tmp_path / "problems/faulty_rows.txt").read_text().splitlines()
     assert listed == [
         "train.csv:3: photo: found nothing, expected text",
@@ -76,8 +76,8 @@ def test_every_fault_is_in_one_list_with_its_line(tmp_path):
         "test.csv:2: photo '..' is no safe file name",
     ]
     assert str(caught.value).startswith(f"4 rows cannot be used: {listed[0]}; {listed[1]}")
-    assert str(caught.value).endswith("faulty_rows.txt: correct these rows")
-    read_corpus(place(tmp_path, "csv"), tmp_path, tmp_path, problems=tmp_path / "problems")
+    assert str(caught.value).endswith("faulty_rows.txt: correct them")
+    read_corpus(place(tmp_path, "csv"), tmp_path, tmp_path / "problems")
     assert not (tmp_path / "problems/faulty_rows.txt").exists()
 
 
@@ -117,3 +117,55 @@ def test_a_sentence_with_an_unquoted_separator_is_named(tmp_path):
         stream.write("e.jpg,Ein Hund, der rennt,yes,\n")
     with pytest.raises(UserError, match=r"train\.csv:5: 5 cells for 3 columns: is a sentence with a"):
         read_corpus(settings, tmp_path, tmp_path)
+
+
+def faults(folder, rows, **changes):
+    settings = place(folder, "jsonl", ROWS | rows, **changes)
+    return read_tables(settings, folder).faults
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a/x.jpg", "Ja", "yes"), ("b/x.jpg", "Nein", "no")], "b/x.jpg and a/x.jpg are two photos of one file name"),
+        ([("x.webp", "Ja", "yes")], "photo: found a .webp, allowed: .jpg, .jpeg, .png: convert it"),
+        ([("x.jpg", "Ja", "Yes")], "answer: found 'Yes', allowed: yes, no, maybe, ?"),
+    ],
+)
+def test_a_row_that_would_be_misread_is_a_fault(tmp_path, rows, message):
+    (found,) = faults(tmp_path, {"train": rows})
+    assert found.startswith(f"train.jsonl:{len(rows)}: {message}")
+
+
+def test_a_windows_path_names_its_file(tmp_path):
+    settings = place(tmp_path, "csv", ROWS | {"train": [("C:\\photos\\a.jpg", "Ja", "yes")]})
+    assert read_tables(settings, tmp_path).pairs["train"][0].image_id == "a"
+
+
+def test_labels_by_their_own_names_may_have_capitals(tmp_path):
+    rows = {split: [(name, text, "Entailment")] for split, ((name, text, _), *_) in ROWS.items()}
+    settings = TableRows(format="table", files=place(tmp_path, "csv", rows).files, columns=COLUMNS)
+    assert read_tables(settings, tmp_path).faults == []
+
+
+def test_ids_are_the_users_own_and_each_is_there_once(tmp_path):
+    rows = {split: [(name, text, "yes", "avg_1")] for split, ((name, text, _), *_) in ROWS.items()}
+    settings = place(tmp_path, "jsonl", rows, ("photo", "statement", "answer", "key"))
+    settings = settings.model_copy(update={"columns": settings.columns.model_copy(update={"id": "key"})})
+    found = read_tables(settings, tmp_path)
+    assert len(found.pairs["train"]) == 1 and not found.skipped  # `vg_` in an id of SNLI means Visual Genome
+    assert found.faults[0].startswith("dev.jsonl:1: id 'avg_1' is also that of train.jsonl:1: give each row of all ")
+
+
+def test_faults_of_all_files_are_listed_beside_a_file_that_cannot_be_read(tmp_path):
+    settings = place(tmp_path, "csv", ROWS | {"train": [("a.jpg", "Ja", "perhaps")]})
+    (tmp_path / "dev.csv").write_text("image,text\nc.jpg,Ja\n")
+    found = read_tables(settings, tmp_path)
+    assert [fault.rpartition("/")[2].partition(": ")[0] for fault in found.faults] == ["train.csv:2", "dev.csv:1"]
+    assert [pair.image_id for pair in found.pairs["test"]] == ["d"]
+
+
+def test_a_column_that_is_named_twice_is_a_fault(tmp_path):
+    settings = place(tmp_path, "csv")
+    settings = settings.model_copy(update={"columns": settings.columns.model_copy(update={"hypothesis": "photo"})})
+    assert "expected another column for each" in read_tables(settings, tmp_path).faults[0]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
+from tiny_models import bert_text, clip_text
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.settings import params
@@ -25,8 +26,8 @@ MODELS = {"clip": ("clip", CLIP), "mbert": ("bert", BERT)}
 def place(folder, kind, names, name="model.safetensors", **config):
     """A folder with a configuration, a tokenizer, and weights of these names."""
     folder.mkdir()
+    (bert_text() if kind == "bert" else clip_text()).save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": kind, "num_hidden_layers": 12} | config))
-    (folder / "vocab.txt").write_text("[UNK]\n")
     tensors = {name: torch.zeros(1) for name in names}
     torch.save(tensors, folder / name) if name.endswith(".bin") else save_file(tensors, folder / name)
     return folder
@@ -84,6 +85,7 @@ def test_what_a_stage_takes_passes(thesis, tmp_path):
         ("clip", {"names": CLIP[:1]}, "./clip has no image tower (no weight is named vision_model.*)"),
         ("clip", {"names": CLIP[:3]}, "./clip has no projection of images (no weight is named visual_projection.*)"),
         ("mbert", {"num_hidden_layers": 6}, "align_words.layer: found 8, allowed with ./mbert: 1 to 6"),
+        ("mbert", {"vocab_size": 9}, "mbert: the tokenizer has "),
         ("mbert", {"name": "pytorch_model.bin"}, "holds no model.safetensors: say `weights: convert` to read pytorch"),
     ],
 )
@@ -94,7 +96,7 @@ def test_a_local_model_that_a_stage_refuses_is_refused_at_once(thesis, tmp_path,
     assert message in refused(thesis)
 
 
-@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_local_model_without_one_of_its_files_is_refused_at_once(thesis, tmp_path, name):
     (tmp_path / "mbert" / name).unlink()
     assert refused(thesis).startswith("./mbert holds no ")
