@@ -14,6 +14,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import _path  # noqa: F401
+from clseave.foundation.process import interrupts
+
 PAGES = re.compile(
     r"(README|CONTRIBUTING|CHANGELOG)\.md|docs/.*\.md|(benchmarks|data|data/typology|models|reports|studies)/README\.md"
     r"|studies/[^/]+/README\.md|examples/.*/README\.md|reports/mini/results\.md"
@@ -95,4 +98,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupts.end_in_one_line()
     sys.exit(main())
