@@ -447,7 +447,7 @@ def test_one_line_adds_a_language_and_removing_it_leaves_the_results_as_they_wer
     made = ("independent", "pretraining")  # by `prepare`, in all languages of the grammar
     assert not [path for path in output_files(work) if "zh" in path.as_posix() and path.parent.name not in made]
     assert "nothing is stale" in run(work, sys.executable, "tools/clean_stale.py")
-    readers = {"autoencoder@tiny-0", "cards@tiny", "compare@tiny"}  # of folders that hold less now
+    readers = {"autoencoder@tiny-0", "cards@tiny", "compare@tiny", "report@tiny"}  # of folders that hold less now
     assert stages_run(dvc(work, "repro")) <= readers
     assert changed(work, before) <= {str(path.relative_to(work)) for path in work.rglob(".gitignore")}
 
