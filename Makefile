@@ -23,8 +23,13 @@ BENCH_FLAGS ?=
 STUDY_FLAGS ?=
 # Flags for clean-stale: `make clean-stale CLEAN_FLAGS=--dry-run` only lists what would go.
 CLEAN_FLAGS ?=
+# Arguments of `dvc plots`, e.g. `make plots PLOTS_FLAGS="diff HEAD~1"`; none: `dvc plots show`.
+PLOTS_FLAGS ?=
 # Flags for Jupyter, e.g. `make notebook NOTEBOOK_FLAGS="--no-browser --port 9999"`.
 NOTEBOOK_FLAGS ?=
+# Flags for the demo, e.g. `make demo DEMO_FLAGS="--model models/thesis --port 9999"`, and its environment.
+DEMO_FLAGS ?=
+DEMO := .work/demo/venv
 # Flags for pip-audit, and its version.
 AUDIT_FLAGS ?=
 PIP_AUDIT := 2.10.1
@@ -37,7 +42,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup check check-thesis check-data reproduce seeds study studies shard prove-exact test test-all lint format types readme tour notebook publish pull push example bench verify licences audit site newest lock clean-stale clean
+.PHONY: help setup check check-thesis check-data reproduce seeds study studies shard prove-exact test test-all lint format types readme plots tour demo demo-environment notebook publish pull push example bench verify licences audit site newest lock clean-stale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
@@ -126,12 +131,27 @@ types: setup ## check the type annotations
 readme: setup ## refresh the table and the picture in README.md
 	@python tools/readme.py
 
+plots: setup ## draw the training curves into one page without network (PLOTS_FLAGS="diff HEAD~1": arguments of `dvc plots`)
+	@python tools/plots.py $(PLOTS_FLAGS)
+
 tour: setup ## run notebooks/tour.ipynb, from pixels to the answer, and write a page of it (needs `make pull`)
 	@mkdir -p .work
 	papermill --no-progress-bar notebooks/tour.ipynb .work/tour.ipynb -p root "$(CURDIR)" >.work/tour.log 2>&1 \
 	  || { tail -n 3 .work/tour.log >&2; echo "tour: failed, see .work/tour.ipynb; the results of mini must be there (make pull)" >&2; exit 1; }
 	jupyter nbconvert --log-level=ERROR --to html .work/tour.ipynb
 	echo "tour: .work/tour.html"
+
+demo: demo-environment ## serve a page on this machine: a picture, a sentence in each language, probabilities (needs `make pull`)
+	@$(DEMO)/bin/python src/run.py demo $(DEMO_FLAGS)
+
+# Its packages come first, then those of $(VENV).
+demo-environment: setup
+	@wanted=$$({ cat requirements.lock requirements-demo.lock; printf '%s\n' "$(BIN)"; } | sha256sum | cut -d ' ' -f 1)
+	if [ "$$(cat $(DEMO)/.stamp 2>/dev/null)" = "$$wanted" ] && $(DEMO)/bin/python -c '' 2>/dev/null; then exit 0; fi
+	python -m venv --clear $(DEMO)
+	python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(DEMO)/lib/python3.11/site-packages/fallback.pth
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-demo.lock
+	printf '%s\n' "$$wanted" > $(DEMO)/.stamp
 
 notebook: setup ## open the report's notebook in Jupyter, with the active profile's parameters
 	@profile=$$(sed -nE 's/^profile: *([a-z]+).*/\1/p' params.yaml)
@@ -168,7 +188,7 @@ audit: setup ## ask a service which locked packages have known weaknesses (AUDIT
 	  python -m venv --clear .work/audit
 	  .work/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
 	fi
-	$$audit -r requirements.lock -r requirements-test.lock --no-deps --disable-pip $(AUDIT_FLAGS)
+	$$audit -r requirements.lock -r requirements-test.lock -r requirements-demo.lock --no-deps --disable-pip $(AUDIT_FLAGS)
 
 site: setup ## build the documentation site, with the API reference, in .work/site/html
 	@python tools/documentation.py .work/site/pages >/dev/null

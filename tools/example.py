@@ -51,7 +51,7 @@ Only CLSEAVE and what follows from it runs again:
 ```
 
 This writes `dvc_plots/index.html`, the curve of both side by side (it loads its drawing code from the network when it
-is opened). The same curves as a table:
+is opened; `make plots PLOTS_FLAGS=diff` writes a page that needs none). The same curves as a table:
 
 {plots}
 

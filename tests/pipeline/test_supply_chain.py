@@ -47,8 +47,10 @@ NOT_IMPORTED = {
     "ruamel-yaml-clib",
     "ruff",
 }
-# What only `make bench` has, in a folder of its own, pinned in benchmarks/requirements.txt.
-BESIDE = {"sentence_transformers"}
+# What only `make bench` has, in a folder of its own, pinned in benchmarks/requirements.txt; what only `make demo` has,
+# pinned in requirements-demo.lock.
+BESIDE = {"sentence_transformers", "gradio", "uvicorn", "fastapi", "starlette"}
+DEMO = "demo"
 FILES = "pretrained"  # an extra of which only a file is read: not locked, one version
 NEWEST = ROOT / ".ci" / "newest.py"
 
@@ -87,24 +89,33 @@ def imported():
 
 @cache
 def ranges():
-    """The requirements of pyproject.toml by canonical name, but for those of `FILES`."""
+    """The requirements of pyproject.toml by canonical name, but for those of `FILES` and `DEMO`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [
         project["dependencies"],
-        *(some for extra, some in project["optional-dependencies"].items() if extra != FILES),
+        *(some for extra, some in project["optional-dependencies"].items() if extra not in (FILES, DEMO)),
     ]
     return {canonicalize_name(one.name): one for group in groups for one in map(Requirement, group)}
 
 
 def test_each_line_of_the_locks_names_one_version_once():
     """What `pip install --no-deps` and pip-audit take without resolving anything."""
-    for path in LOCKS:
+    for path in [*LOCKS, ROOT / "requirements-demo.lock"]:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
         assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
         names = [canonicalize_name(line.partition("==")[0]) for line in lines]
         assert len(names) == len(set(names)), path.name
     assert not set(locked()["requirements.lock"]) & set(locked()["requirements-test.lock"])
     assert len(all_locked()) > 200
+
+
+def test_the_environment_of_the_demo_holds_versions_that_pyproject_allows():
+    found = {canonicalize_name(name): one for name, one in licences.locked(ROOT / "requirements-demo.lock").items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (gradio,) = map(Requirement, project["optional-dependencies"][DEMO])
+    pillow = next(one for one in map(Requirement, project["dependencies"]) if one.name == "pillow")
+    assert found["gradio"] in gradio.specifier and found["pillow"] in pillow.specifier
+    assert set(found) & set(all_locked()) == {"pillow", "tomlkit"}, "the rest is taken from .venv"
 
 
 def test_what_is_locked_is_installed():

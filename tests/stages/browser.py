@@ -28,8 +28,9 @@ needs_chromium = pytest.mark.needs_package("chromium", chromium() or "chromium")
 class Page:
     """One page, loaded in a window of this width; ends its browser when the block ends."""
 
-    def __init__(self, path: Path, width: int):
-        self.path, self.width = path, width
+    def __init__(self, address: Path | str, width: int):
+        self.address = address if isinstance(address, str) else address.resolve().as_uri()
+        self.width = width
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self._number = 0
@@ -82,7 +83,7 @@ class Page:
         size = {"width": self.width, "height": 900, "deviceScaleFactor": 1, "mobile": self.width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self._loaded = False
-        self.call("Page.navigate", url=self.path.resolve().as_uri())
+        self.call("Page.navigate", url=self.address)
         while not self._loaded:
             self._read()
         self.evaluate("Promise.all([...document.images].map(image => image.decode())).then(() => true)")

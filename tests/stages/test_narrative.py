@@ -83,7 +83,7 @@ def test_seeds(roots):
 
 def test_an_interval_of_several_known_seeds_covers_them():
     """Seeds may be known from elsewhere than this run: the table counts them."""
-    values = SimpleNamespace(seeds=[0])
+    values = SimpleNamespace(seeds=[0], source=None)
     told = narrative.intervals(narrative.Run("own", values, {"results": pd.DataFrame({"all_seeds": [3, 1]})}))
     assert "several seeds (at most 3); accuracies are those of seed 0" in told and "**Not**" not in told
 

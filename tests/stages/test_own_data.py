@@ -93,7 +93,19 @@ def test_the_pages_files_go_through_every_stage_to_a_prediction(world):
     model = Entailment.from_pretrained(world / "models/own", languages="de")
     (found,) = model.predict(world / "data/own/source/photos/beach.jpg", "Zwei Kinder spielen.")
     assert found.label == LABELS[int(np.argmax(judged[0].logits))]
-    assert (world / "reports/own/report.html").is_file()
+
+
+def test_the_report_of_own_data_compares_nothing_with_the_thesis(world):
+    page = (world / "reports/own/report.html").read_text(encoding="utf-8")
+    shown = re.sub(r"data:[^\"]*", "", page)
+    assert "rows and photos of your own" in shown and "Appendix B: corpus and training" in shown
+    compared = re.findall(r"[^.<>]*(?:[Tt]hesis['’]s|[Tt]he thesis|SNLI|other corpus)[^.<>]*", shown)
+    assert compared == [" Comparisons with the thesis are left out"]
+    assert set(re.findall(r'href="#([^"]+)"', shown)) <= set(re.findall(r'id="([^"]+)"', shown))
+    tables = {path.name for path in (world / "reports/own/tables").iterdir()}
+    assert {"results.csv", "errors.csv", "counts.csv"} <= tables
+    assert not tables & {"table_2_1.csv", "table_4_1.csv", "table_a_1.csv", "table_1_1.csv", "thesis.csv"}
+    assert "hesis" not in (world / "reports/own/tables/errors.md").read_text(encoding="utf-8")
 
 
 def test_the_pages_check_is_a_target_of_the_makefile():

@@ -5,7 +5,7 @@ errors has both; our sums are over the width of our vectors, which may differ fr
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from clseave.comparison import csv_tables
 from clseave.comparison.verdicts import ENGLISH, Expectations, Expected, judge
 from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
-from clseave.foundation.settings.schema import SPLITS
+from clseave.foundation.settings.schema import SPLITS, Photos, Scenes, TableRows
 from clseave.statistics.metrics import rounded
 
 Row = Mapping[str, Any]
 OURS, THESIS = "this run", "thesis"
+# Tables that only compare with the thesis, or explain its order of languages, without rows.
+NO_COMPARISONS: dict[str, list[dict[str, Any]]] = {
+    name: [] for name in "thesis table_1_1 fits table_2_1 table_4_1 table_a_1 table_a_2 table_a_3 figure_2_1".split()
+}
 ERRORS = {"dev_mse": "table_a_2", "dev_mae": "table_a_3"}  # the thesis's table of each error
 FILES = {
     "table_2_1": ["split", "snli", "snli_ve"],
@@ -38,6 +42,10 @@ class Published:
     tables: dict[str, list[dict[str, Any]]]
     expected: Expectations
     comparable: bool  # whether the run uses the thesis's corpus
+
+    def without_values(self) -> "Published":
+        """Return what is published of other data than the thesis's: nothing."""
+        return Published({name: [] for name in self.tables}, replace(self.expected, values=[]), comparable=False)
 
     def scores(self) -> dict[str, dict[str, Any]]:
         """Return Table 4.1 by language."""
@@ -71,6 +79,11 @@ def read(folder: Path, expected: Expectations, *, profile: str, counts: Mapping[
         raise UserError(f"{folder / 'table_2_1.csv'}: no row {lacking[0]!r}; `git restore` it")
     same = all(counts[split]["rows"] == sizes[split] for split in SPLITS)
     return Published(tables, expected, same and profile == expected.profile)
+
+
+def is_own(source: Scenes | Photos) -> bool:
+    """Return whether a corpus is rows of the user's, to which nothing of the thesis compares."""
+    return isinstance(source, Photos) and isinstance(source.rows, TableRows)
 
 
 def corpus(published: Published, counts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -38,6 +38,8 @@ def validation(part: str, error: str, column: str, table: str) -> Callable[[Run]
     """Return the caption of Figure 4.1 (c) or (d), with the languages for which the thesis has a curve."""
 
     def caption(run: Run) -> str:
+        if run.own():
+            return f"Validation {error} of each student by epoch."
         frame = run.table("figure_4_1").dropna(subset=["language", column])
         ours, thesis = (set(frame.loc[frame["source"] == source, "language"]) for source in (OURS, THESIS))
         both = [code for code in run.values.languages if code in ours & thesis]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
+from clseave.comparison.thesis_values import is_own
 from clseave.comparison.verdicts import ENGLISH, OTHER_CORPUS
 from clseave.foundation.settings.schema import (
     INDEPENDENT,
@@ -62,10 +63,13 @@ class Run:
         """Return whether the corpus is the miniature."""
         return isinstance(self.values.source, Scenes)
 
+    def own(self) -> bool:
+        """Return whether the corpus is rows of the user's."""
+        return is_own(self.values.source)
+
     def comparable(self) -> bool:
         """Return whether the run uses the thesis's corpus."""
-        verdicts = set(self.table("thesis").get("verdict", []))
-        return bool(verdicts - {OTHER_CORPUS})
+        return bool(set(self.table("thesis").get("verdict", [])) - {OTHER_CORPUS})
 
 
 def number(count: int, noun: str) -> str:
@@ -94,6 +98,8 @@ def corpus(run: Run) -> str:
             f"statements{of} in {languages([ENGLISH, *run.values.languages])}, with known translations, word "
             f"alignments and labels. It is a place to check methods against a known truth. "
         )
+    if run.own():
+        return "This run works on rows and photos of your own. Comparisons with the thesis are left out."
     if run.comparable():
         return "This run works on the thesis's corpus, SNLI-VE over Flickr30k: its numbers are judged by the thesis's."
     return own + (
@@ -117,7 +123,7 @@ def intervals(run: Run) -> str:
     return (
         f"The choice of test images and of statements (95 %): rows that share an image or a statement are not "
         f"independent, so the variance is clustered by both. A dash stands where all images have the same share. "
-        f"{spread}. The thesis has one run of each model and no interval."
+        f"{spread}.{'' if run.own() else ' The thesis has one run of each model and no interval.'}"
     )
 
 

@@ -79,13 +79,18 @@ def own_kernel(source: Path) -> Iterator[None]:
             os.environ.update(before)
 
 
-def run(notebook: Path, parameters: Mapping[str, Any], source: Path) -> NotebookNode:
-    """Execute a notebook in the current folder; papermill's PapermillExecutionError when a cell fails."""
+def run(notebook: Path, parameters: Mapping[str, Any], source: Path, without: str) -> NotebookNode:
+    """Execute a notebook, but for the cells with the tag `without`, in the current folder.
+
+    papermill's PapermillExecutionError when a cell fails.
+    """
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it announces temporary paths
     with own_kernel(source), tempfile.TemporaryDirectory(prefix="notebook-") as folder:
-        raw = Path(folder, "raw.ipynb")
+        raw, chosen = Path(folder, "raw.ipynb"), nbformat.read(notebook, as_version=4)
+        chosen.cells = [cell for cell in chosen.cells if without not in cell.metadata.get("tags", [])]
+        nbformat.write(chosen, raw)
         papermill.execute_notebook(
-            notebook,
+            raw,
             raw,
             parameters=dict(parameters),
             kernel_name=KERNEL,
@@ -192,7 +197,7 @@ def contents(body: str) -> str:
         name = f"{chapter.upper()}.{number}{f' ({part})' if part else ''}"
         links[kind].append(f'<a href="#{kind}-{chapter}-{number}{part}">{name}</a>')
     of_thesis = "; ".join(f"{kind.capitalize()}s {', '.join(links[kind])}" for kind in links if links[kind])
-    return f"<ul>{''.join(entries)}</ul>" + (f"<p>Of the thesis: {of_thesis}.</p>" if of_thesis else "")
+    return f"<ul>{''.join(entries)}</ul>" + (f"<p>Of the thesis: {of_thesis}.</p>" if links["table"] else "")
 
 
 def page(notebook: NotebookNode, template: str, title: str, files: Mapping[str, Mapping[str, bytes]]) -> str:

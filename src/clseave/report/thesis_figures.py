@@ -50,7 +50,8 @@ def figure_3_2(table: pd.DataFrame) -> Figure:
             curve(axes, ours["epoch"], scale * ours[column], number, label=label)
             star = {"color": look(number)["color"], "marker": "*", "s": 110, "edgecolor": INK, "zorder": 3}
             star["label"] = label and f"thesis, {label.split()[0]}"
-            axes.scatter(thesis["epoch"], scale * thesis[column], **star)
+            if len(thesis):
+                axes.scatter(thesis["epoch"], scale * thesis[column], **star)
         mark = "lowest validation loss" if measure == "loss" else None
         axes.axvline(best, color=GREY, linestyle=DASHES, linewidth=1.2, label=mark)
         axes.set(title=f"CLIP-VE: {measure}", ylabel=f"{measure}, {unit}")

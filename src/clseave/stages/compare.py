@@ -29,7 +29,7 @@ from clseave.foundation.files.formats import read_json, write_csv, write_json, w
 from clseave.foundation.process import cli
 from clseave.foundation.rows.records import Example, distinct_hypotheses, read_rows, read_splits
 from clseave.foundation.settings import params
-from clseave.foundation.settings.schema import INDEPENDENT
+from clseave.foundation.settings.schema import INDEPENDENT, AnySource
 from clseave.report.tables import headline_table, result_tables, statistics_tables
 
 PATHS = (
@@ -41,6 +41,8 @@ Rows = list[dict[str, Any]]
 
 class Values(budgets.Budgets):
     """The settings that the stage reads."""
+
+    source: AnySource
 
 
 def write(folder: Path, contents: Mapping[str, Rows]) -> None:
@@ -74,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     expected = verdicts.parse(params.read_yaml(args.expected))
     counts, trained = read_json(args.counts), measured.read_trained(args.curves, args.training, values)
     thesis = thesis_values.read(args.published, expected, profile=args.profile.stem, counts=counts)
+    thesis = thesis.without_values() if thesis_values.is_own(values.source) else thesis
     test = read_splits(args.examples, ["test"])
     sets = {"test": test, "independent": read_rows(args.independent / "examples.jsonl", Example)}
     more = args.seeds_folder / f"{args.profile.stem}.csv"
@@ -84,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     stopped = budgets.stopped(trained, values)
     rows = [row for row in everything if not row["evaluation"].startswith(INDEPENDENT)]
     numbers = measured.numbers(rows, counts, trained, thesis.scores())
-    joined = verdicts.join(expected.values, numbers, comparable=thesis.comparable)
+    joined = verdicts.join(thesis.expected.values, numbers, comparable=thesis.comparable)
     rows = budgets.marked(verdicts.with_thesis(rows, joined), stopped, values)
     table_1_1 = distances.table(distances.read(args.typology), thesis.languages(values.languages))
     contents = thesis_values.corpus(thesis, counts) | hyperparameters.contents(thesis, trained, values, counts)
@@ -100,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "table_4_1": thesis_values.scores(thesis, rows, joined, values.languages),
         "fits": diagnostics.fits(table_1_1, [row for row in rows if row["evaluation"] in values.languages]),
     }
-    write(args.out_tables, contents)
+    write(args.out_tables, contents | ({} if joined else thesis_values.NO_COMPARISONS))
     seeds = ", ".join(map(str, values.seeds))
     write_json(args.out_metrics, {"seeds": seeds, **results.headline_metrics(outcomes, alignment, rows)})
     write_text(args.out_results, headline_table.results(rows).noted())

@@ -21,6 +21,7 @@ from clseave.report import gallery, notebook
 
 STUDY = "study_"  # prefix of the names in tags: study_NAME, study_NAME-tests, study_NAME-systems
 TABLES = {"": "results", "tests": "contrasts", "systems": "results", "need": "results"}
+THESIS, OWN = "thesis", "own"  # tags of cells that compare with the thesis; of those that stand in for them
 TITLE = "CLSEAVE: report of profile {profile}"
 PATHS = (
     "notebook template reports studies examples hypotheses images params profile code out-notebook out-html out-figures"
@@ -66,7 +67,11 @@ def main(argv: list[str] | None = None) -> None:
         "settings": args.profile.as_posix(),
         "code": notebook.fingerprint(args.code),
     }
-    executed = notebook.normalise(notebook.run(args.notebook, parameters, Path(notebook.__file__).resolve().parents[2]))
+    compared = (
+        args.reports / "tables/thesis.csv"
+    ).exists()  # the stage `compare` leaves it out for the user's own rows
+    source = Path(notebook.__file__).resolve().parents[2]
+    executed = notebook.normalise(notebook.run(args.notebook, parameters, source, OWN if compared else THESIS))
     figures = notebook.take_figures(executed)
     files = attached(notebook.tags_shown(executed), args.reports / "tables", args.studies / args.profile.stem)
     title = TITLE.format(profile=args.profile.stem)

@@ -10,7 +10,7 @@ import pytest
 
 from clseave.foundation.process import entry
 
-COMMANDS = ["check", "check-thesis", "export", "predict", "score-alignment", "shard"]
+COMMANDS = ["check", "check-thesis", "demo", "export", "predict", "score-alignment", "shard"]
 HOSTILE = {"OMP_NUM_THREADS": "7", "MKL_CBWR": "AVX512", "PYTHONHASHSEED": "5"}
 
 

@@ -125,11 +125,13 @@ def errors(rows: Sequence[Row]) -> Table:
         "Thesis: MAE, summed": lambda row: fixed(row["thesis_dev_mae_sum"], 2),
     }
     widths = " or ".join(sorted({str(row["width"]) for row in rows if row["width"]})) or "?"
+    compared = any(row["thesis_epoch"] for row in rows)
+    theirs = f" here, {rows[0]['thesis_width']} in the thesis, whose values are those of its last epoch"
     caption = (
         f"Errors of every student on validation sentences at the epoch that it kept: per element of a vector, and "
-        f"summed over its elements ({widths} here, {rows[0]['thesis_width']} in the thesis, whose values are those of "
-        f"its last epoch)."
+        f"summed over its elements ({widths}{theirs * compared})."
     )
+    columns = {name: text for name, text in columns.items() if compared or not name.startswith("Thesis")}
     return table(caption, rows, columns)
 
 
