@@ -46,7 +46,7 @@ unexport PYTHONHOME PYTHONPATH
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do
-	  printf '  make %-13s %s\n' "$${line%%:*}" "$${line#*## }"
+	  printf '  make %-17s %s\n' "$${line%%:*}" "$${line#*## }"
 	done
 
 setup: ## create or refresh the environment from requirements.lock (TORCH_INDEX= chooses torch's build)
@@ -145,7 +145,7 @@ demo: demo-environment ## serve a page on this machine: a picture, a sentence in
 	@$(DEMO)/bin/python src/run.py demo $(DEMO_FLAGS)
 
 # Its packages come first, then those of $(VENV).
-demo-environment: setup
+demo-environment: setup ## install what `make demo` needs, beside the environment
 	@wanted=$$({ cat requirements.lock requirements-demo.lock; printf '%s\n' "$(BIN)"; } | sha256sum | cut -d ' ' -f 1)
 	if [ "$$(cat $(DEMO)/.stamp 2>/dev/null)" = "$$wanted" ] && $(DEMO)/bin/python -c '' 2>/dev/null; then exit 0; fi
 	python -m venv --clear $(DEMO)
