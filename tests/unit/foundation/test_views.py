@@ -21,7 +21,10 @@ def views(start=View):
     return {view for one in start.__subclasses__() for view in (one, *views(one)) if view.__module__ in MODULES}
 
 
-MODULES = [module.name for module in pkgutil.walk_packages(clseave.__path__, "clseave.")]
+NEED_GRADIO = {"clseave.demonstration.page", "clseave.demonstration.server"}  # which is not in the environment
+MODULES = [
+    module.name for module in pkgutil.walk_packages(clseave.__path__, "clseave.") if module.name not in NEED_GRADIO
+]
 
 
 def differences(view):
