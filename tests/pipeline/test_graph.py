@@ -34,10 +34,8 @@ PROGRAMS = ("stages", "commands", "studies")  # packages of what `src/run.py` st
 STAGE_LINES, NOUN_LINES, FUNCTION_LINES = 130, 260, 40
 # What may be longer, and why: "path" or "path::function".
 LONGER: dict[str, str] = {
-    "src/clseave/miniature/lexicon.py": "tables of words and sentence patterns in six languages",
     "src/clseave/foundation/settings/schema.py": "one class for each group of values",
     "src/clseave/corpora/snli_ve.py": "one corpus in five forms, side by side",
-    "src/clseave/miniature/grammar.py": "six languages' noun phrases side by side",
 }
 # First parts of paths: a command's argument below one of them must be declared.
 DECLARED_FOLDERS = {"data", "models", "reports", "profiles", "notebooks", "docs", "src"}

@@ -304,6 +304,7 @@ def at_hub(clone, config, file, names, **form):
     mbert = YAML().load(clone / ARGUMENTS["profile"])["backbones"]["mbert"]
     save_names(clone / file, names, **form)
     content = {"config.json": json.dumps(config).encode(), file: (clone / file).read_bytes()}
+    content |= {} if "no_tokenizer" in config else {"vocab.txt": b""}
     listed = {"id": mbert["id"], "sha": mbert["revision"], "siblings": [{"rfilename": name} for name in content]}
     start = f"/{mbert['id']}/resolve/{mbert['revision']}"
     about = f"/api/models/{mbert['id']}/revision/{mbert['revision']}"
@@ -322,6 +323,7 @@ WHOLE, HEADLESS = ["bert.a", "cls.predictions.bias"], ["embeddings.a", "pooler.b
         (BERT, "convert", WHOLE, "to be fetched: google-bert/bert-base-multilingual-cased at"),
         (BERT | {"model_type": "gpt2"}, "safetensors", WHOLE, "a gpt2 (model_type in config.json)"),
         (BERT | {"num_hidden_layers": 6}, "safetensors", WHOLE, "align_words.layer: found 8, allowed with google-bert"),
+        (BERT | {"no_tokenizer": 1}, "convert", WHOLE, "holds no tokenizer: expected one of tokenizer.json, vocab"),
         (BERT, "safetensors", HEADLESS, "to be fetched: google-bert/bert-base-multilingual-cased at"),
         (
             BERT | {"model_type": "xlm-roberta"},

@@ -2,16 +2,20 @@
 
 import contextlib
 import json
+import logging
 import re
+import shlex
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-from real_world import run_all, save_pair
+from real_world import run, run_all, save_pair
 from test_graph import ROOT
 
 from clseave import Entailment
-from clseave.commands import check_thesis
+from clseave.commands import check_thesis, predict
+from clseave.foundation.errors import UserError
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.rows.records import Example, Prediction, read_rows
 from clseave.foundation.settings import params
@@ -81,8 +85,58 @@ def test_the_check_lists_every_faulty_row_and_missing_photo(world, capsys):
     train.write_text(content)
     text = checked(world, capsys)
     assert "photos: 1 of 4 photos are not there: beach; all of them in .work/problems/own/missing_photos.txt" in text
+    photo.write_bytes(pixels[:-200])
+    text = checked(world, capsys)
+    assert re.search(r"photos: 1 of 4 photos cannot be read: beach.jpg: OSError: image file is truncated", text)
     photo.write_bytes(pixels)
     assert not re.search(r"missing +(values|photos|rows|CLIP|mBERT|translation)", checked(world, capsys))
+
+
+def test_the_check_lists_sentences_without_a_translation(world, capsys):
+    path = world / "data/own/source/translations/de.csv"
+    content = path.read_text()
+    assert re.search(r"ok +translation +\S+: de, all 12 sentences\n", checked(world, capsys))
+    path.write_text(content.replace("Der Bus hat Verspätung.", " ").replace("The beach is empty.", "It is empty."))
+    text = checked(world, capsys)
+    assert (
+        "2 sentences have no translation: de: The bus is late.; de: The beach is empty.; all of them in "
+        ".work/problems/own/missing_translations.txt"
+    ) in text
+    path.write_text(content + "The bus is late.,Der Bus kommt zu spät.\n")
+    assert "lines 6 and 14 translate 'The bus is late.' differently" in checked(world, capsys)
+    path.write_text(content)
+
+
+@pytest.fixture
+def english(world, tmp_path):
+    """A copy of the world whose profile has no translations, without models that English does not need."""
+    shutil.copytree(world, tmp_path / "english", symlinks=True)
+    folder = tmp_path / "english"
+    profile = params.read_yaml(folder / "profiles/own.yaml") | {"translate": {"backend": "none"}}
+    (folder / "profiles/own.yaml").write_text(json.dumps(profile))
+    shutil.rmtree(folder / "models/local/mbert")
+    shutil.rmtree(folder / "data/own/source/translations")
+    return folder
+
+
+def test_english_alone(english, capsys, caplog):
+    text = checked(english, capsys)
+    assert "note     translation  none: English alone" in text and "mBERT" not in text
+    assert not re.search(r"missing +(values|photos|rows|CLIP|translation)", text)
+    with pytest.raises(UserError, match="found 'none', with which the profile is for English alone: run"):
+        run(english, "check", profile="own")
+        run(english, "prepare", profile="own")
+        run(english, "translate", profile="own", language="de")
+    run(english, "backbones", profile="own", backbone="clip")
+    run(english, "encode_images", profile="own")
+    run(english, "finetune_clip_ve", profile="own", model="clip_ve", seed=0)
+    block = re.search(r"```sh english\n.*?\npython src/run.py predict (.*?)```", PAGE, flags=re.DOTALL)
+    caplog.set_level(logging.INFO)
+    with contextlib.chdir(english):
+        predict.main(shlex.split(block[1].replace("\\\n", " ")))
+    rows = [json.loads(line) for line in (english / "predictions.jsonl").read_text().splitlines()]
+    right = sum(row["label"] == row["gold_label"] for row in rows)
+    assert len(rows) == 3 and f"en: accuracy {100 * right / 3:.1f} % of 3 rows with a label" in caplog.text
 
 
 def test_the_pages_files_go_through_every_stage_to_a_prediction(world):

@@ -1,4 +1,4 @@
-"""The backbones of profile mini: a small contrastive CLIP, and a small BERT trained by masking in six languages.
+"""The backbones of profile mini: a small contrastive CLIP, and a small BERT trained by masking in all languages.
 
 Only the sizes and the corpus are small: the models are those of transformers, in Hugging Face layout.
 """

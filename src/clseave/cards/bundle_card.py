@@ -18,19 +18,14 @@ from clseave.foundation.rows import training_record
 from clseave.foundation.rows.training_record import TrainingRecord
 from clseave.inference import bundle
 from clseave.inference.folders import ENGLISH, Folders, seed_of
+from clseave.miniature.grammar import LANGUAGES, express
+from clseave.miniature.statements import Fact
 
 CARD, LICENCE = (Path(__file__).with_name(name) for name in ("bundle.md.j2", "licence.txt.j2"))
 TASK = "zero-shot-image-classification"
 METRICS = ("accuracy", "macro_f1")  # of the model index
 SENTENCE = "A sentence in this language"
-EXAMPLES = {
-    "en": "There is a red circle at the top left",
-    "de": "Oben links ist ein roter Kreis",
-    "nl": "Linksboven is een rode cirkel",
-    "ja": "左上に赤い円があります",
-    "ko": "왼쪽 위에 빨간 원이 있습니다",
-    "zh": "左上角有一个红色的圆形",
-}
+EXAMPLE = Fact("object_at", ("red circle", "top_left")), 2  # "There is a red circle at the top left"
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ def render(about: About) -> dict[str, str]:
         name=about.name,
         listed=", ".join(languages),
         first=languages[0],
-        example=EXAMPLES.get(languages[0], SENTENCE) if standing.generated else SENTENCE,
+        example=_example(languages[0]) if standing.generated else SENTENCE,
         profile=profile,
         seed=seed_of(about.found.head),
         version=_version(),
@@ -99,6 +94,12 @@ def render(about: About) -> dict[str, str]:
     )
     text = Environment(trim_blocks=True, autoescape=False).from_string(LICENCE.read_text(encoding="utf-8"))
     return {"README.md": card.content.strip() + "\n", "LICENSE": text.render(vars(standing)).strip() + "\n"}
+
+
+def _example(language: str) -> str:
+    """A sentence that models of generated images understand."""
+    fact, phrasing = EXAMPLE
+    return express(fact, language, phrasing).text if language in LANGUAGES else SENTENCE
 
 
 def _what(place: str, record: TrainingRecord | None) -> str:

@@ -4,13 +4,13 @@ Reads:  params.yaml and the profile, the source folder, downloads, models, store
 Writes: lists of rows and photos of own data that cannot be used; tests whether hosts respond, but downloads and
         translates nothing.
 Thesis: none.
-Cost:   seconds, also without network. Exit code 1 when something is missing, else 0.
+Cost:   seconds, also without network; own photos are all opened, some hundred a second. Exit code 1 when something is
+        missing, else 0.
 """
 
 import os
 import shutil
 import sys
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,9 +20,9 @@ from typing import Literal
 
 from deep_translator.constants import BASE_URLS
 
-from clseave.corpora import own_rows, photos, snli_ve, xvnli
+from clseave.corpora import own_rows, photos, xvnli
 from clseave.foundation.errors import UserError
-from clseave.foundation.files.formats import read_text, write_json, write_text
+from clseave.foundation.files.formats import read_text, write_json
 from clseave.foundation.files.hashing import of_file
 from clseave.foundation.process import cli
 from clseave.foundation.settings import params
@@ -41,6 +41,7 @@ from clseave.foundation.settings.schema import (
     HubRows,
     Languages,
     NmtTranslation,
+    NoTranslation,
     Photos,
     Seeds,
     SnliRows,
@@ -49,12 +50,11 @@ from clseave.foundation.settings.schema import (
     VeModels,
     View,
 )
-from clseave.preflight import model_checks, needs, prerequisites
+from clseave.preflight import model_checks, needs, own_data, prerequisites
 from clseave.preflight.findings import Check, Finding, aligned, missing, run_checks
 from clseave.translation import user_files
 from clseave.word_alignment import segmentation
 
-PROBLEMS = Path(".work/problems")  # lists of what is wrong with a profile's own data, as `prepare` writes them
 ANSWER_S = 4.0  # time limit for one host
 DEADLINE_S = 6.0  # time limit for all checks that wait for a host or a disk
 FLICKR30K = 31_783  # photos (thesis 2.1)
@@ -108,9 +108,10 @@ class Judged(View):
 
 
 class Machine(View):
-    """The setting for the device."""
+    """The settings for the device and for broken photos."""
 
     device: Device
+    skip_broken: bool
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,13 @@ class Places:
             if isinstance(rows := photo_source(self).rows, TableRows):
                 return own_rows.read_tables(rows, self.source)
         return None
+
+    @cached_property
+    def english_only(self) -> bool:
+        """Whether the profile names no translations; False where it cannot be read, as `values` reports."""
+        with suppress(UserError):
+            return isinstance(self.read(Translations).translate, NoTranslation)
+        return False
 
     def read(self, view: type[Values]) -> Values:
         """Return some of the settings. UserError when one is invalid, with a reference to the check `values`."""
@@ -181,21 +189,19 @@ def check_photos(places: Places) -> Finding:  # noqa: PLR0911 -- one return for 
     if needs.compressed(path):
         return Finding("ok", f"{path} (compressed: not counted)")
     try:
-        found = set(photos.open_collection(path).files)
+        collection = photos.open_collection(path)
     except UserError as error:
         return Finding("missing", str(error), f"or name another as `source.photos` in {places.profile}")
+    found = set(collection.files)
     if not found:
         said = f"{path}: no .jpg, .jpeg or .png in it, nor in a folder of it"
         return Finding("missing", said, f"let {place} be the folder that holds the photos")
     listed = listed_photos(source, places)
+    if own and listed:
+        skip = places.read(Machine).skip_broken
+        return own_data.judge_photos(collection, listed, places.profile, skip_broken=skip)
     if absent := sorted(listed - found):
         said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there, {absent[0]} for one"
-        if own:
-            listing = PROBLEMS / places.profile.stem / "missing_photos.txt"
-            write_text(listing, "\n".join(absent) + "\n")
-            first = ", ".join(absent[: own_rows.NAMED])
-            said = f"{path}: {len(absent):,} of {len(listed):,} photos are not there: {first}; all of them in {listing}"
-            return Finding("missing", said, "copy them there, as .jpg or .png, at most three folders deep")
         return Finding("missing", said, "copy them there from the archive that the University of Illinois gives")
     if not listed and isinstance(source.rows, SnliRows) and len(found) < FLICKR30K:
         return Finding("missing", f"{path}: {len(found):,} photos, Flickr30k has {FLICKR30K:,}", "copy it again, whole")
@@ -248,22 +254,11 @@ def check_gpu(places: Places) -> Finding:
     return needs.judge_gpu(needs.Gpu(None) if device == "cpu" else needs.find_gpu(), device, GPU_GB)
 
 
-def check_tables(places: Places) -> Finding:
-    """Check the user's own rows: how many there are of each split, or all that is wrong with them."""
-    assert places.tables
-    try:
-        own_rows.require_sound(places.tables.faults, PROBLEMS / places.profile.stem)
-        examples, left_out = snli_ve.to_corpus(places.tables.pairs, Counter(places.tables.skipped), ())
-    except UserError as error:
-        return Finding("missing", str(error), f"correct the rows, or `source.rows` in {places.profile}")
-    said = ", ".join(f"{split} {len(some):,}" for split, some in examples.items())
-    return Finding("ok", said + "".join(f"; left out: {name} {count:,}" for name, count in left_out.items()))
-
-
 def check_rows(rows: SnliVeRows | TableRows | HubRows, places: Places) -> Finding:
     """Check rows from another source than SNLI: a file for each split, or a data set on the hub."""
     if isinstance(rows, TableRows):
-        return check_tables(places)
+        assert places.tables
+        return own_data.judge_rows(places.tables, places.profile)
     if isinstance(rows, SnliVeRows):
         gone = [name for name in rows.files.values() if not (places.source / name).is_file()]
         if gone:
@@ -280,7 +275,7 @@ def check_rows(rows: SnliVeRows | TableRows | HubRows, places: Places) -> Findin
 def check_backbone(places: Places, name: Literal["clip", "mbert"]) -> Finding | None:
     """Check that a pre-trained model of the profile is there, or can be fetched."""
     made = places.read(Models).backbones
-    if not isinstance(made, HubBackbones):
+    if not isinstance(made, HubBackbones) or (name == "mbert" and places.english_only):
         return None
     where = (f"backbones.{name}", places.models / name, places.profile, ANSWER_S)
     if name == "clip":
@@ -301,22 +296,31 @@ def check_translator(places: Places) -> Finding | None:
 def check_translation(places: Places) -> Finding:
     """Check that the backend can work: its page responds, or its files are there. `check_translator` checks a model."""
     settings, languages = places.read(Translations).translate, places.read(Lists).languages
+    if isinstance(settings, NoTranslation):
+        return Finding("note", "none: English alone, whose teacher `dvc repro finetune_clip_ve` trains")
     if settings.corrections and not (path := places.source / settings.corrections).is_file():
         return Finding("missing", f"{path} (translate.corrections) is not there", "place it, or say null")
     if isinstance(settings, FileTranslation):
-        folder = places.source / settings.folder
-        wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
-        if gone := [name for name in wanted if not user_files.find(folder, name)]:
-            fix = (
-                f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in user_files.SUFFIXES)} there{back_hint(gone[0])}"
-            )
-            return Finding("missing", f"{folder} has no file for {', '.join(gone)}", fix)
-        return Finding("ok", f"{folder}: {', '.join(languages)}")
+        return check_translation_files(places, settings, languages)
     said = f"{settings.backend}; stored so far: {stored(places, settings.backend, languages)}"
     if settings.backend == "google" and (reason := needs.unreachable(GOOGLE_PAGE, ANSWER_S)):
         fix = f"connect to the network; or say `backend: nmt` or `backend: files` under `translate` in {places.profile}"
         return Finding("missing", f"{said}; {GOOGLE_PAGE}: {reason}", fix)
     return Finding("ok", said)
+
+
+def check_translation_files(places: Places, settings: FileTranslation, languages: list[str]) -> Finding:
+    """Check that there is a file for each language, and for rows of the user's own, that it has all sentences."""
+    folder = places.source / settings.folder
+    wanted = [*languages, *([f"{languages[0]}-en"] if settings.back else [])]
+    if gone := [name for name in wanted if not user_files.find(folder, name)]:
+        fix = f"place {' or '.join(f'{gone[0]}{suffix}' for suffix in user_files.SUFFIXES)} there{back_hint(gone[0])}"
+        return Finding("missing", f"{folder} has no file for {', '.join(gone)}", fix)
+    if twice := [name for name in wanted if len(user_files.find(folder, name)) > 1]:
+        return Finding("missing", f"{folder} has several files for {', '.join(twice)}", "keep one of each")
+    if places.tables:
+        return own_data.judge_translations(places.tables, settings, places.source, languages, places.profile)
+    return Finding("ok", f"{folder}: {', '.join(languages)}")
 
 
 def back_hint(name: str) -> str:
@@ -348,8 +352,10 @@ def stored(places: Places, backend: str, languages: list[str]) -> str:
     return ", ".join(f"{code} {count:,}" for code, count in counts.items()) or "none"
 
 
-def check_segmenters(places: Places) -> Finding:
+def check_segmenters(places: Places) -> Finding | None:
     """Check that the word segmenters can be loaded, with their dictionaries."""
+    if places.english_only:
+        return None
     segmenters, languages = places.read(Words).align_words.segmenters, places.read(Lists).languages
     chosen = {code: segmenters.get(code, segmenters.get("default")) for code in languages}
     for code, name in chosen.items():
@@ -364,15 +370,18 @@ def check_disk(places: Places) -> Finding:
     """Check the disk space for all outputs, doubled because DVC keeps a copy of each file in its cache."""
     lists = places.read(Lists)
     languages, seeds, kinds = lists.languages, lists.seeds, [entry.kind for entry in lists.baselines]
+    mberts = 1 + len(languages) + kinds.count("mbert")  # CLTEAVE's too
+    if places.english_only:
+        languages, kinds, mberts = [], [], 0
     images, hypotheses = FLICKR30K, HYPOTHESES
     if places.tables:
         pairs = [pair for split in places.tables.pairs.values() for pair in split]
         images, hypotheses = len({pair.image_id for pair in pairs}), len({pair.hypothesis for pair in pairs})
     towers = len(set(lists.ve_models) - {"image_only"}) + kinds.count("clip_score")
     parts = {
-        "backbones": 3 * (CLIP_GB + MBERT_GB),  # a third copy is in the hub's cache
+        "backbones": 3 * (CLIP_GB + MBERT_GB * bool(mberts)),  # a third copy is in the hub's cache
         "CLIP-VE": 2 * TOWER_GB * towers * len(seeds),
-        "students": 2 * MBERT_GB * (len(languages) + 1 + kinds.count("mbert")) * len(seeds),
+        "students": 2 * MBERT_GB * mberts * len(seeds),
         "vectors": 2 * VECTOR_GB * (images + hypotheses * len(seeds)),
         "text": 2 * LANGUAGE_GB * (1 + len(languages)) * hypotheses / HYPOTHESES,
     }
@@ -395,7 +404,7 @@ def plan(places: Places) -> list[Check]:
         Check("XVNLI", partial(check_independent, places)),
         Check("CLIP", partial(check_backbone, places, "clip"), late),
         Check("mBERT", partial(check_backbone, places, "mbert"), late),
-        Check("translation", partial(check_translation, places), late),
+        Check("translation", partial(check_translation, places), None if own else late),
         Check("its model", partial(check_translator, places), late),
         Check("segmenters", partial(check_segmenters, places)),
         Check("memory", lambda: needs.judge_memory(needs.memory_gb(), MEMORY_GB)),
@@ -408,11 +417,13 @@ def plan(places: Places) -> list[Check]:
 def main(argv: list[str] | None = None) -> None:
     """Run all checks, print the list, and exit with 1 when something is missing."""
     args = cli.parse(argv, __doc__, [], defaults=PLACES)
-    found = run_checks(plan(Places(**vars(args))), DEADLINE_S)
+    places = Places(**vars(args))
+    found = run_checks(plan(places), DEADLINE_S)
     lacking = missing(found)
     closing = f"{lacking} of {len(found)} missing: fix them from the top, then run this again."
     if not lacking:
-        closing = f"Nothing is missing: `dvc exp run -S profile={args.profile.stem}` runs it."
+        stage = " finetune_clip_ve" if places.english_only else ""
+        closing = f"Nothing is missing: `dvc exp run -S profile={args.profile.stem}{stage}` runs it."
     sys.stdout.write("\n".join([*aligned(found), "", closing, ""]))
     sys.stdout.flush()
     if lacking:

@@ -9,7 +9,8 @@ head (CLIP-VE of the same seed) and CLIP's image tower are taken from the same p
 
 The rows of `--batch` (.csv and .tsv with a header, .jsonl) have columns image (a file relative to `--images`), text,
 and language, which may be left out where `--language` or the model says it. One line is written for each row, with its
-number, its id if there is such a column, and its image.
+number, its id if there is such a column, and its image. Where rows have a label too (entailment, neutral or
+contradiction, in a column gold_label or label), the accuracy of each language is reported at the end.
 
 Exit codes: 0 all rows have a prediction; 1 some rows of a batch have none, each with its reason in the output and on
 the error stream; 2 wrong arguments, no model, a sentence or photo that cannot be judged, or a bad row with `--strict`.
@@ -83,6 +84,7 @@ class Batch:
     def write(self, model: Entailment, stream: TextIO) -> int:
         """Write a line for each row; return how many have no prediction. UserError for the first with `strict`."""
         bad = 0
+        right: dict[str, list[bool]] = {}
         total = sum(1 for _ in self.read())
         with progress.bar(desc="predictions", total=total, unit="rows") as bar:
             for row, result in rows.judge(model, self.read()):
@@ -91,9 +93,15 @@ class Batch:
                     if self.strict:
                         raise UserError(f"{self.file}: row {row.number}: {result.reason}")
                     log.warning("%s: row %d: %s", self.file, row.number, result.reason)
+                elif gold := rows.true_label(row):
+                    right.setdefault(result.language, []).append(result.label == gold)
                 stream.write(rows.as_json(row, result))
                 bar.update()
         log.info("%d of %d rows have a prediction", total - bad, total)
+        for language, found in right.items():
+            log.info(
+                "%s: accuracy %.1f %% of %d rows with a label", language, 100 * sum(found) / len(found), len(found)
+            )
         return bad
 
 

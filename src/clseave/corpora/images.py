@@ -55,7 +55,9 @@ def decode(content: bytes) -> Image.Image:
             if image.width * image.height > LARGEST:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels, more than {LARGEST:,}")
             image.load()
-            return _to_rgb(_upright(image))
+            decoded = _to_rgb(_upright(image))
+        decoded.info.clear()  # its orientation would turn an upright image once more
+        return decoded
     except (BrokenImageError, MemoryError):  # out of memory: not the image's fault
         raise
     except UnidentifiedImageError as error:

@@ -1,5 +1,6 @@
 """The user's own rows: a CSV, TSV or JSON Lines file for each split, with columns of any names."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
@@ -146,9 +147,10 @@ def _pair(row: Mapping[str, Any], rows: TableRows, key: str) -> dict[str, str] |
     for name, value in given.items():
         if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
             return f"{name}: found {'nothing' if value in (None, '') else repr(value)}, expected text"
-    label, image = str(given[columns.label]).strip(), str(given[columns.image]).strip()
-    known: dict[str, str] = dict(rows.labels) or {name: name for name in (*LABELS, "-")}
-    if not rows.labels:
+    label, image = (unicodedata.normalize("NFC", str(given[name]).strip()) for name in (columns.label, columns.image))
+    known: dict[str, str] = {unicodedata.normalize("NFC", name): value for name, value in rows.labels.items()}
+    if not known:
+        known = {name: name for name in (*LABELS, "-")}
         label = label.lower()
     if label not in known:
         return f"{columns.label}: found {label!r}, allowed: {', '.join(known)}"

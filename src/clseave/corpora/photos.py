@@ -1,9 +1,10 @@
 """Photos by id: files of a folder, or members of a tar or zip, read as bytes and never extracted to disk.
 
-A photo's id is its file name without suffix: 1000092795.jpg is photo 1000092795 of Flickr30k.
+A photo's id is its file name without suffix, NFC-normalised: 1000092795.jpg is photo 1000092795 of Flickr30k.
 """
 
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -162,10 +163,7 @@ class TarCollection(Collection):
 
 
 def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the names of photos by id; other files, hidden files and macOS metadata are skipped.
-
-    UserError for an unsafe name, or two photos with one id.
-    """
+    """Return the names of photos by id, without other and hidden files. UserError: unsafe name, id of two photos."""
     files: dict[str, str] = {}
     for name in names:
         parts = PurePosixPath(name)
@@ -174,9 +172,10 @@ def by_id(path: Path, names: Iterable[str]) -> dict[str, str]:
         require_inside(name, path)
         if "__MACOSX" in parts.parts or any(part.startswith(".") for part in parts.parts):
             continue
-        if parts.stem in files:
-            raise UserError(f"{path}: {files[parts.stem]} and {name} are both photo {parts.stem}: keep one of them")
-        files[parts.stem] = name
+        image_id = unicodedata.normalize("NFC", parts.stem)
+        if image_id in files:
+            raise UserError(f"{path}: {files[image_id]} and {name} are both photo {image_id}: keep one of them")
+        files[image_id] = name
     return files
 
 

@@ -194,6 +194,7 @@ def parse(raw: Mapping[str, Any], *, own: bool = False) -> Pair | str:
         image_id, found, _ = pair_id.rpartition(".jpg")
         if not found:
             raise ValueError(f"pair id {pair_id!r} names no photo: expected PHOTO.jpg#...")
+    image_id = unicodedata.normalize("NFC", image_id)
     if image_id in ("", ".", "..") or set(image_id) & set("/\\\0") or not image_id.isprintable():
         raise ValueError(f"photo {image_id!r} is no safe file name")
     return Pair(pair_id, image_id, text, label)

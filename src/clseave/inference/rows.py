@@ -11,11 +11,13 @@ from typing import Any
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import opened, parse_json, read_lines
+from clseave.foundation.rows.labels import LABELS
 from clseave.inference.entailment import Entailment, Failure, Prediction, Query, Vector
 
 GROUP = 1000  # rows that are judged at once
 KEPT = 20_000  # image vectors that are kept for later rows
-TEXT = ("text", "hypothesis")  # names of the column of sentences
+TEXT = ("text", "hypothesis", "sentence")  # names of the column of sentences
+LABEL = ("gold_label", "label")  # names of the column of true labels, if there is one
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 REMEDY = "name a file that is there"
 
@@ -32,8 +34,8 @@ class Row:
 def read(path: Path, images: Path, language: str | None) -> Iterator[Row]:
     """Yield the rows of JSON Lines (`.jsonl`) or of a CSV or TSV file with a header.
 
-    Columns: `image`, a file relative to the folder `images`; `text` or `hypothesis`; `language`, which `language`
-    stands in for where it is missing. UserError for another kind of file, or a header without these columns.
+    Columns: `image`, a file relative to the folder `images`; `text`, `hypothesis` or `sentence`; `language`, which
+    `language` stands in for where it is missing. UserError for another kind of file, or a header without these columns.
     """
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", *SEPARATORS):
@@ -100,8 +102,16 @@ def judge(model: Entailment, rows: Iterable[Row]) -> Iterator[tuple[Row, Predict
             known.clear()
 
 
+def true_label(row: Row) -> str | None:
+    """Return the label that a row gives, one of `LABELS`; None without one."""
+    found = next((str(row.given[name]).strip().lower() for name in LABEL if row.given.get(name)), None)
+    return found if found in LABELS else None
+
+
 def as_json(row: Row, result: Prediction | Failure) -> str:
-    """One line: the row's number, its id and image as given, and label with probabilities or why there are none."""
+    """One line: the row's number, its id, image and true label as given, and the predicted label with probabilities,
+    or the reason why there are none.
+    """
     content: dict[str, Any] = {"row": row.number}
     content |= {name: row.given[name] for name in ("id", "image") if row.given.get(name) is not None}
     if isinstance(row.query, Query):
@@ -109,5 +119,6 @@ def as_json(row: Row, result: Prediction | Failure) -> str:
     if isinstance(result, Failure):
         content["error"] = result.reason
     else:
+        content |= {"gold_label": gold} if (gold := true_label(row)) else {}
         content |= {"label": result.label, **result.probabilities}
     return json.dumps(content, ensure_ascii=False) + "\n"

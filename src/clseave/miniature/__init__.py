@@ -1,1 +1,1 @@
-"""The generated data of profile mini: scenes, statements, six grammars, gold translations."""
+"""The generated data of profile mini: scenes, statements, languages, gold translations."""

@@ -58,8 +58,7 @@ def load_model(kind: type[Model], folder: Path | str, *, may_lack: tuple[str, ..
     settings = {"attn_implementation": "eager", "local_files_only": True, "use_safetensors": True} | settings
     verbosity = library_logging.get_verbosity()
     try:
-        if may_lack:  # the library would list them
-            library_logging.set_verbosity_error()
+        library_logging.set_verbosity_error()  # the library would list unused weights
         model, report = kind.from_pretrained(folder, output_loading_info=True, **settings)
     except OSError as error:
         raise UserError(f"{folder} holds no {kind.__name__}: {restore_command(folder, RERUN)}") from error
@@ -75,10 +74,10 @@ def load_model(kind: type[Model], folder: Path | str, *, may_lack: tuple[str, ..
 
 
 def load_text_encoder(folder: Path | str, dropout: float | None = None, **settings: Any) -> PreTrainedModel:
-    """Load a multilingual BERT or another of `TEXT_ENCODERS`, without pooler and heads; `dropout` overrides all rates.
+    """Load a text encoder of one of the kinds in `TEXT_ENCODERS`, without pooler and heads.
 
-    Called with `input_ids` and `attention_mask`, (B, T), it returns `last_hidden_state`, (B, T, W). UserError when the
-    folder has no such model.
+    `dropout` sets all its dropout rates; None keeps those of its configuration. Called with `input_ids` and
+    `attention_mask`, (B, T), the encoder returns `last_hidden_state`, (B, T, W). UserError when the folder has none.
     """
     kind = _class_of(folder, TEXT_ENCODERS, "bert")
     nllb = kind is modeling_m2m_100.M2M100Encoder
@@ -102,13 +101,16 @@ def _class_of(folder: Path | str, known: Container[str], default: str) -> type[P
 
 
 def is_clip(folder: Path | str) -> bool:
-    """Return whether a folder holds CLIP or one of its towers, to which a folder without configuration counts."""
+    """Return whether a folder holds CLIP or one of its towers; a folder without a configuration counts as CLIP."""
     return str(_config(folder).get("model_type", "clip")) in ("clip", "clip_text_model", "clip_vision_model")
 
 
 def load_dual_encoder(folder: Path | str, *, may_lack: tuple[str, ...] = (), **settings: Any) -> PreTrainedModel:
-    """Load CLIP or another of `DUAL_ENCODERS`. UserError when the folder has no such model."""
-    with torch.random.fork_rng(devices=[]):  # weights that lack are drawn
+    """Load a dual encoder of one of the kinds in `DUAL_ENCODERS`, as `load_model` does.
+
+    UserError when the folder has no such model.
+    """
+    with torch.random.fork_rng(devices=[]):  # the library draws missing weights at random
         return load_model(_class_of(folder, DUAL_ENCODERS, "clip"), folder, may_lack=may_lack, **settings)
 
 

@@ -5,6 +5,7 @@ For a model on the hub, only its list of files, config.json and the names of its
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from clseave.foundation.files.formats import parse_json, read_json
 from clseave.foundation.rows import training_record
 from clseave.foundation.settings.schema import Evaluation, HubRows, Pretrained
 from clseave.models import pretrained
+from clseave.models.pretrained import TOKENIZERS
 from clseave.models.tokens import load_fitting
 from clseave.preflight.findings import Finding
 from clseave.preflight.needs import root_cause
@@ -134,6 +136,8 @@ def _require_fitting(
                 f"{model.id} holds no {single}{pretrained.missing_weights_remedy(model.weights, sorted(known))}"
             )
         names = _names(model, seconds) if single in known else _json(model, index, seconds)["weight_map"]
+        if key.startswith("backbones.") and not any(fnmatch(file, name) for file in known for name in TOKENIZERS):
+            raise UserError(f"{model.id} holds no tokenizer: expected one of {', '.join(TOKENIZERS)}")
         if key == "backbones.clip":
             pretrained.require_teacher(model.id, config, names)
             pretrained.require_assemblies(model.id, config, evaluations)

@@ -7,7 +7,15 @@ from dvc.config import Config, ConfigError
 
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.formats import read_json
-from clseave.foundation.settings.schema import Backbones, GoogleTranslation, NmtTranslation, Params, Pretrained, Profile
+from clseave.foundation.settings.schema import (
+    Backbones,
+    GoogleTranslation,
+    NmtTranslation,
+    NoTranslation,
+    Params,
+    Pretrained,
+    Profile,
+)
 from clseave.models import pretrained
 from clseave.translation.google import GoogleBackend
 
@@ -53,7 +61,9 @@ def require_models(profile: Profile) -> None:
     """
     models: dict[str, Pretrained] = {}
     if not isinstance(profile.backbones, Backbones):
-        models |= {"backbones.clip": profile.backbones.clip, "backbones.mbert": profile.backbones.mbert}
+        models["backbones.clip"] = profile.backbones.clip
+        if not isinstance(profile.translate, NoTranslation):
+            models["backbones.mbert"] = profile.backbones.mbert
     if isinstance(profile.translate, NmtTranslation):
         models["translate.model"] = profile.translate.model
     for key, model in models.items():

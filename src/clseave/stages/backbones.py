@@ -57,7 +57,7 @@ def train_clip(source: Scenes, backbones: Backbones, text: Path, out: Path, chec
 
 
 def train_mbert(backbones: Backbones, text: Path, out: Path, checkpoint: Checkpoint) -> Curve:
-    """Train BERT by masked language modelling on the texts of all six languages."""
+    """Train BERT by masked language modelling on the texts of all languages."""
     settings, texts = backbones.mbert, read_texts(text, LANGUAGES)
     tokenizer = bert_tokenizer(texts, settings.vocabulary, settings.max_tokens)
     numerics.start_torch(backbones.seed, "cpu")
@@ -83,7 +83,7 @@ def fetch(
 
 
 def import_clip(source: Encoder, out: Path) -> Curve:
-    """Save CLIP or another teacher with the tokenizer's special ids in its configuration; the hub's are outdated."""
+    """Save a dual encoder, with the tokenizer's special ids in its configuration: those on the hub are outdated."""
     folder, model, tokenizer = fetch(load_dual_encoder, source, "backbones.clip")
     text, vision = model.config.text_config, model.config.vision_config
     text.bos_token_id, text.pad_token_id = tokenizer.bos_token_id, tokenizer.pad_token_id

@@ -67,9 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         "settings": args.profile.as_posix(),
         "code": notebook.fingerprint(args.code),
     }
-    compared = (
-        args.reports / "tables/thesis.csv"
-    ).exists()  # the stage `compare` leaves it out for the user's own rows
+    # The stage `compare` leaves this table out for the user's own rows.
+    compared = (args.reports / "tables/thesis.csv").exists()
     source = Path(notebook.__file__).resolve().parents[2]
     executed = notebook.normalise(notebook.run(args.notebook, parameters, source, OWN if compared else THESIS))
     figures = notebook.take_figures(executed)

@@ -18,6 +18,7 @@ from torch import nn
 from clseave.foundation.errors import UserError
 from clseave.foundation.process import distributed, progress, ranks
 from clseave.foundation.process.resume import Checkpoint
+from clseave.training import loggers
 from clseave.training.objective import Objective
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,14 @@ def train(
     loop.load_checkpoint()
     state, last = loop.state, min(epochs, stop_after or epochs)
     try:
-        while state.epoch <= last and not state.stopped:
-            loop.run_epoch()
-            metrics = loop.validate()
-            loop.add_curve_row(metrics, last)
-            loop.compare_with_best(metrics, keep, patience)
-            state.start_next_epoch()
-            loop.save_checkpoint()
+        with loggers.start(checkpoint, state.total_steps) as loop.loggers:
+            while state.epoch <= last and not state.stopped:
+                loop.run_epoch()
+                metrics = loop.validate()
+                loop.add_curve_row(metrics, last)
+                loop.compare_with_best(metrics, keep, patience)
+                state.start_next_epoch()
+                loop.save_checkpoint()
     finally:
         if checkpoint:
             checkpoint.wait_for_write()
@@ -98,6 +100,7 @@ class TrainingLoop:
     ):
         self.objective, self.optimiser, self.schedule, self.epochs = objective, optimiser, schedule, epochs
         self.checkpoint, self.state = checkpoint, LoopState()
+        self.loggers = loggers.Loggers()  # none, until `train` starts those that were chosen
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.loss = distributed.parallel(objective.model, objective.loss)
         self.device = next(objective.model.parameters()).device
@@ -163,6 +166,7 @@ class TrainingLoop:
                 place = f"epoch {self.state.epoch}, step {self.state.step + offset} of {steps}"
                 self.fail_not_finite(f"the loss of step {self.state.total_steps + offset} ({place}) is {value}")
             self.state.loss_sum, self.state.rows = self.state.loss_sum + value * rows, self.state.rows + rows
+            self.loggers.log({"step_loss": value}, self.state.total_steps + offset)
         self.pending.clear()
 
     def validate(self) -> dict[str, float]:
@@ -179,6 +183,7 @@ class TrainingLoop:
         row = {"epoch": self.state.epoch, self.objective.loss_name: round(self.state.loss_sum / self.state.rows, 6)}
         row |= self.objective.train_metrics() | metrics | {"learning_rate": float(f"{self.state.learning_rate:.6g}")}
         self.state.curve.append(row)
+        self.loggers.log(row | {"pairs_per_second": self.rows_per_second}, self.state.total_steps)
         shown = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "epoch")
         place = (self.objective.name, self.state.epoch, self.epochs)
         left = progress.time_left((last - self.state.epoch) * self.state.rows, self.rows_per_second)

@@ -90,6 +90,11 @@ def make_translator(
             return NmtBackend(settings, language, device, origin)
         case schema.FileTranslation():
             return FileTranslator(source / settings.folder, language, origin)
+        case schema.NoTranslation():
+            raise UserError(
+                "translate.backend: found 'none', with which the profile is for English alone: run "
+                "`dvc repro finetune_clip_ve`, or name where translations come from"
+            )
     return GoldTranslator(language, origin)
 
 

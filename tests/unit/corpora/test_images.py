@@ -121,6 +121,7 @@ def test_photos_are_turned_upright(orientation):
     size, red = ORIENTED[orientation]
     assert (found.size, found.mode) == (size, "RGB")
     assert corner(found, *red) == RED and corner(found, size[0] - 1 - red[0], size[1] - 1 - red[1]) == GREEN
+    assert 0x0112 not in found.getexif()  # else whoever gets the upright image turns it once more
 
 
 def exif_of(*entries):

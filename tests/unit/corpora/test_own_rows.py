@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import unicodedata
 
 import pytest
 
@@ -169,3 +170,12 @@ def test_a_column_that_is_named_twice_is_a_fault(tmp_path):
     settings = place(tmp_path, "csv")
     settings = settings.model_copy(update={"columns": settings.columns.model_copy(update={"hypothesis": "photo"})})
     assert "expected another column for each" in read_tables(settings, tmp_path).faults[0]
+
+
+def test_names_of_photos_and_labels_are_compared_in_one_normal_form(tmp_path):
+    rows = ROWS | {"train": [(unicodedata.normalize("NFD", name), "A pan", "yes") for name in ("Küche.jpg", "b.jpg")]}
+    rows["train"].append(("Küche.jpg", "A pot", unicodedata.normalize("NFD", "für")))
+    settings = place(tmp_path, "csv", rows)
+    settings = settings.model_copy(update={"labels": LABELS | {"für": "entailment"}})
+    found = read_tables(settings, tmp_path)
+    assert not found.faults and [pair.image_id for pair in found.pairs["train"]] == ["K\u00fcche", "b", "K\u00fcche"]

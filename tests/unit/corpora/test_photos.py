@@ -7,12 +7,14 @@ import os
 import tarfile
 import threading
 import time
+import unicodedata
 import zipfile
 
 import pytest
 
 from clseave.corpora.photos import (
     Photo,
+    by_id,
     describe,
     find,
     open_collection,
@@ -101,6 +103,13 @@ def test_what_is_listed_is_found_again(tmp_path, kind):
 def test_a_tar_is_read_in_its_own_order_and_a_zip_in_any(tmp_path):
     assert open_collection(make(tmp_path, "tar.gz")).order(["5", "4", "30"]) == ["30", "4", "5"]
     assert open_collection(make(tmp_path, "zip")).order(["5", "4", "30"]) == ["5", "4", "30"]
+
+
+def test_names_of_photos_are_compared_in_one_normal_form(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "Küche.jpg")
+    assert by_id(tmp_path, [decomposed]) == {"K\u00fcche": decomposed}
+    with pytest.raises(UserError, match="are both photo K\u00fcche: keep one"):
+        by_id(tmp_path, [decomposed, "K\u00fcche.jpg"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,9 +6,11 @@ import re
 from functools import cache
 
 import pytest
+from pydantic import ValidationError
 
 from clseave.foundation.errors import UserError
-from clseave.foundation.settings import params
+from clseave.foundation.settings import params, schema
+from clseave.foundation.settings.messages import settings_fault
 from settings import SETTINGS, committed
 from views import view
 
@@ -116,15 +118,15 @@ def test_the_thesis_profile_takes_languages_that_the_grammar_does_not_know(thesi
 
 def test_a_language_that_the_grammar_cannot_say_needs_another_segmenter(files):
     changes = {
-        "params/languages": ["de", "fr"],
+        "params/languages": ["de", "xx"],
         "profile/translate": {"backend": "files", "folder": "mt", "corrections": None},
     }
     message = complaint(files, changes)
-    assert "mini.yaml: align_words.segmenters: found 'gold' for the language 'fr' of" in message
-    assert "allowed with gold: de, nl, ja, ko, zh; others: bert, whitespace, jieba, fugashi" in message
-    assert params.check(*files(changes | {"profile/align_words/segmenters": {"default": "gold", "fr": "bert"}}))
-    assert "found 'gold' for the language 'fr'" in complaint(
-        files, changes | {"profile/align_words/segmenters": {"default": "bert", "fr": "gold"}}
+    assert "mini.yaml: align_words.segmenters: found 'gold' for the language 'xx' of" in message
+    assert "allowed with gold: de, ja, ko, nl, zh; others: bert, whitespace, jieba, fugashi" in message
+    assert params.check(*files(changes | {"profile/align_words/segmenters": {"default": "gold", "xx": "bert"}}))
+    assert "found 'gold' for the language 'xx'" in complaint(
+        files, changes | {"profile/align_words/segmenters": {"default": "bert", "xx": "gold"}}
     )
 
 
@@ -187,8 +189,8 @@ def test_every_profile_validates(tmp_path, profile, shipped):
         ("params/profile", "../mini", ["params.yaml: profile:", "found '../mini'"]),
         (
             "params/languages",
-            ["de", "fr"],
-            ["params.yaml: languages.1:", "found 'fr'", "allowed with", "mini.yaml: de, nl, ja, ko, zh"],
+            ["de", "xx"],
+            ["params.yaml: languages.1:", "found 'xx'", "allowed with", "mini.yaml: de, ja, ko, nl, zh"],
         ),
         ("params/languages", ["en", "de"], ["params.yaml: languages.0:", "found 'en'"]),
         ("params/ve_models", ["clip"], ["params.yaml: ve_models.0:", "found 'clip'", "'clip_ve'"]),
@@ -519,3 +521,11 @@ def test_a_stage_names_the_misspelt_key_too(files):
 def test_a_misspelt_word_names_the_nearest_that_is_allowed(files, where, value, meant):
     message = complaint(files, {where: value})
     assert f"found {value!r}, allowed: " in message and message.endswith(f"; did you mean {meant}?"), message
+
+
+def test_a_key_that_must_be_quoted_says_so():
+    columns = {"image": "photo", "hypothesis": "text", "label": "label", "id": None}
+    with pytest.raises(ValidationError) as raised:
+        schema.TableRows(format="table", files={"train": "a.csv"}, columns=columns, labels={2: "entailment"})
+    message = settings_fault("own.yaml", schema.TableRows, raised.value)
+    assert 'labels.2: found the key 2, allowed: text; write it in quotes, "2"' in message

@@ -100,3 +100,17 @@ def test_groups_of_rows_are_judged_in_order(tmp_path, monkeypatch):
     (alone,) = model.judge([Query(tmp_path / "photos/0.png", "Ein Kreis 6", "de")])
     assert written[6]["label"] == alone.label
     assert written[6]["neutral"] == pytest.approx(alone.probabilities["neutral"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"label": "neutral"}, "neutral"),
+        ({"label": "wet", "gold_label": " Entailment"}, "entailment"),
+        ({"label": "-"}, None),
+        ({"label": 2}, None),
+        ({}, None),
+    ],
+)
+def test_the_true_label_of_a_row(given, wanted):
+    assert rows.true_label(rows.Row(1, given, Failure("not asked"))) == wanted

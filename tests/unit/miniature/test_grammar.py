@@ -16,7 +16,7 @@ import pytest
 from made_scenes import object_code
 
 from clseave.miniature.grammar import LANGUAGES, PHRASINGS, Sentence, align, caption, express, forms
-from clseave.miniature.lexicon import ENTRIES, TEMPLATES
+from clseave.miniature.language import KINDS, load
 from clseave.miniature.scenes import COLOURS, EMPTY, HALVES, HIDDEN, PLACES, SHAPES
 from clseave.miniature.statements import DIRECTIONS, FORMS, QUANTIFIERS, Fact, all_facts
 
@@ -536,11 +536,12 @@ def test_expressing_again_gives_the_same():
 
 
 def test_every_kind_language_and_table_entry_is_used():
-    assert all(tuple(by_language) == LANGUAGES for by_language in TEMPLATES.values())
-    assert all(len(set(templates)) == PHRASINGS for kind in TEMPLATES.values() for templates in kind.values())
+    tongues = load()
+    assert tuple(tongues) == LANGUAGES and LANGUAGES[:6] == ("en", "de", "nl", "ja", "ko", "zh")
+    assert all(set(tongue.templates) == set(KINDS) for tongue in tongues.values())
     for language in LANGUAGES:
         used = {(entry.split(":")[0], context.split(" ")[0]) for entry, context, _ in forms(language)}
-        assert {(slot, form) for slot, by_form in ENTRIES[language].items() for form in by_form} <= used
+        assert {(slot, form) for slot, by_form in tongues[language].entries.items() for form in by_form} <= used
 
 
 # --- captions, forms, bad input --------------------------------------------------------------------------------------
@@ -580,10 +581,10 @@ def test_forms_are_sorted_unique_and_name_the_inflection():
 
 
 def test_unknown_languages_and_phrasings_are_named():
-    with pytest.raises(ValueError, match="unknown language 'fr'; known: en, de, nl, ja, ko, zh"):
-        express(TOP_LEFT_CIRCLE, "fr", 0)
-    with pytest.raises(ValueError, match="unknown language 'fr'"):
-        forms("fr")
+    with pytest.raises(ValueError, match="unknown language 'xx'; known: en, de, nl, ja, ko, zh"):
+        express(TOP_LEFT_CIRCLE, "xx", 0)
+    with pytest.raises(ValueError, match="unknown language 'xx'"):
+        forms("xx")
     for phrasing in (-1, 3):
         with pytest.raises(ValueError, match=f"unknown phrasing {phrasing}; known: 0 to 2"):
             express(TOP_LEFT_CIRCLE, "en", phrasing)

@@ -32,8 +32,9 @@ def test_settings_override_the_checkpoints(tmp_path):
     )
 
 
-def test_a_part_of_a_larger_model_is_found(tmp_path):
+def test_a_part_of_a_larger_model_is_found_without_a_list_of_the_rest(tmp_path, capfd):
     load_model(BertModel, save_masked_bert(tmp_path), add_pooling_layer=False)
+    assert "cls.predictions" not in "".join(capfd.readouterr())
     load_model(BertForMaskedLM, tmp_path)  # tied weights are not missing
 
 

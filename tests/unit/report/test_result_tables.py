@@ -74,8 +74,8 @@ def test_an_interval_without_width_is_none():
 
 
 def test_languages_of_other_corpora_have_names():
-    assert [result_tables.language_name(code) for code in ("fr", "es", "ru", "ar", "xx")] == [
-        *("French", "Spanish", "Russian", "Arabic", "xx")
+    assert [result_tables.language_name(code) for code in ("fr", "es", "ru", "ar", "it", "he", "xx")] == [
+        *("French", "Spanish", "Russian", "Arabic", "Italian", "Hebrew", "xx")
     ]
 
 
@@ -83,6 +83,9 @@ def test_languages_of_other_corpora_have_names():
     ("name", "label"),
     [
         ("en", "English (CLIP-VE)"),
+        ("de", "German (CLSEAVE)"),
+        ("nl", "Dutch (CLSEAVE)"),
+        ("zh", "Chinese (CLSEAVE)"),
         ("ja", "Japanese (CLSEAVE)"),
         ("clteave_de", "German (CLTEAVE)"),
         ("clteave_de_padded", "German (CLTEAVE, padded)"),

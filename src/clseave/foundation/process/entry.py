@@ -21,6 +21,7 @@ from types import ModuleType
 from clseave.foundation.errors import UserError, did_you_mean
 from clseave.foundation.files import atomic
 from clseave.foundation.process import cli, interrupts, numerics, progress, ranks, single_instance
+from clseave.foundation.settings import loggers
 
 Modules = Mapping[str, str]  # full names of modules, by the name of the stage or command
 
@@ -64,6 +65,8 @@ def start(argv: list[str], known: Mapping[str, Modules]) -> int:
     prepare()
     try:
         ranks.require_one(name)
+        if ".commands." not in names[name]:  # none of which trains
+            loggers.chosen()  # refuses a wrong one before any work
         single_instance.ensure_single(os.environ, Path(".work", "locks"))
         load(names[name]).main(argv[1:])
     except UserError as error:

@@ -121,9 +121,10 @@ class Checkpoint(Store):
     It is written in a thread while the training goes on: a full-size one takes seconds.
     """
 
-    def __init__(self, folder: Path, key: str):
-        """Start the clock for the first checkpoint."""
+    def __init__(self, folder: Path, key: str, settings: Mapping[str, Any] | None = None):
+        """Start the clock for the first checkpoint. `settings` are the training's, for loggers."""
         super().__init__(folder, key)
+        self.settings = settings or {}
         self.seconds = float(os.environ.get(VARIABLE, SECONDS))
         self._written = time.monotonic()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
@@ -228,4 +229,5 @@ def begin(
     **chosen: str | int,
 ) -> Checkpoint:
     """Return the checkpoint of a stage's training in a folder of its own; other arguments as for `key_of`."""
-    return Checkpoint(folder, key_of(stage, inputs, values, device, **chosen))
+    key = key_of(stage, inputs, values, device, **chosen)
+    return Checkpoint(folder, key, values.model_dump(mode="json") | chosen)

@@ -57,6 +57,8 @@ def _describe(fault: Any, keys: list[str], siblings: list[str], tags: list[str])
         text = unknown_key(misspelt, [tag]) if misspelt else not_one_of(found.get(tag), tags)
     elif kind == "literal_error":
         text += did_you_mean(found, re.findall("'([^']*)'", fault["ctx"]["expected"]))
+    elif kind == "string_type" and keys[-1] == "[key]":
+        text = f'found the key {_quoted(found)}, allowed: text; write it in quotes, "{found}"'
     elif kind == "string_pattern_mismatch" and (form := FORMS.get(fault["ctx"]["pattern"])):
         text = f"found {_quoted(found)}, allowed: {form}"
     return f"{key}: {text}"

@@ -17,7 +17,6 @@ from clseave.foundation.settings import changes as changing
 from clseave.foundation.settings import references
 from clseave.foundation.settings.messages import not_one_of, require_few, settings_fault, unknown_key
 from clseave.foundation.settings.schema import (
-    GOLD_LANGUAGES,
     SPLITS,
     STEPS_PER_LINE,
     Backbones,
@@ -37,6 +36,8 @@ from clseave.foundation.settings.schema import (
 )
 
 LARGEST = 1 << 20  # bytes of a file
+# A module for each language that the miniature's grammar speaks; not imported: packages import only those above them.
+GRAMMARS = Path(__file__).parents[2] / "miniature" / "languages"
 Values = TypeVar("Values", bound=View)
 
 
@@ -64,6 +65,11 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 def profile_names(folder: Path) -> list[str]:
     """Names of the profiles in a folder."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def gold_languages() -> list[str]:
+    """Codes of the languages that the miniature's grammar speaks beside English, the source."""
+    return sorted(path.stem for path in GRAMMARS.glob("*.py") if path.stem not in ("__init__", "en"))
 
 
 def load(params: Path | str, profile: Path | str, view: type[Values], changes: Sequence[str] = ()) -> Values:
@@ -114,10 +120,10 @@ def _check_kinds(path: Path, profile: Profile) -> None:
     """The miniature's own tools know its own sentences only."""
     if isinstance(profile.source, Scenes):
         return
-    gold = "gold" in profile.align_words.segmenters.values()
+    backend, gold = profile.translate.backend, "gold" in profile.align_words.segmenters.values()
     for key, found, wrong, allowed in (
         ("backbones.kind", profile.backbones.kind, isinstance(profile.backbones, Backbones), "hub"),
-        ("translate.backend", profile.translate.backend, profile.translate.backend == "gold", "google, nmt, files"),
+        ("translate.backend", backend, backend == "gold", "google, nmt, files, none"),
         ("align_words.segmenters", "gold", gold, "bert, whitespace, jieba, fugashi"),
     ):
         if wrong:
@@ -126,22 +132,23 @@ def _check_kinds(path: Path, profile: Profile) -> None:
 
 def _check_languages(params: Path | str, values: Params, path: Path, profile: Profile) -> None:
     """A language that the translator speaks, and a segmenter for each."""
+    spoken = gold_languages()
     for number, code in enumerate(values.languages):
         if code == "en":
             raise UserError(
                 f"{params}: languages.{number}: found 'en', allowed: target languages; English is the source"
             )
-        if profile.translate.backend == "gold" and code not in GOLD_LANGUAGES:
-            known = ", ".join(GOLD_LANGUAGES)
+        if profile.translate.backend == "gold" and code not in spoken:
+            known = ", ".join(spoken)
             raise UserError(f"{params}: languages.{number}: found {code!r}, allowed with {path}: {known}")
     segmenters = profile.align_words.segmenters
     if "default" not in segmenters:
         raise UserError(f"{path}: align_words.segmenters: no `default`, which languages without an entry take")
     for code in values.languages:
-        if segmenters.get(code, segmenters["default"]) == "gold" and code not in GOLD_LANGUAGES:
+        if segmenters.get(code, segmenters["default"]) == "gold" and code not in spoken:
             raise UserError(
                 f"{path}: align_words.segmenters: found 'gold' for the language {code!r} of {params}, "
-                f"allowed with gold: {', '.join(GOLD_LANGUAGES)}; others: bert, whitespace, jieba, fugashi"
+                f"allowed with gold: {', '.join(spoken)}; others: bert, whitespace, jieba, fugashi"
             )
 
 

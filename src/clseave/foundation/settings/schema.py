@@ -32,7 +32,6 @@ Targets = Literal["states", "projected"]  # the teacher's token states before or
 Precision = Literal["float32", "bfloat16"]  # of the text encoder's passes in training on a GPU
 Kind = Literal["place", "half", "relation", "count"]  # of the miniature's statements
 HeldOut = dict[Literal["dev", "test"], dict[Kind, Positive]]  # numbers of statements; of relations, pairs of things
-GOLD_LANGUAGES = ("de", "nl", "ja", "ko", "zh")  # that the miniature's grammar speaks beside English
 SPLITS = ("train", "dev", "test")
 INDEPENDENT = "independent_"  # first part of the names of evaluations on independent examples, and of no others
 
@@ -275,8 +274,18 @@ class FileTranslation(Untranslated):
     corrections: str | None
 
 
+class NoTranslation(Section):
+    """No translations: English alone, of which the teacher learns."""
+
+    backend: Literal["none"]
+    untranslated: ClassVar[Literal["stop"]] = "stop"
+    back: ClassVar[bool] = False
+    corrections: ClassVar[None] = None
+
+
 AnyTranslation = Annotated[
-    GoldTranslation | GoogleTranslation | NmtTranslation | FileTranslation, Field(discriminator="backend")
+    GoldTranslation | GoogleTranslation | NmtTranslation | FileTranslation | NoTranslation,
+    Field(discriminator="backend"),
 ]
 
 

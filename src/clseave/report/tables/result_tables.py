@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from deep_translator.constants import GOOGLE_LANGUAGES_TO_CODES
 
 from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.settings.schema import INDEPENDENT
@@ -15,9 +16,9 @@ from clseave.foundation.settings.schema import INDEPENDENT
 Row = Mapping[str, Any]
 Text = Callable[[Row], str]
 DASH = "–"
-NAMES = {
-    "en": "English", "de": "German", "nl": "Dutch", "ja": "Japanese", "ko": "Korean", "zh": "Chinese",
-    "ar": "Arabic", "es": "Spanish", "fr": "French", "ru": "Russian",
+# English names by ISO 639 code: Google's, except where its code is another.
+NAMES = {code: name.title() for name, code in GOOGLE_LANGUAGES_TO_CODES.items()} | {
+    "zh": "Chinese", "he": "Hebrew", "jv": "Javanese",
 }  # fmt: skip
 METHODS = {
     "translate_test": "translate-test", "translate_train": "translate-train", "zero_shot": "zero-shot mBERT",

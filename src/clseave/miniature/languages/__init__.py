@@ -1,0 +1,1 @@
+"""The languages of the miniature: a module for each, whose `LANGUAGE` the grammar reads."""
