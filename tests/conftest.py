@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.fail(f"CLSEAVE_TEST_DATA: {folder} is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A PATH on which `python` starts a stage with its libraries loaded, as `make reproduce` does (tools/preload)."""
+    from test_end_to_end import environment
+
+    import preload
+
+    folder = tmp_path_factory.mktemp("preloaded")
+    with preload.libraries(ROOT / "src", environment(folder), folder / "log") as served:
+        yield {"PATH": served["PATH"]}
+    assert (folder / "log").read_text(encoding="utf-8") == ""
 
 
 @pytest.hookimpl(tryfirst=True)

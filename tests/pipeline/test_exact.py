@@ -76,13 +76,16 @@ def prove(source: Path, work: Path, *flags: str, cpus: tuple[str, ...] = ("Haswe
 
 
 # How stages are run: each by an interpreter of its own, or as forks of one for each machine (tools/exact/preloaded.py).
-each_way = pytest.mark.parametrize("way", [(), ("--preload",)], ids=["fresh", "preload"])
+PRELOAD = pytest.param(("--preload",), id="preload")
+each_way = pytest.mark.parametrize("way", [pytest.param((), id="fresh"), PRELOAD])
+# The two ways differ only in how a stage is started; each push starts it as `.ci/full` does.
+each_way_in_full = pytest.mark.parametrize("way", [pytest.param((), id="fresh", marks=pytest.mark.full), PRELOAD])
 needs_emulator = pytest.mark.needs_package("qemu-user-static", EMULATOR)
 
 
 @needs_emulator
 @pytest.mark.slow
-@each_way
+@each_way_in_full
 def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     flags = ("--languages", "de", "zh", *way)
     code, output = prove(toy(EQUAL + CHILD), tmp_path / "work", *flags, cpus=("Haswell", "EPYC"))
@@ -97,7 +100,7 @@ def test_equal_outputs_of_every_stage_and_processor(toy, tmp_path: Path, way: tu
 
 @pytest.mark.slow
 @needs_emulator
-@each_way
+@each_way_in_full
 def test_the_first_output_that_differs_is_named(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     code, output = prove(toy(OWN), tmp_path / "work", *way)
     assert code == 1
@@ -119,7 +122,7 @@ def test_a_child_that_runs_natively_is_found(toy, tmp_path: Path, way: tuple[str
 
 @needs_emulator
 @pytest.mark.slow
-@each_way
+@each_way_in_full
 def test_a_crash_of_the_emulator_is_no_difference(toy, tmp_path: Path, way: tuple[str, ...]) -> None:
     crash = f"""
 if os.uname().release == {release("Haswell")!r} and "first" in sys.argv[1] and not pathlib.Path("crashed").exists():

@@ -157,6 +157,7 @@ def test_the_notebook_loads_no_torch(repo_root: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.needs_package("qemu-user-static", EMULATOR)
 def test_only_the_refused_operations_depend_on_the_processor(tmp_path: Path) -> None:
     commands = {"native": []} | {cpu: [EMULATOR, "-cpu", cpu] for cpu in CPUS}

@@ -160,11 +160,16 @@ def run_again(finished: Path, machine: Machine, wanted: Sequence[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_locale_of_ascii_alone_changes_no_byte(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "stages",
+    [("align_words@tiny-ja", "compare@tiny"), pytest.param(("report@tiny",), marks=pytest.mark.full)],
+    ids=["words and tables", "report"],
+)
+def test_a_locale_of_ascii_alone_changes_no_byte(finished: Path, tmp_path: Path, stages: tuple[str, ...]) -> None:
     """The stages that read and write the most text: Japanese words, tables, the notebook and its page."""
     ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     machine = Machine("ascii", tmp_path / "ascii", settings=ascii_alone)
-    run_again(finished, machine, ("align_words@tiny-ja", "compare@tiny", "report@tiny"))
+    run_again(finished, machine, stages)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""docs/EXTEND.md word for word, in a copy of the repository: its changes, its tests, a training with the new loss."""
+"""docs/EXTEND.md word for word, in a copy of the repository: its changes, its tests, and what can be made with them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -34,13 +35,14 @@ def apply(folder, block):
     path.write_text(text.replace(before, after), encoding="utf-8")
 
 
-def in_copy(folder, *command):
-    """The output of a command in the copy."""
+def in_copy(folder, *command, environment=None, log=False):
+    """The output of a command in the copy, or what it logs."""
     done = subprocess.run(
-        [sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+        [sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        env=os.environ | (environment or {}),
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stderr if log else done.stdout
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def copy(tmp_path):
 
 
 def follow(folder, title):
-    """Apply all blocks of a guide; run its tests; return the other commands."""
+    """Apply all blocks of a guide; run its tests and scripts; return the other commands."""
     others = []
     for kind, path, body in guide(title):
         if kind == "diff":
@@ -68,9 +70,12 @@ def follow(folder, title):
         for line in body.splitlines() if kind == "sh" else []:
             if line.startswith("pytest "):
                 assert " passed" in in_copy(folder, "-m", *line.split(), "-p", "no:cacheprovider")
+            elif " python " in line:
+                name, _, value = line.split()[0].partition("=")
+                in_copy(folder, *line.split()[2:], environment={name: value})
             else:
                 others.append(line)
-    files = ["src/clseave/objectives", "src/clseave/models", "src/clseave/foundation/settings", "tests/unit"]
+    files = ["src/clseave", "tests/unit"]
     in_copy(folder, "-m", "ruff", "check", "--quiet", *files)
     in_copy(folder, "-m", "ruff", "format", "--check", "--quiet", *files)
     return others
@@ -106,6 +111,73 @@ def test_another_student_passes_all_tests_of_students(copy):
     assert follow(copy, "Another student") == []
     after = in_copy(copy, "-m", "pytest", "-q", "--collect-only", "tests/unit/models/test_text_encoders.py")
     assert after.count("[electra]") >= 6 and "electra" not in before
+
+
+def stage(folder, name, *more, **paths):
+    """Run a stage in the copy with the profile `tiny`; paths are below `made`."""
+    given = {"profile": "tests/fixtures/settings/profiles/tiny.yaml", "params": "params.yaml"}
+    given |= {key: f"made/{path}" for key, path in paths.items()}
+    in_copy(folder, "src/run.py", name, *more, *(part for key, path in given.items() for part in (f"--{key}", path)))
+
+
+def rows(path):
+    """The rows of a JSON Lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def corpus(folder):
+    """Make the corpus of the profile `tiny`."""
+    stage(
+        folder, "prepare", examples="examples", independent="independent", hypotheses="en.jsonl", images="images",
+        text="texts", counts="counts.json", source="source", downloads="downloads", problems="problems",
+    )  # fmt: skip
+    return {path.name: path.read_bytes() for path in sorted((folder / "made").rglob("*")) if path.is_file()}
+
+
+def test_another_language_is_spoken_and_aligned(copy):
+    before = corpus(copy)
+    assert follow(copy, "Another language") == ["make check", "make reproduce"]
+    for file in (ROOT / "tests/golden").iterdir():
+        lines = (copy / "tests/golden" / file.name).read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if not line.startswith("fr\t")] == file.read_text(encoding="utf-8").splitlines()
+    assert len((copy / "tests/golden/sentences.fr.tsv").read_text(encoding="utf-8").splitlines()) == 51
+    assert "languages de, nl, ja, ko, zh, fr" in in_copy(copy, "src/run.py", "check", log=True)
+    after = corpus(copy)
+    assert {name: after[name] for name in before} == before  # the corpus of the other languages is the same
+    assert set(after) - set(before) == {"fr.txt", "fr.jsonl"}
+    stage(copy, "translate", "--language", "fr", hypotheses="en.jsonl", source="source", store="store", out="fr.jsonl")
+    french = rows(copy / "made/fr.jsonl")
+    assert len(french) == len(rows(copy / "made/en.jsonl"))
+    stage(
+        copy, "backbones", "--backbone", "mbert", text="texts", out="mbert", curve="mbert.csv", checkpoints="unfinished"
+    )
+    stage(
+        copy, "align_words", "--language", "fr", mbert="mbert", translations="fr.jsonl", out="aligned.jsonl",
+        metrics="aer.json", checkpoints="unfinished",
+    )  # fmt: skip
+    aligned = {row["hypothesis_id"]: row for row in rows(copy / "made/aligned.jsonl")}
+    assert len(aligned) == len(french)
+    assert all(" ".join(aligned[row["hypothesis_id"]]["target_words"]) == row["text"] for row in french)
+
+
+def test_a_language_without_a_file_is_refused(copy):
+    (change,) = [body for kind, _, body in guide("Another language") if kind == "diff"]
+    apply(copy, change)
+    done = subprocess.run(
+        [sys.executable, "src/run.py", "check"], cwd=copy, capture_output=True, text=True, check=False
+    )
+    allowed = "allowed with profiles/mini.yaml: de, ja, ko, nl, zh"
+    assert (done.returncode, done.stderr) == (2, f"error: params.yaml: languages.5: found 'fr', {allowed}\n")
+
+
+def test_a_gap_in_the_file_of_a_language_is_named_before_any_work(copy):
+    ((path, body),) = [(path, body) for _, path, body in guide("Another language") if path and path.endswith("/fr.py")]
+    assert body.count('2: "deux/number", ') == 1
+    (copy / path).write_text(body.replace('2: "deux/number", ', ""), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "src/run.py", "prepare"], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "error: languages/fr.py: numbers: no 2, expected 1, 2, 3\n")
 
 
 def test_a_block_that_does_not_fit_the_code_fails(copy):

@@ -26,8 +26,8 @@ PROFILES = sorted(path.stem for path in (SETTINGS / "profiles").glob("*.yaml"))
 # The packages in reading order: each imports only packages above it.
 ORDER = (
     "foundation", "miniature", "corpora", "statistics", "models", "training", "word_alignment", "translation",
-    "objectives", "backbones", "e5", "inference", "variants", "comparison", "report", "cards", "preflight",
-    "demonstration", "stages", "commands", "studies",
+    "objectives", "backbones", "e5", "inference", "variants", "single_stream", "comparison", "report", "cards",
+    "preflight", "demonstration", "stages", "commands", "studies",
 )  # fmt: skip
 
 PROGRAMS = ("stages", "commands", "studies")  # packages of what `src/run.py` starts, and of nothing else

@@ -1,6 +1,7 @@
 """SIGKILL in the midst of the work: the next run goes on where the killed one was, to the same bytes.
 
-One pipeline on a profile with more steps than `tiny`, so that a kill hits inside the work. Each test works in a copy.
+One pipeline on a profile with more steps than `tiny`, so that a kill hits inside the work; what these steps leave as it
+is comes from the finished pipeline of `test_end_to_end.py`. Each test works in a copy.
 The moments are drawn by seed: a number of steps, and a few milliseconds.
 """
 
@@ -19,17 +20,17 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from test_end_to_end import DVC, commit, copy_sources, environment, git, output_files, preloaded, run, stages_run
+from test_end_to_end import DVC, commit, environment, finished, git, output_files, run, stages_run
 
 from translate_server import Service, serving
 
-__all__ = ["preloaded"]  # a fixture
-pytestmark = pytest.mark.slow
+__all__ = ["finished"]  # a fixture
+# One process makes the pipeline that all of them start from.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
 
 LANGUAGE = "de"
 KILLS = 3
 CHANGES = {
-    "backbones": {"clip": {"steps": 200}, "mbert": {"steps": 200}},
     "clip_ve": {"batch_size": 32, "epochs": 4, "patience": 4},
     "autoencoder": {"batch_size": 16, "epochs": 6},
     "clteave": {"batch_size": 16, "epochs": 4},
@@ -131,8 +132,11 @@ def stage_process() -> int:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, repo_root: Path, preloaded: dict[str, str]) -> Path:
-    """The repository after a run that nothing disturbed, committed. The workers of pytest-xdist share it."""
+def whole(finished: Path, tmp_path_factory: pytest.TempPathFactory, preloaded: dict[str, str]) -> Path:
+    """The finished pipeline after a run with `CHANGES` that nothing disturbed, committed.
+
+    The workers of pytest-xdist share it.
+    """
     shared = tmp_path_factory.getbasetemp()
     shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "killed"
     shared.mkdir(exist_ok=True)
@@ -141,8 +145,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, repo_root: Path, preloaded: 
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "done").exists():
             shutil.rmtree(root, ignore_errors=True)
-            root.mkdir()
-            copy_sources(repo_root, root)
+            shutil.copytree(finished, root, symlinks=True)
             profile = root / "profiles/tiny.yaml"
             values = YAML(typ="safe", pure=True).load(profile)
             for name, changes in CHANGES.items():
@@ -213,7 +216,7 @@ def ended(process: int) -> bool:
 
 def test_dvc_its_stage_or_all_killed_and_the_next_dvc_repro_goes_on(whole: Path, work: Path) -> None:
     wanted = digests(whole)
-    for stage in (*TRAINED[2:], "embed_english@tiny-0"):
+    for stage in GOALS:
         forget(work, stage)
     rng, resumed, last = random.Random(7), [], 0
     for victim in ("stage", "dvc", "group"):

@@ -17,6 +17,14 @@ from test_infrastructure import reproduce, run
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("remotes")]
 
 KINDS = ("folder", "http", "s3")
+S3 = [pytest.param(kind, marks=() if kind == "s3" else pytest.mark.full) for kind in KINDS]  # the others in full
+# Each fault on one kind of share in each push, every pair of them in full.
+FAULTS = {"corrupt": (b"thesiz", "s3"), "empty": (b"", "folder"), "missing": (None, "http")}
+PAIRS = [
+    pytest.param(content, kind, id=f"{fault}-{kind}", marks=() if kind == chosen else pytest.mark.full)
+    for fault, (content, chosen) in FAULTS.items()
+    for kind in KINDS
+]
 UP_TO_DATE = "Data and pipelines are up to date."
 MADE = "out/thesis/first/a.txt"  # holds "thesis"
 NAME = hashlib.md5(b"thesis").hexdigest()
@@ -147,7 +155,7 @@ def assert_sound(root: Path, repo_root: Path) -> None:
     assert output == "verify: sound (5 outputs, 6 objects in the cache, 6 in remote thesis)\n"
 
 
-@pytest.mark.parametrize("share", KINDS, indirect=True)
+@pytest.mark.parametrize("share", S3, indirect=True)
 def test_a_fresh_clone_has_all_after_a_pull(pushed: Path, clone: Path, repo_root: Path) -> None:
     remote(clone, repo_root, "pull")
     assert contents(clone) == contents(pushed) and contents(clone)[MADE] == "thesis"
@@ -155,8 +163,7 @@ def test_a_fresh_clone_has_all_after_a_pull(pushed: Path, clone: Path, repo_root
     assert "Everything is up to date." in remote(clone, repo_root, "push")
 
 
-@pytest.mark.parametrize("share", KINDS, indirect=True)
-@pytest.mark.parametrize("content", [b"thesiz", b"", None], ids=["corrupt", "empty", "missing"])
+@pytest.mark.parametrize(("content", "share"), PAIRS, indirect=["share"])
 def test_a_bad_object_is_told_and_does_not_arrive(
     pushed: Path, clone: Path, share: Share, repo_root: Path, content: bytes | None
 ) -> None:
@@ -175,7 +182,7 @@ def test_a_bad_object_is_told_and_does_not_arrive(
         assert_sound(clone, repo_root)
 
 
-@pytest.mark.parametrize("share", KINDS, indirect=True)
+@pytest.mark.parametrize("share", S3, indirect=True)
 def test_a_bad_object_leaves_finished_work_alone(pushed: Path, share: Share, repo_root: Path) -> None:
     """The outputs are here, the cache is not: a pull that fails must not take them away."""
     before = contents(pushed)
@@ -186,7 +193,7 @@ def test_a_bad_object_leaves_finished_work_alone(pushed: Path, share: Share, rep
     assert contents(pushed) == before
 
 
-@pytest.mark.parametrize("share", KINDS, indirect=True)
+@pytest.mark.parametrize("share", S3, indirect=True)
 def test_verify_reads_the_share_too(pushed: Path, share: Share, repo_root: Path) -> None:
     share.change(b"thesiz")
     program = str(repo_root / "tools/verify.py")
@@ -204,8 +211,14 @@ def wrong(share: Share) -> dict[str, str]:
     return {key: f"{value}x" for key, value in share.credentials.items()}
 
 
-@pytest.mark.parametrize("share", ["http", "s3"], indirect=True)
-@pytest.mark.parametrize("action", ["pull", "push"])
+@pytest.mark.parametrize(
+    ("action", "share"),
+    [
+        *(("pull", "http"), ("push", "s3")),
+        *(pytest.param(*row, marks=pytest.mark.full) for row in (("pull", "s3"), ("push", "http"))),
+    ],
+    indirect=["share"],
+)
 def test_wrong_credentials_are_told(pushed: Path, share: Share, repo_root: Path, action: str) -> None:
     before = contents(pushed)
     if action == "pull":

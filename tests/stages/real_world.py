@@ -211,6 +211,16 @@ def build(folder: Path, data: Path, languages: Sequence[str], rows: dict[str, in
     place(folder / "data/real/source", data, languages, rows)
 
 
+def shorten_report(folder: Path, cells: int = 7) -> None:
+    """A report of its first cells, with a text and a figure: it takes long for all that it shows."""
+    source = folder / "notebooks"
+    source.unlink()
+    source.mkdir()
+    whole = json.loads((ROOT / "notebooks/report.ipynb").read_text(encoding="utf-8"))
+    (source / "report.ipynb").write_text(json.dumps(whole | {"cells": whole["cells"][:cells]}), encoding="utf-8")
+    (source / "report.html.j2").write_bytes((ROOT / "notebooks/report.html.j2").read_bytes())
+
+
 def clip_config(tokenizer: PreTrainedTokenizerBase, **shape: Any) -> CLIPConfig:
     """CLIP ViT-B/16 as published (the default of `transformers` but for the patch), or smaller."""
     text = {"vocab_size": 49408, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1} | shape.get("text", {})

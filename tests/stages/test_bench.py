@@ -236,6 +236,7 @@ def test_word_aligners_agree(tiny):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_the_command_on_tiny_models(tmp_path):
     said = start(tmp_path, "--sizes", "tiny", "--only", "translate", "--repeats", "2")
     assert "one_by_one 2/2" in said

@@ -202,6 +202,7 @@ CHANGES = {
     "one evaluation": {"evaluations": ["en"]},
     "a control less": {"ve_models": ["clip_ve"]},
 }
+EACH_PUSH = ("languages: another first", "the first seed less", "no baseline", "a control less")
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,13 @@ def two_seeds(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=name, marks=() if name in EACH_PUSH else pytest.mark.full)
+        for name, changes in CHANGES.items()
+    ],
+)
 def test_a_smaller_run_depends_on_its_own_files_alone(two_seeds, tmp_path, changes):
     """As `dvc exp run -S` changes the settings: compared in place, and in a folder without all other files."""
     usual, before = two_seeds

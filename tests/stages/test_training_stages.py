@@ -610,7 +610,7 @@ def test_evaluation_judges_every_example_and_changes_no_model(world, tmp_path, n
 
 @pytest.mark.parametrize(
     "name",
-    ["de", "decoder", "clip_score", "translate_train"],
+    ["de", "decoder", *(pytest.param(name, marks=pytest.mark.full) for name in ("clip_score", "translate_train"))],
 )
 def test_a_reloaded_checkpoint_scores_the_same_to_the_last_digit_in_a_new_process(world, tmp_path, name):
     world.evaluate(tmp_path / "here", **EVALUATIONS[name])

@@ -20,6 +20,7 @@ import argparse
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import TextIO, get_args
 from clseave.foundation.errors import UserError
 from clseave.foundation.files.atomic import atomic
 from clseave.foundation.process import cli, numerics, progress
+from clseave.foundation.rows.labels import LABELS
 from clseave.foundation.settings.schema import Assembly
 from clseave.inference import folders, rows
 from clseave.inference.entailment import Entailment, Failure, Prediction
@@ -85,6 +87,7 @@ class Batch:
         """Write a line for each row; return how many have no prediction. UserError for the first with `strict`."""
         bad = 0
         right: dict[str, list[bool]] = {}
+        others: Counter[str] = Counter()  # rows with a label that the model does not have
         total = sum(1 for _ in self.read())
         with progress.bar(desc="predictions", total=total, unit="rows") as bar:
             for row, result in rows.judge(model, self.read()):
@@ -93,11 +96,16 @@ class Batch:
                     if self.strict:
                         raise UserError(f"{self.file}: row {row.number}: {result.reason}")
                     log.warning("%s: row %d: %s", self.file, row.number, result.reason)
-                elif gold := rows.true_label(row):
+                elif (gold := rows.true_label(row)) in LABELS:
                     right.setdefault(result.language, []).append(result.label == gold)
+                elif gold:
+                    others[gold] += 1
                 stream.write(rows.as_json(row, result))
                 bar.update()
         log.info("%d of %d rows have a prediction", total - bad, total)
+        if others:
+            names = ", ".join(map(repr, list(others)[:5]))
+            log.warning("%d rows have other labels than %s: %s", others.total(), ", ".join(LABELS), names)
         for language, found in right.items():
             log.info(
                 "%s: accuracy %.1f %% of %d rows with a label", language, 100 * sum(found) / len(found), len(found)

@@ -103,9 +103,8 @@ def judge(model: Entailment, rows: Iterable[Row]) -> Iterator[tuple[Row, Predict
 
 
 def true_label(row: Row) -> str | None:
-    """Return the label that a row gives, one of `LABELS`; None without one."""
-    found = next((str(row.given[name]).strip().lower() for name in LABEL if row.given.get(name)), None)
-    return found if found in LABELS else None
+    """Return the label that a row gives, in small letters, whether or not it is one of `LABELS`; None without one."""
+    return next((str(row.given[name]).strip().lower() for name in LABEL if row.given.get(name)), None)
 
 
 def as_json(row: Row, result: Prediction | Failure) -> str:
@@ -119,6 +118,6 @@ def as_json(row: Row, result: Prediction | Failure) -> str:
     if isinstance(result, Failure):
         content["error"] = result.reason
     else:
-        content |= {"gold_label": gold} if (gold := true_label(row)) else {}
+        content |= {"gold_label": gold} if (gold := true_label(row)) in LABELS else {}
         content |= {"label": result.label, **result.probabilities}
     return json.dumps(content, ensure_ascii=False) + "\n"

@@ -111,7 +111,7 @@ def find_faults(language: Language) -> Iterator[str]:
             if len(patterns) != len(names):
                 yield f"{where}: found {len(patterns)} patterns, expected {len(names)}: {', '.join(names)}"
             for pattern in patterns:
-                yield from _find_slot_faults(language, where, pattern, (slot, "np0"))
+                yield from _find_slot_faults(language, where, pattern, _beside(slot))
     if language.genders:
         yield from _compare("genders", language.genders, (*SHAPES, GENERIC))
     for form, by_gender in language.ones.items():
@@ -126,17 +126,25 @@ def _compare(where: str, found: Mapping[Any, Any], expected: Collection[Any]) ->
     yield from (f"{where}: unknown {key!r}, expected {names}" for key in found if key not in expected)
 
 
-def _forms(language: Language, slot: str) -> Collection[str]:
-    """Return the forms of a slot that is no noun phrase."""
-    return ("plain", *language.ones) if slot == "number" else language.entries.get(slot, {})
+def _beside(slot: str) -> list[str]:
+    """Return the slots that every kind with a slot has beside it, which the entries of the slot may use."""
+    shared = [set(slots) for slots in KINDS.values() if slot in slots]
+    return sorted(set.intersection(*shared) - {slot}) if shared else []
+
+
+def _forms(language: Language, slot: str, slots: Collection[str]) -> Collection[str]:
+    """Return the forms of a slot that is no noun phrase, beside other slots."""
+    if slot == "number":
+        return ("plain", *(language.ones if "np0" in slots else ()))
+    return language.entries.get(slot, {})
 
 
 def _find_slot_faults(language: Language, where: str, pattern: str, slots: Collection[str]) -> Iterator[str]:
     """Yield the slots of a pattern that the language has no words for, and suffixes of which none can be chosen."""
     for slot, form in _SLOT.findall(pattern):
         if slot not in (*slots, "number"):
-            yield f"{where}: {pattern!r}: no slot {slot!r}, expected {', '.join(slots)} or number"
-        elif not slot.startswith("np") and (form or "plain") not in (known := _forms(language, slot)):
+            yield f"{where}: {pattern!r}: no slot {slot!r}, expected {', '.join((*slots, 'number'))}"
+        elif not slot.startswith("np") and (form or "plain") not in (known := _forms(language, slot, slots)):
             yield f"{where}: {pattern!r}: no form {form or 'plain'!r} of {slot}, expected {', '.join(known)}"
     if "|" in pattern and language.first_form is None:
         yield f"{where}: {pattern!r}: two forms of a suffix need `first_form`"

@@ -106,3 +106,22 @@ def test_a_batch_of_one_model_needs_no_language_and_is_printed(profile, photos, 
     run(profile / "clseave/de/seed0", photos[0], "Ein Kreis")
     (alone,) = json.loads(capsys.readouterr().out)
     assert row["neutral"] == pytest.approx(alone["neutral"], abs=1e-6)
+
+
+def test_a_batch_with_labels_says_how_many_are_right_in_each_language(profile, photos, capsys, caplog):
+    path = photos[0].parent / "labelled.csv"
+    rows = [("A circle", "en"), ("A square", "en"), ("Ein Kreis", "de"), ("Ein Quadrat", "de")]
+    path.write_text("image,sentence,language\n" + "".join(f"0.png,{text},{code}\n" for text, code in rows))
+    predict.main(["--model", str(profile), "--batch", str(path)])
+    said = [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()]
+    wrong = next(name for name in ("neutral", "entailment") if name != said[1])
+    labels = [said[0], wrong, said[2], "unclear"]
+    lines = [f"0.png,{text},{code},{label}\n" for (text, code), label in zip(rows, labels, strict=True)]
+    path.write_text("image,sentence,language,label\n" + "".join(lines))
+    caplog.set_level("INFO")
+    predict.main(["--model", str(profile), "--batch", str(path)])
+    assert "en: accuracy 50.0 % of 2 rows with a label" in caplog.messages
+    assert "de: accuracy 100.0 % of 1 rows with a label" in caplog.messages
+    assert any("1 rows have other labels than" in line and "'unclear'" in line for line in caplog.messages)
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row.get("gold_label") for row in written] == [said[0], wrong, said[2], None]

@@ -151,7 +151,9 @@ def test_a_checkpoint_belongs_to_a_number_of_processes(monkeypatch):
     assert key() == alone
 
 
-# Two processes
+# Two processes: the group shares what they learnt.
+
+pytestmark = pytest.mark.xdist_group("distributed")
 
 
 @pytest.fixture(scope="module")

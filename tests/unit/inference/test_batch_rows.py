@@ -107,8 +107,8 @@ def test_groups_of_rows_are_judged_in_order(tmp_path, monkeypatch):
     [
         ({"label": "neutral"}, "neutral"),
         ({"label": "wet", "gold_label": " Entailment"}, "entailment"),
-        ({"label": "-"}, None),
-        ({"label": 2}, None),
+        ({"label": "-"}, "-"),
+        ({"label": 2}, "2"),
         ({}, None),
     ],
 )

@@ -73,11 +73,19 @@ def test_each_gap_of_a_language_is_found():
         ({"templates": GERMAN.templates | {"hue": ("a", "b", "c")}}, "templates: unknown 'hue', expected object_at, "),
         (
             {"templates": with_value(GERMAN.templates, ("{half.nom}", "b", "c"), "object_at")},
-            "templates: object_at: '{half.nom}': no slot 'half', expected np0, place or number",
+            "templates: object_at: '{half.nom}': no slot 'half', expected np0, place, number",
         ),
         (
-            {"entries": with_value(GERMAN.entries, ("über", "unter"), "direction", "plain")},
+            {"entries": with_value(GERMAN.entries, ("a", "b"), "direction", "plain")},
             "entries: direction: plain: found 2 patterns, expected 4: left_of, right_of, above, below",
+        ),
+        (
+            {"templates": with_value(GERMAN.templates, ("{number.acc}", "b", "c"), "emptiness_place")},
+            "templates: emptiness_place: '{number.acc}': no form 'acc' of number, expected plain",
+        ),
+        (
+            {"entries": with_value(GERMAN.entries, ("{np0}", "b"), "state", "every")},
+            "entries: state: every: '{np0}': no slot 'np0', expected number",
         ),
         ({"ones": {}}, "no form 'acc' of number, expected plain"),
         ({"ones": {"acc": {"masculine": "einen"}}}, "ones: acc: no 'neuter'"),

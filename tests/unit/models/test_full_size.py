@@ -182,6 +182,7 @@ def test_clip_runs_and_survives_saving_at_full_size(big_folder):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_mbert_runs_as_student_and_as_aligner_at_full_size(big_folder):
     torch.manual_seed(0)
     config = read(BertConfig, big_folder / "config", MBERT)

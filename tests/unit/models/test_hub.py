@@ -272,6 +272,7 @@ def test_no_network_is_named_with_what_to_do(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_hub_that_is_down_is_quoted(server, tmp_path):
     server.status = 503
     found = failure(ask(tmp_path / "home", server.url))
