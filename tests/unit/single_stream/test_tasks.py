@@ -78,7 +78,7 @@ def test_masked_regions(encoder, batch):
 
 def test_one_region_is_masked_at_least(encoder, batch):
     task = MaskedRegions(0.0, encoder.width, CLASSES)
-    assert float(task.loss(encoder, batch, np.random.default_rng(1))) > 0
+    assert task.loss(encoder, batch, np.random.default_rng(1)).item() > 0
 
 
 def test_bilinear_attention_by_hand():
